@@ -1,0 +1,17 @@
+// Package record owns the bytes of a record batch and the names of things that cross a border: offsets,
+// epochs, producer, topic, member and replica ids.
+//
+// A batch has the layout of Kafka's RecordBatch v2, on the wire and on disk alike, so that it is never
+// translated between a socket and the log:
+//
+//	baseOffset(8) length(4) leaderEpoch(4) magic(1) crc(4) | attributes(2) lastOffsetDelta(4) baseTimestamp(8)
+//	maxTimestamp(8) producerId(8) producerEpoch(2) baseSequence(4) count(4) | records, perhaps compressed
+//
+// The CRC (CRC-32C) covers everything behind it, so base offset and leader epoch can be patched without
+// touching the checksum.
+//
+// Invariants: a Batch is a view and owns nothing; a Batch that passed Check is whole, carries magic 2 and the
+// right checksum, and has 1 ≤ count = lastOffsetDelta+1 records unless compaction removed some.
+//
+// It must not do I/O, start goroutines, or know what a topic or a log is.
+package record

@@ -1,0 +1,15 @@
+// Package state declares where durable things live: LogStore keeps the entries of every replica of a member, and
+// the types that cross its border. The implementation is state/engine; nothing outside it may depend on what
+// stands below.
+//
+// A write walks one way:
+//
+//	replica.Step → Write{tail, entries} → LogStore.Append → one group transaction, one fsync → done → Persisted
+//
+// Invariants:
+//   - The log of a replica IS [Tail.First, Tail.Last] of the newest tail row; an entry outside it does not exist.
+//   - A frame never changes once its header is written, and is equal on every replica of a partition.
+//   - done runs exactly once for every Append and every Barrier.
+//
+// It must not know raft, Badger, or what a record is: entries are framed bytes with an index and an offset range.
+package state
