@@ -1,0 +1,232 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/millstream-io/millstream/partition/config"
+	"github.com/millstream-io/millstream/proto/record"
+)
+
+// Who is the origin of a request. Doors fill it in; authorisation and quotas look at it.
+type Who struct {
+	ClientID string
+	Remote   string // remote address, or "local"
+}
+
+// Produce adds batches to one partition. Frame holds state.FrameRoom bytes of room, then one or more whole batches; the
+// broker owns it from the call on. Acks is 0, 1 or -1. Done is called with acks=0 too (when the leader took it or not),
+// so that a door can give its byte credit back. The topic is named by TopicID where that is not zero, else by Topic.
+type Produce struct {
+	Who       Who
+	Topic     string
+	TopicID   record.TopicID
+	Partition record.Partition
+	Acks      int8
+	Frame     []byte
+	Deadline  time.Time
+}
+
+// Produced answers Produce. AppendTimeMs is -1 unless the topic stamps append times.
+type Produced struct {
+	Base         record.Offset
+	LogStart     record.Offset
+	AppendTimeMs int64
+	Err          error
+}
+
+// FetchPartition is one partition of a Fetch. Epoch is the leader epoch that the reader believes in, or record.NoEpoch;
+// LastEpoch is the epoch of the last record that it has read, or record.NoEpoch.
+type FetchPartition struct {
+	Topic     string
+	TopicID   record.TopicID
+	Partition record.Partition
+	From      record.Offset
+	Epoch     record.Epoch
+	LastEpoch record.Epoch
+	MaxBytes  int
+}
+
+// Fetch reads from several partitions. It answers as soon as MinBytes are there in all, at once when any partition is
+// refused, else at Deadline. MaxBytes bounds the whole answer, but the first batch found is returned whatever its size.
+type Fetch struct {
+	Who           Who
+	Partitions    []FetchPartition
+	MinBytes      int
+	MaxBytes      int
+	Deadline      time.Time
+	ReadCommitted bool
+}
+
+// FetchedPartition is the answer for one partition: whole batches, ascending, the first of which holds the asked offset
+// (and may begin before it). Batches are read-only and valid until Fetched.Release.
+type FetchedPartition struct {
+	Err           error
+	HighWatermark record.Offset
+	LastStable    record.Offset
+	LogStart      record.Offset
+	Batches       [][]byte
+	Diverging     *EpochEnd // the reader's log has diverged: it must truncate to there
+}
+
+// EpochEnd is the end offset of a leader epoch.
+type EpochEnd struct {
+	Epoch record.Epoch
+	End   record.Offset
+}
+
+// Fetched answers Fetch, partitions in the order they were asked. Release gives the buffers back; call it once.
+type Fetched struct {
+	Partitions []FetchedPartition
+	Release    func()
+}
+
+// The special timestamps of ListOffsets.
+const (
+	TimestampLatest   = -1
+	TimestampEarliest = -2
+)
+
+// OffsetQuery asks for the first offset whose record is not older than TimestampMs, or for one of the special ones.
+type OffsetQuery struct {
+	Topic         string
+	Partition     record.Partition
+	Epoch         record.Epoch
+	TimestampMs   int64
+	ReadCommitted bool
+}
+
+// OffsetAnswer answers OffsetQuery. Offset and TimestampMs are -1 where no record is young enough; TimestampMs is -1 for
+// the special timestamps.
+type OffsetAnswer struct {
+	Offset      record.Offset
+	TimestampMs int64
+	Epoch       record.Epoch
+	Err         error
+}
+
+// NewTopic asks for a topic. Partitions and Replicas may be -1 for the member's default. Assignment, where given, names the
+// members of each partition's replicas. A nil config value means the default.
+type NewTopic struct {
+	Name       string
+	Partitions int32
+	Replicas   int16
+	Assignment map[record.Partition][]record.MemberID
+	Configs    map[string]*string
+}
+
+// CreatedTopic answers NewTopic. Configs is never nil for a topic that was made.
+type CreatedTopic struct {
+	Name       string
+	ID         record.TopicID
+	Partitions int32
+	Replicas   int16
+	Configs    []config.Entry
+	Err        error
+}
+
+// TopicRef names a topic by name, or by id where the name is empty.
+type TopicRef struct {
+	Name string
+	ID   record.TopicID
+}
+
+// DeletedTopic answers one TopicRef of DeleteTopics.
+type DeletedTopic struct {
+	Name string
+	ID   record.TopicID
+	Err  error
+}
+
+// MorePartitions asks for a topic to have Count partitions.
+type MorePartitions struct {
+	Topic      string
+	Count      int32
+	Assignment [][]record.MemberID
+}
+
+// TopicResult answers one topic of CreatePartitions.
+type TopicResult struct {
+	Topic string
+	Err   error
+}
+
+// ResourceType says whose configuration is described; numbers as in Kafka.
+type ResourceType int8
+
+// The resource types that have a configuration.
+const (
+	ResourceTopic  ResourceType = 2
+	ResourceBroker ResourceType = 4
+)
+
+// ConfigResource asks for the configuration of a topic or of a member (by decimal id; empty: cluster-wide defaults). Keys nil
+// means all.
+type ConfigResource struct {
+	Type ResourceType
+	Name string
+	Keys []string
+}
+
+// ConfigDescription answers ConfigResource.
+type ConfigDescription struct {
+	Resource ConfigResource
+	Entries  []config.Entry
+	Err      error
+}
+
+// InitProducer asks for a producer id. TransactionalID must be nil in this version. ID and Epoch are what the producer has, or
+// record.NoProducer and -1.
+type InitProducer struct {
+	Who             Who
+	TransactionalID *string
+	ID              record.ProducerID
+	Epoch           record.ProducerEpoch
+	Deadline        time.Time
+}
+
+// InitedProducer answers InitProducer.
+type InitedProducer struct {
+	ID    record.ProducerID
+	Epoch record.ProducerEpoch
+	Err   error
+}
+
+// CommitOffset is one committed position of a group.
+type CommitOffset struct {
+	Topic       string
+	Partition   record.Partition
+	Offset      record.Offset
+	LeaderEpoch record.Epoch
+	Metadata    string
+}
+
+// Commit stores positions of a group. Generation fences: a lower one than was seen is refused with
+// fault.IllegalGeneration.
+type Commit struct {
+	Who        Who
+	Group      string
+	Generation int32
+	Offsets    []CommitOffset
+	Deadline   time.Time
+}
+
+// CommittedQuery asks for the committed positions of a group; nil Partitions means all.
+type CommittedQuery struct {
+	Who        Who
+	Group      string
+	Partitions []CommitOffset // only Topic and Partition are read
+	Deadline   time.Time
+}
+
+// Committed answers CommittedQuery. Offset is -1 where nothing was committed.
+type Committed struct {
+	Offsets []CommitOffset
+	Err     error
+}
+
+// Leadership is who leads a partition, as this member knows it.
+type Leadership struct {
+	Member record.MemberID
+	Epoch  record.Epoch
+	Known  bool
+}

@@ -1,0 +1,49 @@
+package partition
+
+import (
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/millstream-io/millstream/partition/segment"
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
+)
+
+// Effects is what must happen because of one Step. Order inside one value means nothing; between values of one
+// replica the Persists must reach the store in the order of the Steps.
+type Effects struct {
+	Persist []Persist
+	Read    *Read
+	Send    []raftpb.Message
+	Replies []Reply
+	View    *segment.View // not nil: what readers see from now on
+	Applied bool          // the Machine applied something
+	Wake    time.Time     // give Tick at this time; the zero time asks for none
+}
+
+// Persist is a write that must become durable; its end comes back as Persisted with the same token.
+type Persist struct {
+	Token uint64
+	Class state.Class
+	Write state.Write
+}
+
+// Read asks for entries [Lo, Hi) from the store, at most MaxBytes of them; they come back as Loaded.
+type Read struct {
+	Lo, Hi   uint64
+	MaxBytes int
+}
+
+// Reply answers one request. Base is the offset of the first appended record; AppendTimeMs is -1 unless the topic
+// stamps append times.
+type Reply struct {
+	Req          ReqID
+	Base         record.Offset
+	AppendTimeMs int64
+	Epoch        record.Epoch
+	LogStart     record.Offset
+	View         *segment.View // for Watch
+	Answer       any           // for Query
+	Err          error
+}

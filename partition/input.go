@@ -1,0 +1,96 @@
+package partition
+
+import (
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
+)
+
+// ReqID pairs a request with its Reply. The shell gives a new one to each request of one life.
+type ReqID uint64
+
+// Input is one thing that happened: a request, a completion, a message of a peer, or time passing.
+type Input interface{ input() }
+
+// Append asks for client batches to be added. Frame holds state.FrameRoom bytes of room, then one or more whole
+// batches that passed record.Batch.Check; the core owns it from now on. Acks is 0 (no reply at all), 1 (reply when
+// durable here) or -1 (reply when committed). Epoch is the leader epoch that the sender believes in, or record.NoEpoch.
+type Append struct {
+	Req      ReqID
+	Acks     int8
+	Epoch    record.Epoch
+	Frame    []byte
+	Deadline time.Time
+}
+
+// Propose asks for a command of the replica's Machine to be committed. Frame holds state.FrameRoom bytes of room, then
+// the command. The reply comes when the command was applied and carries what Apply returned.
+type Propose struct {
+	Req      ReqID
+	Epoch    record.Epoch
+	Frame    []byte
+	Deadline time.Time
+}
+
+// Query asks the Machine, once everything committed before the question has been applied (ReadIndex). Only the leader
+// answers; Reply.Answer is what Machine.Query returned.
+type Query struct {
+	Req      ReqID
+	Question any
+	Deadline time.Time
+}
+
+// Watch asks for one reply when at least MinBytes of committed batches lie at or behind From, or at Deadline.
+type Watch struct {
+	Req      ReqID
+	From     record.Offset
+	MinBytes int
+	Deadline time.Time
+}
+
+// Cancel forgets a Watch whose asker has gone. There is no reply.
+type Cancel struct{ Req ReqID }
+
+// Persisted says that the write of Persist.Token is durable, or why not.
+type Persisted struct {
+	By    state.Incarnation
+	Token uint64
+	Err   error
+}
+
+// Loaded answers a Read effect.
+type Loaded struct {
+	By      state.Incarnation
+	Lo, Hi  uint64
+	Entries []state.Entry
+	Err     error
+}
+
+// Received is a raft message of another replica of the same partition.
+type Received struct{ Message raftpb.Message }
+
+// Tick says that the time named by Effects.Wake has come.
+type Tick struct{}
+
+// Configure replaces the settings that came from the topic's configuration.
+type Configure struct{ Settings Settings }
+
+// Settings are the parts of a topic's configuration that the core obeys.
+type Settings struct {
+	Class         state.Class // the retention class of new entries
+	LogAppendTime bool        // message.timestamp.type=LogAppendTime
+}
+
+func (Append) input()    {}
+func (Propose) input()   {}
+func (Query) input()     {}
+func (Watch) input()     {}
+func (Cancel) input()    {}
+func (Persisted) input() {}
+func (Loaded) input()    {}
+func (Received) input()  {}
+func (Tick) input()      {}
+func (Configure) input() {}
