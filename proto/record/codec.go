@@ -1,6 +1,10 @@
 package record
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/millstream-io/millstream/proto/fault"
+)
 
 // Codec is the compression of a batch's records, numbered as in the attributes field.
 type Codec uint8
@@ -22,4 +26,15 @@ func (c Codec) String() string {
 		return codecNames[c]
 	}
 	return fmt.Sprintf("codec-%d", uint8(c))
+}
+
+// ParseCodec is the opposite of String. Error: fault.UnsupportedCompression.
+func ParseCodec(name string) (Codec, error) {
+	for i, n := range codecNames {
+		if n == name {
+			return Codec(i), nil
+		}
+	}
+	return CodecNone, fault.New(fault.UnsupportedCompression, "there is no compression %q", name).
+		WithHint("use none, gzip, snappy, lz4 or zstd")
 }
