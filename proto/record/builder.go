@@ -7,8 +7,8 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// Builder gathers records and makes whole batches of them. It keeps one buffer over all batches. The zero value
-// is ready and not idempotent. One goroutine only.
+// Builder gathers records and makes whole batches of them. It keeps one buffer over all batches. The zero
+// value is ready and not idempotent. One goroutine only.
 type Builder struct {
 	records []byte // encoded, uncompressed
 	packed  []byte // compressed, kept for the next batch
@@ -68,9 +68,9 @@ func (b *Builder) Append(r *Record) error {
 	return nil
 }
 
-// Build returns a new frame: room free bytes, then one whole batch of what was appended, with base offset 0 and
-// leader epoch NoEpoch. Where compression does not make it smaller the batch says CodecNone. The frame is the
-// caller's; the builder still holds its records until Reset. It needs at least one record. Error:
+// Build returns a new frame: room free bytes, then one whole batch of what was appended, with base offset 0
+// and leader epoch NoEpoch. Where compression does not make it smaller the batch says CodecNone. The frame is
+// the caller's; the builder still holds its records until Reset. It needs at least one record. Error:
 // fault.UnsupportedCompression.
 func (b *Builder) Build(room int, c Codec) ([]byte, error) {
 	must(b.count > 0, "build a batch without records")

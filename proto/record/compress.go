@@ -15,15 +15,19 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// The coders keep big tables, so they are kept and used again. None of them runs goroutines in these settings.
+// The coders keep big tables, so they are kept and used again. None of them runs goroutines in these
+// settings.
 var (
 	gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
 	gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 	lz4Readers  = sync.Pool{New: func() any { return lz4.NewReader(nil) }}
 	lz4Writers  = sync.Pool{New: newLZ4Writer}
-	zstdReaders = sync.Pool{New: newZstdReader}
+	zstdReaders [5]sync.Pool // of *zstd.Decoder, by zstdClass
 	zstdWriters = sync.Pool{New: newZstdWriter}
 )
+
+// zstdLeast is the limit of the decoders of class 0; each class doubles it, up to MaxDecompressedBytes.
+const zstdLeast = 8 << 20
 
 // xerialMagic starts the framing that Java's snappy writes: magic, two versions of 4 bytes, then chunks of a
 // 4-byte length and a snappy block.
@@ -43,9 +47,9 @@ func newLZ4Writer() any {
 	return w
 }
 
-func newZstdReader() any {
+func newZstdReader(maxBytes int) *zstd.Decoder {
 	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxMemory(MaxDecompressedBytes), zstd.WithDecodeAllCapLimit(true))
+		zstd.WithDecoderMaxMemory(uint64(maxBytes)))
 	must(err == nil, "zstd reader options: %v", err)
 	return r
 }
@@ -181,32 +185,43 @@ func snappyLen(block []byte, limit int) (int, error) {
 	return n, nil
 }
 
-// unzstd decodes into a buffer of the size the frame says. Streams do not say one: then the buffer grows until
-// it is enough.
+// unzstd decodes in one go. A frame may need a window of 8 MiB whatever it holds, so the decoder's own limit
+// never is below that; what counts is checked here.
 func unzstd(src []byte, limit int) ([]byte, error) {
-	var h zstd.Header
+	var (
+		h   zstd.Header
+		buf []byte // nil: the decoder makes one of the size that the frame says
+	)
 	if err := h.Decode(src); err != nil {
 		return nil, err
 	}
-	size := min(max(8*len(src), firstGuess), limit)
-	if h.HasFCS {
-		if h.FrameContentSize > uint64(limit) {
-			return nil, tooLarge(limit)
-		}
-		size = int(h.FrameContentSize)
+	if h.HasFCS && h.FrameContentSize > uint64(limit) {
+		return nil, tooLarge(limit)
 	}
-	r := zstdReaders.Get().(*zstd.Decoder)
-	defer zstdReaders.Put(r)
-	for {
-		out, err := r.DecodeAll(src, make([]byte, 0, size))
-		if !errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-			return out, err
-		}
-		if size == limit {
-			return nil, tooLarge(limit)
-		}
-		size = min(max(4*size, firstGuess), limit)
+	if !h.HasFCS { // a stream
+		buf = make([]byte, 0, min(max(8*len(src), firstGuess), limit))
 	}
+	pool := &zstdReaders[zstdClass(limit)]
+	r, _ := pool.Get().(*zstd.Decoder)
+	if r == nil {
+		r = newZstdReader(zstdLeast << zstdClass(limit))
+	}
+	defer pool.Put(r)
+	out, err := r.DecodeAll(src, buf)
+	tooBig := errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded)
+	if tooBig || len(out) > limit {
+		return nil, tooLarge(limit)
+	}
+	return out, err
+}
+
+// zstdClass is the least class of decoders that takes limit bytes.
+func zstdClass(limit int) int {
+	c := 0
+	for zstdLeast<<c < limit {
+		c++
+	}
+	return c
 }
 
 func tooLarge(limit int) error {

@@ -2,9 +2,9 @@ package record
 
 import "encoding/binary"
 
-// PartitionFor is the partition of key among n partitions, the same one that Kafka's default partitioner takes:
-// the murmur2 hash without its sign, modulo n. n must be positive; a nil key is hashed like an empty one, so
-// callers spread records without a key themselves.
+// PartitionFor is the partition of key among n partitions, the same one that Kafka's default partitioner
+// takes: the murmur2 hash without its sign, modulo n. n must be positive; a nil key is hashed like an empty
+// one, so callers spread records without a key themselves.
 func PartitionFor(key []byte, n int) Partition {
 	must(n > 0, "partition for a key among %d partitions", n)
 	return Partition(int(murmur2(key)&0x7fffffff) % n)

@@ -11,7 +11,7 @@ import (
 // names none.
 const MaxDecompressedBytes = 128 << 20
 
-// Names of headers at this many positions are remembered, so that equal ones share their memory.
+// This many names of headers are remembered, so that equal ones share their memory.
 const rememberedNames = 16
 
 // headerChunk is the number of headers that are allocated together.
@@ -35,9 +35,10 @@ type Reader struct {
 	err        error
 }
 
-// Open points the reader at the records of b, decompressing them if they are compressed into at most limit bytes
-// (0: MaxDecompressedBytes, which is also the most). Records of an uncompressed batch alias b, others a buffer
-// of their own. Errors: fault.CorruptRecord, fault.RecordTooLarge beyond the limit, fault.UnsupportedCompression.
+// Open points the reader at the records of b, decompressing them if they are compressed into at most limit
+// bytes (0: MaxDecompressedBytes, which is also the most). Records of an uncompressed batch alias b, others a
+// buffer of their own. Errors: fault.CorruptRecord, fault.RecordTooLarge beyond the limit,
+// fault.UnsupportedCompression.
 func (r *Reader) Open(b Batch, limit int) error {
 	if limit <= 0 || limit > MaxDecompressedBytes {
 		limit = MaxDecompressedBytes
@@ -149,22 +150,23 @@ func (r *Reader) readHeaders(n int, b []byte, rec *Record) ([]byte, bool) {
 			_ = r.fail("header %d of a record is cut short or has a null key", i)
 			return nil, false
 		}
-		hs[i] = Header{Key: r.name(i, name), Value: value}
+		hs[i] = Header{Key: r.name(name), Value: value}
 		b = rest
 	}
 	rec.Headers = hs
 	return b, true
 }
 
-// name turns a header's key into a string, the same one as in the record before where it is equal.
-func (r *Reader) name(i int, b []byte) string {
-	if i >= rememberedNames {
-		return string(b)
+// name turns a header's key into a string, one that was made before where there is an equal one.
+func (r *Reader) name(b []byte) string {
+	if len(b) == 0 {
+		return ""
 	}
-	if r.names[i] != string(b) {
-		r.names[i] = string(b)
+	known := &r.names[(len(b)*7+int(b[0])+int(b[len(b)-1])*5)%rememberedNames]
+	if *known != string(b) {
+		*known = string(b)
 	}
-	return r.names[i]
+	return *known
 }
 
 func (r *Reader) fail(format string, args ...any) error {

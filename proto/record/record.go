@@ -2,8 +2,8 @@ package record
 
 import "math/bits"
 
-// Record is one record of a batch. Key, Value and header values alias the bytes they were decoded from; nil is
-// null, which is not the same as empty.
+// Record is one record of a batch. Key, Value and header values alias the bytes they were decoded from; nil
+// is null, which is not the same as empty.
 type Record struct {
 	Offset      Offset
 	TimestampMs int64 // milliseconds since 1970
@@ -28,8 +28,8 @@ const (
 // delta, offset delta, and the lengths of key, value and headers.
 const maxRecordOverhead = 5 + 1 + 10 + 5 + 5 + 5 + 5
 
-// RecordSize is an upper bound for the bytes that r takes in a batch, at most 36 above its keys and values (and
-// 10 for each header).
+// RecordSize is an upper bound for the bytes that r takes in a batch, at most 36 above its keys and values
+// (and 10 for each header).
 func RecordSize(r *Record) int {
 	n := maxRecordOverhead + len(r.Key) + len(r.Value)
 	for i := range r.Headers {
