@@ -1,0 +1,177 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// life is one actor value of an activation: the library's actor, and the Context that ours sees.
+type life struct {
+	act   *activation
+	id    Identity
+	pid   *actor.PID
+	shard *shard
+
+	// posted counts the parcels sent to this life; it is far below zero once the life takes no more.
+	posted atomic.Int64
+
+	// Under shard.mu.
+	waits *wait // list of the asks and timers of this life
+	shut  bool
+
+	// Of the actor's goroutine only.
+	actor    Actor
+	asker    *wait
+	received int64
+	failure  error // a crash to come when Receive returns, or the one that was
+	stops    bool  // Context.Stop was called
+	stopErr  error
+	crashed  bool
+}
+
+// closedPosts is far enough from zero that no number of late senders brings posted back.
+const closedPosts = math.MinInt64 / 2
+
+// failure is told to a life whose work panicked.
+type failure struct{ err error }
+
+// crash is what the runtime itself panics with: the library turns a panic in Receive into a call of strategy.
+type crash struct{ err error }
+
+// post sends m to this life and never blocks; false means that the life takes no more.
+func (l *life) post(m any) bool {
+	if l.posted.Add(1) < 0 {
+		return false
+	}
+	p := parcels.Get().(*parcel)
+	p.life, p.msg = l, m
+	l.act.sys.lib.Root.Send(l.pid, p)
+	return true
+}
+
+// receiveFrom takes one message of the library. What belongs to another life under the same name has been accounted for already.
+func (l *life) receiveFrom(pc actor.Context) {
+	switch m := pc.Message().(type) {
+	case *parcel:
+		if m.life == l && !l.stops {
+			msg := m.msg
+			*m = parcel{}
+			parcels.Put(m)
+			l.received++
+			l.read(pc, msg)
+		}
+	case *wait:
+		if m.life == l && !l.stops && !m.done.Load() {
+			msg := m.msg
+			m.msg = nil
+			l.asker = m
+			l.read(pc, msg)
+		}
+	case *actor.Started:
+		l.start(pc)
+	case *actor.Stopping:
+		l.end()
+	case *actor.Stopped:
+		l.act.lifeEnded(l)
+	}
+}
+
+// start makes the actor, unless the activation was told to stop before its first life began.
+func (l *life) start(pc actor.Context) {
+	if l.act.leaving() {
+		return
+	}
+	l.actor = l.act.kind.New(l.id)
+	must(l.actor != nil, "kind %s: New returned nil", l.id.Kind)
+	l.read(pc, Started{})
+}
+
+// read hands one message to the actor and carries out what it asked for meanwhile. A panic goes on to the library.
+func (l *life) read(pc actor.Context, m any) {
+	if f, ok := m.(failure); ok {
+		panic(crash{f.err})
+	}
+	l.act.sys.o.Observer.Received(l.id.Kind)
+	l.actor.Receive(l, m)
+	l.asker = nil
+	if l.stops {
+		if l.act.leave() {
+			pc.Stop(l.pid)
+		}
+		return
+	}
+	if l.failure != nil {
+		panic(crash{l.failure})
+	}
+}
+
+// end is the last call before the library stops this life.
+func (l *life) end() {
+	if !l.crashed && l.actor != nil {
+		l.sayGoodbye()
+	}
+	l.close()
+}
+
+// sayGoodbye hands Stopping to the actor. A panic must not reach the library here: it would leave the life half
+// stopped for ever.
+func (l *life) sayGoodbye() {
+	defer func() {
+		if r := recover(); r != nil {
+			l.failure = reasonOf(r)
+			l.act.logCrash(l, debug.Stack())
+		}
+	}()
+	l.act.sys.o.Observer.Received(l.id.Kind)
+	l.actor.Receive(l, Stopping{})
+}
+
+// close takes no more messages, counts those that nobody will read and refuses the open asks. May be called twice.
+func (l *life) close() {
+	sent := l.posted.Swap(closedPosts)
+	if lost := sent - l.received; sent >= 0 && lost > 0 {
+		l.act.sys.o.Observer.Dropped(l.id.Kind, DropQueued, int(lost))
+	}
+	asks := l.shard.shut(l)
+	if asks == nil {
+		return
+	}
+	refusal := l.act.refusal()
+	for w := asks; w != nil; {
+		next := w.next
+		w.next = nil
+		l.act.sys.answer(w.reply, nil, refusal)
+		w = next
+	}
+}
+
+// fell records a panic that the library caught. It runs on the actor's goroutine.
+func (l *life) fell(reason any, stack []byte) {
+	l.crashed = true
+	l.failure = reasonOf(reason)
+	l.asker = nil
+	l.act.crashes(l)
+	l.act.logCrash(l, stack)
+	l.close()
+}
+
+func reasonOf(r any) error {
+	switch r := r.(type) {
+	case crash:
+		return r.err
+	case error:
+		return fmt.Errorf("panic: %w", r)
+	}
+	return errors.New("panic: " + fmt.Sprint(r))
+}
+
+// shell is what the library calls; it keeps the library's Receive out of the Context that actors see.
+type shell struct{ l *life }
+
+// Receive hands over one message of the library.
+func (s shell) Receive(pc actor.Context) { s.l.receiveFrom(pc) }
