@@ -1,0 +1,137 @@
+package topology
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/topology/plan"
+)
+
+// deadLetterSuffix makes the default name of the dead-letter topic.
+const deadLetterSuffix = "-dead-letter"
+
+// Builder collects the nodes of a topology. One goroutine only; it is done after Build.
+type Builder struct {
+	app        string
+	deadLetter string
+	onError    plan.OnError
+	at         callSite
+	nodes      []*node
+	sources    map[string]*node // by topic
+	faults     []error
+	built      bool
+}
+
+// node is a plan node while it is being built.
+type node struct {
+	*plan.Node
+	at    callSite
+	taken bool // somebody receives what it emits
+	pure  bool // it is of no use unless somebody receives what it emits
+
+	stream any                        // of a source: its *stream[K, V]
+	start  bool                       // of a source: a start option was given
+	chain  func(*instance) plan.Chain // of a source
+}
+
+// NewBuilder begins a topology. app names the application: its consumer group, its tasks and its internal topics, so
+// it obeys the rules of topic names. Two topologies with the same app share offsets: use another for another job.
+func NewBuilder(app string, opts ...BuilderOption) *Builder {
+	b := &Builder{app: app, at: caller(), deadLetter: app + deadLetterSuffix, sources: map[string]*node{}}
+	for _, o := range opts {
+		o.applyBuilder(b)
+	}
+	return b
+}
+
+// Build checks the topology and returns it. Its error holds every fault that was found, each with the file:line of the
+// call that made it (errors.Join of fault.InvalidRequest); the topology is nil then.
+func (b *Builder) Build() (*Topology, error) {
+	at := caller()
+	if b.built {
+		return nil, refused(at, "topology %q has been built before", b.app).
+			WithHint("keep the Topology: it can be run many times")
+	}
+	b.built = true
+	b.checkApp()
+	if len(b.sources) == 0 {
+		b.fault(at, "topology %q reads no topic", b.app)
+	}
+	b.checkNames()
+	for _, n := range b.nodes {
+		if n.pure && !n.taken {
+			b.fault(n.at, "nobody takes what %s emits", n.Name)
+		}
+	}
+	if len(b.faults) > 0 {
+		return nil, errors.Join(b.faults...)
+	}
+	return &Topology{graph: b.graph()}, nil
+}
+
+func (b *Builder) checkApp() {
+	if err := plan.CheckTopicName(b.app); err != nil {
+		b.fault(b.at, "application id %q cannot name topics: %w", b.app, err)
+	} else if err := plan.CheckTopicName(b.deadLetter); err != nil {
+		b.fault(b.at, "dead-letter topic: %w", err)
+	}
+	if n, ok := b.sources[b.deadLetter]; ok {
+		b.fault(n.at, "source %s reads the dead-letter topic that this topology writes", n.Name)
+	}
+}
+
+func (b *Builder) checkNames() {
+	first := map[string]*node{}
+	for _, n := range b.nodes {
+		if other, ok := first[n.Name]; ok {
+			b.fault(n.at, "node name %q is taken by the node of %s", n.Name, other.at)
+			continue
+		}
+		first[n.Name] = n
+	}
+}
+
+// add makes the next node.
+func (b *Builder) add(kind string, o nodeOptions) *node {
+	at := caller()
+	n := &node{at: at, Node: &plan.Node{
+		ID: len(b.nodes), Name: o.name, Kind: kind, File: at.file, Line: at.line, OnError: o.onError, Start: o.start,
+	}}
+	if n.Name == "" {
+		n.Name = fmt.Sprintf("%s-%d", kind, n.ID)
+	}
+	if n.OnError == nil {
+		n.OnError = b.onError
+	}
+	for _, f := range o.faults {
+		b.fault(at, "%s", f)
+	}
+	if b.built {
+		b.fault(at, "%s is added after Build", n.Name)
+	}
+	b.nodes = append(b.nodes, n)
+	return n
+}
+
+// connect lets to receive what from emits.
+func (b *Builder) connect(from, to *node) {
+	from.taken = true
+	from.Next = append(from.Next, to.Node)
+}
+
+func (b *Builder) fault(at callSite, format string, args ...any) {
+	b.faults = append(b.faults, refused(at, format, args...))
+}
+
+// needs reports a function that was not given. f is any func value.
+func (b *Builder) needs(n *node, f any) {
+	if reflect.ValueOf(f).IsNil() {
+		b.fault(n.at, "%s has no function", n.Name)
+	}
+}
+
+func refused(at callSite, format string, args ...any) *fault.Error {
+	return fault.New(fault.InvalidRequest, "%s: %w", at, fmt.Errorf(format, args...))
+}

@@ -1,0 +1,57 @@
+package plan
+
+import (
+	"context"
+	"time"
+
+	"github.com/millstream-io/millstream/proto/record"
+)
+
+// Runtime is what a task gives to the operators that it runs. Operators call it from within Instance and Chain calls
+// only.
+type Runtime interface {
+	// Context ends when the task is told to stop at once; user code that waits gives up then.
+	Context() context.Context
+
+	// Task is the task's id, such as "app/0_2".
+	Task() string
+
+	// Partition is the input partition of the task, the same number for each of its source topics.
+	Partition() record.Partition
+
+	// Now is the time of the step that runs.
+	Now() time.Time
+
+	// Send writes r to a topic; key decides the partition. Everything is copied before it returns. An error ends the
+	// task.
+	Send(n *Node, topic string, r *record.Record) error
+
+	// Refuse tells that the record which is being processed failed at n, and applies n's policy. nil means that it has
+	// been dealt with: go on with the next one. An error ends the task.
+	Refuse(s Stage, n *Node, err error) error
+}
+
+// Chain runs everything that hangs on one source.
+type Chain interface {
+	// Process takes one record of the source's topic. It is read-only and valid until Process returns. An error ends
+	// the task; the record then counts as not processed.
+	Process(r *record.Record) error
+}
+
+// Instance is a sub-topology as one task runs it. One goroutine at a time.
+type Instance interface {
+	// Init starts the processors, once, before the first record.
+	Init() error
+
+	// Chains returns one chain per source, in the order of Sub.Sources.
+	Chains() []Chain
+
+	// Punctuate runs the wall-clock schedules that are due at now.
+	Punctuate(now time.Time) error
+
+	// NextPunctuation is when Punctuate has something to do; the zero time: never.
+	NextPunctuation() time.Time
+
+	// Close ends the processors. It is idempotent, and fine without Init.
+	Close() error
+}
