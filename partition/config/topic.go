@@ -1,8 +1,111 @@
 package config
 
-// Topic is the parsed configuration of one topic. Overrides holds only what was set, as it was set.
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/state"
+)
+
+// Topic is the parsed configuration of one topic. Overrides holds only what was set, as it was set. It is
+// immutable: who wants another one makes it with Parse.
 type Topic struct {
 	MaxMessageBytes int
 	LogAppendTime   bool
 	Overrides       map[string]string
+}
+
+// Default is the configuration of a topic on which nothing was set.
+func Default() Topic { return Topic{MaxMessageBytes: DefaultMaxMessageBytes} }
+
+// Parse checks the settings of a request against the table. A nil value means the default, as if the key
+// was not there. It reports all faults at once, in the order of the keys, as one fault.InvalidConfig.
+func Parse(settings map[string]*string) (Topic, error) {
+	t := Default()
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		value := settings[name]
+		k, ok := keyNamed(name)
+		if !ok {
+			faults = append(faults, unknownKey(name))
+			continue
+		}
+		if value == nil {
+			continue
+		}
+		if err := k.check(*value); err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		t.override(k, *value)
+	}
+	if len(faults) > 0 {
+		return Topic{}, joined(faults)
+	}
+	return t, nil
+}
+
+// Stored makes a configuration of settings that were accepted once and come out of the log or a snapshot.
+// Nothing is refused: a value that this build cannot read is kept in Overrides and counts as the default.
+// It keeps the map.
+func Stored(settings map[string]string) Topic {
+	t := Default()
+	t.Overrides = settings
+	for _, k := range keys {
+		if v, ok := settings[k.name]; ok && k.set != nil {
+			k.set(&t, v)
+		}
+	}
+	return t
+}
+
+// Class is the retention class that new entries of the topic go to.
+func (t Topic) Class() state.Class { return state.ClassLong }
+
+// Describe lists every key of the table for a topic, in the order of the table, with value, default and
+// source.
+func Describe(t Topic) []Entry {
+	entries := make([]Entry, 0, len(keys))
+	for _, k := range keys {
+		e := Entry{
+			Key: k.name, Value: k.preset, Default: k.preset, Source: SourceDefault,
+			Type: k.kind, ReadOnly: k.only != "", Doc: k.doc,
+		}
+		if v, ok := t.Overrides[k.name]; ok {
+			e.Value, e.Source = v, SourceTopic
+		}
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+func (t *Topic) override(k *key, value string) {
+	if t.Overrides == nil {
+		t.Overrides = map[string]string{}
+	}
+	t.Overrides[k.name] = value
+	if k.set != nil {
+		k.set(t, value)
+	}
+}
+
+// joined makes one refusal of several: its message carries all of theirs.
+func joined(faults []error) error {
+	if len(faults) == 1 {
+		return faults[0]
+	}
+	texts := make([]string, len(faults))
+	for i, f := range faults {
+		texts[i] = f.Error()
+	}
+	return fault.New(fault.InvalidConfig, "%d settings are refused: %s", len(faults), strings.Join(texts, "; "))
+}
+
+// atoi reads a decimal that Parse has accepted before; what a later build wrote otherwise gives ok = false.
+func atoi(s string) (n int, ok bool) {
+	n, err := strconv.Atoi(s)
+	return n, err == nil
 }

@@ -1,0 +1,15 @@
+// Package config owns THE table of topic keys: name, type, default, accepted values, whether a key can be
+// changed, and what it means. Doors, controller, machine, replica and command line all read this one table.
+//
+//	request → Parse (refuses, names every fault) → metadata log → Stored (takes as it is) → Topic → replica
+//
+// A key that this version cannot obey is not silently taken: another value is refused with
+// fault.InvalidConfig, and the message names the limit and what is accepted.
+//
+// Invariants:
+//   - Bounds are checked once, where a change is decided. A value that is in the log is never refused on replay, so a later
+//     build with other bounds reads the same state.
+//   - DescribeConfigs tells the truth: every key of the table is listed, no other.
+//
+// It must not read files, flags or the environment, and knows nothing of members or placement.
+package config
