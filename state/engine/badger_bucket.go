@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+)
+
+// oneTimestamp is the version of every row. A constant keeps overwritten rows cheap: Badger replaces them in place
+// and never has versions to step over.
+const oneTimestamp = 1
+
+// txnSlack is kept free in a transaction for Badger's own end mark and its rounding.
+const (
+	txnSlackRows  = 16
+	txnSlackBytes = 4 << 10
+	rowOverhead   = 12 // Badger's own count per row beside key and inlined value: two metas and the version
+	pointerBytes  = 12 // what a row costs whose value went to the value log
+)
+
+// badgerBucket is a bucket in a Badger of its own.
+type badgerBucket struct {
+	db *badger.DB
+	vl int64 // size of a value-log file; a transaction beyond it would move the mapping under readers
+}
+
+// badgerOptions are the settings of every log bucket. Values stand apart so that the tree stays small; there are no
+// caches because whole entries are read from the mapping; the database is told nothing about time.
+func badgerOptions(dir string, o Options, log badger.Logger) badger.Options {
+	return badger.DefaultOptions(dir).
+		WithLogger(log).
+		WithSyncWrites(!o.Faults.NoSync).
+		WithValueThreshold(inlineBelow).
+		WithCompression(options.None).
+		WithMemTableSize(memTableBytes).
+		WithNumMemtables(memTables).
+		WithValueLogFileSize(o.ValueLogFileBytes).
+		WithBlockCacheSize(0).
+		WithIndexCacheSize(0).
+		WithNumCompactors(2).
+		WithDetectConflicts(false).
+		WithMetricsEnabled(false).
+		WithVerifyValueChecksum(true)
+}
+
+func openBadger(dir string, o Options, writable bool, log badger.Logger) (*badgerBucket, error) {
+	db, err := badger.OpenManaged(badgerOptions(dir, o, log).WithReadOnly(!writable))
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", dir, err)
+	}
+	return &badgerBucket{db: db, vl: o.ValueLogFileBytes}, nil
+}
+
+func (b *badgerBucket) most() limits {
+	return limits{
+		rows:        b.db.MaxBatchCount() - txnSlackRows,
+		inlineBytes: b.db.MaxBatchSize() - txnSlackBytes,
+		valueBytes:  b.vl,
+	}
+}
+
+// append writes one transaction. The rows' slices go to Badger as they are: it copies them into its own buffers
+// before Commit returns.
+func (b *badgerBucket) append(rows []row) error {
+	txn := b.db.NewTransactionAt(oneTimestamp, true)
+	defer txn.Discard()
+	entries := make([]badger.Entry, len(rows))
+	for i, r := range rows {
+		entries[i].Key, entries[i].Value = r.key, r.value
+		if err := txn.SetEntry(&entries[i]); err != nil {
+			return fmt.Errorf("add row %d of %d to a transaction: %w", i, len(rows), err)
+		}
+	}
+	if err := txn.CommitAt(oneTimestamp, nil); err != nil {
+		return fmt.Errorf("commit %d rows: %w", len(rows), err)
+	}
+	return nil
+}
+
+func (b *badgerBucket) get(key []byte, fn func([]byte) error) error {
+	txn := b.db.NewTransactionAt(oneTimestamp, false)
+	defer txn.Discard()
+	item, err := txn.Get(key)
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return errNoRow
+	}
+	if err != nil {
+		return fmt.Errorf("read row %x: %w", key, err)
+	}
+	return item.Value(fn)
+}
+
+func (b *badgerBucket) scan(prefix, from []byte, fn func(k, v []byte) (bool, error)) error {
+	return b.iterate(prefix, false, func(it *badger.Iterator) error {
+		for it.Seek(from); it.Valid(); it.Next() {
+			more, err := false, error(nil)
+			if verr := it.Item().Value(func(v []byte) error {
+				more, err = fn(it.Item().Key(), v)
+				return err
+			}); verr != nil || !more {
+				return verr
+			}
+		}
+		return nil
+	})
+}
+
+func (b *badgerBucket) floor(prefix, key []byte, fn func(k, v []byte) error) error {
+	return b.iterate(prefix, true, func(it *badger.Iterator) error {
+		it.Seek(key)
+		if !it.Valid() {
+			return nil
+		}
+		return it.Item().Value(func(v []byte) error { return fn(it.Item().Key(), v) })
+	})
+}
+
+// replicas jumps from tail row to tail row, so that its cost is that of the replicas and not of the entries.
+func (b *badgerBucket) replicas(fn func(k, v []byte) error) error {
+	return b.iterate(nil, false, func(it *badger.Iterator) error {
+		for it.Rewind(); it.Valid(); {
+			r := keyReplica(it.Item().Key())
+			if r == classRows {
+				return nil
+			}
+			tail := makeKey(r, kindTail, 0)
+			if bytes.Equal(it.Item().Key(), tail) {
+				if err := it.Item().Value(func(v []byte) error { return fn(tail, v) }); err != nil {
+					return err
+				}
+			}
+			it.Seek(makeKey(r+1, 0, 0))
+		}
+		return nil
+	})
+}
+
+func (b *badgerBucket) iterate(prefix []byte, reverse bool, fn func(*badger.Iterator) error) error {
+	txn := b.db.NewTransactionAt(oneTimestamp, false)
+	defer txn.Discard()
+	it := txn.NewIterator(badger.IteratorOptions{Prefix: prefix, Reverse: reverse})
+	defer it.Close()
+	return fn(it)
+}
+
+func (b *badgerBucket) close() error {
+	if err := b.db.Close(); err != nil {
+		return fmt.Errorf("close bucket: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package engine
+
+import "errors"
+
+// row is one key and value on its way into a bucket. The bucket reads them until append returns and keeps neither.
+type row struct{ key, value []byte }
+
+// limits are what one append may carry: all rows together, values that go to the value log, and keys with the
+// values that stay beside them.
+type limits struct{ rows, valueBytes, inlineBytes int64 }
+
+// errNoRow says that a bucket has no row under a key.
+var errNoRow = errors.New("no such row")
+
+// bucket is one generation of a class's rows: append groups, read, and close. Classes, tails, hints, roll and
+// manifest are written once, above it.
+type bucket interface {
+	// append makes all rows durable at once, or none. A later row of the same key replaces the earlier one.
+	append(rows []row) error
+
+	// most returns what one append can carry at the very most.
+	most() limits
+
+	// get calls fn with the value under key, or returns errNoRow. The value is valid inside fn only.
+	get(key []byte, fn func(value []byte) error) error
+
+	// scan calls fn for each row from key on that begins with prefix, in the order of keys, until fn says stop.
+	// Key and value are valid inside fn only.
+	scan(prefix, from []byte, fn func(key, value []byte) (more bool, err error)) error
+
+	// floor calls fn with the row of the greatest key ≤ key that begins with prefix, if there is one.
+	floor(prefix, key []byte, fn func(key, value []byte) error) error
+
+	// replicas calls fn with every replica that has a tail row, in order, and that row.
+	replicas(fn func(key, value []byte) error) error
+
+	close() error
+}
+
+// volume is the place where the buckets of one class live, with their manifest.
+type volume interface {
+	// create opens a new, empty bucket; what an earlier try left under its name is removed.
+	create(id bucketID) (bucket, error)
+	// open opens a bucket that exists. One that is not writable was sealed.
+	open(id bucketID, writable bool) (bucket, error)
+	// list names what stands there, buckets of the manifest and leftovers alike.
+	list() ([]string, error)
+	remove(name string) error
+	// manifest returns the manifest, or the staged one; nil bytes where there is none.
+	manifest(staged bool) ([]byte, error)
+	// stage writes the next manifest beside the present one, durably.
+	stage(b []byte) error
+	// publish puts the staged manifest in the place of the present one, at once and durably.
+	publish() error
+	// exists reports whether the class was ever opened.
+	exists() (bool, error)
+}

@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/millstream-io/millstream/proto/fault"
+)
+
+const (
+	manifestName   = "MANIFEST"
+	manifestStaged = "MANIFEST.new"
+)
+
+// diskVolume is the directory of one class.
+type diskVolume struct {
+	dir   string
+	o     Options
+	fence func(error)
+}
+
+func (v *diskVolume) create(id bucketID) (bucket, error) {
+	if err := v.remove(id.String()); err != nil {
+		return nil, err
+	}
+	b, err := openBadger(v.path(id), v.o, true, v.logger())
+	if err != nil {
+		return nil, err
+	}
+	// The entries of new files must be durable before anything in them counts.
+	for _, d := range []string{v.path(id), v.dir, filepath.Dir(v.dir)} {
+		if err := syncDir(d); err != nil {
+			return nil, errors.Join(err, b.close())
+		}
+	}
+	return b, nil
+}
+
+func (v *diskVolume) open(id bucketID, writable bool) (bucket, error) {
+	// Badger would make an empty bucket where one has been lost.
+	if _, err := os.Stat(v.path(id)); err != nil {
+		return nil, fault.New(fault.StorageError, "bucket %s of the manifest is not there: %w", id, err).
+			WithHint("restore the directory from a copy, or let the member rebuild from its peers")
+	}
+	if writable {
+		b, err := openBadger(v.path(id), v.o, true, v.logger())
+		if err != nil {
+			return nil, err
+		}
+		if err := syncDir(v.path(id)); err != nil {
+			return nil, errors.Join(err, b.close())
+		}
+		return b, nil
+	}
+	b, err := openBadger(v.path(id), v.o, false, v.logger())
+	if err == nil {
+		return b, nil
+	}
+	if !errors.Is(err, badger.ErrTruncateNeeded) {
+		return nil, err
+	}
+	// The process died before the bucket was closed: its last rows are only in the write-ahead file. Opening it for
+	// writing once puts them where a reader finds them.
+	w, err := openBadger(v.path(id), v.o, true, v.logger())
+	if err != nil {
+		return nil, err
+	}
+	if err := w.close(); err != nil {
+		return nil, err
+	}
+	return openBadger(v.path(id), v.o, false, v.logger())
+}
+
+func (v *diskVolume) list() ([]string, error) {
+	entries, err := os.ReadDir(v.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list class directory: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+func (v *diskVolume) remove(name string) error {
+	if err := os.RemoveAll(filepath.Join(v.dir, name)); err != nil {
+		return fmt.Errorf("remove bucket %s: %w", name, err)
+	}
+	return nil
+}
+
+func (v *diskVolume) manifest(staged bool) ([]byte, error) {
+	name := manifestName
+	if staged {
+		name = manifestStaged
+	}
+	b, err := os.ReadFile(filepath.Join(v.dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read manifest: %w", err)
+	}
+	return b, nil
+}
+
+func (v *diskVolume) stage(b []byte) error {
+	if err := os.MkdirAll(v.dir, 0o750); err != nil {
+		return fmt.Errorf("make class directory: %w", err)
+	}
+	if err := writeFileSync(filepath.Join(v.dir, manifestStaged), b); err != nil {
+		return fmt.Errorf("write manifest: %w", err)
+	}
+	return syncDir(v.dir)
+}
+
+func (v *diskVolume) publish() error {
+	if err := os.Rename(filepath.Join(v.dir, manifestStaged), filepath.Join(v.dir, manifestName)); err != nil {
+		return fmt.Errorf("replace manifest: %w", err)
+	}
+	return syncDir(v.dir)
+}
+
+func (v *diskVolume) exists() (bool, error) {
+	_, err := os.Stat(v.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (v *diskVolume) path(id bucketID) string { return filepath.Join(v.dir, id.String()) }
+
+func (v *diskVolume) logger() badgerLogger { return badgerLogger{log: v.o.Logger, fence: v.fence} }
+
+func writeFileSync(name string, b []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(b); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if err := f.Sync(); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return f.Close()
+}
+
+func syncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	if err := d.Sync(); err != nil {
+		return errors.Join(fmt.Errorf("sync directory %s: %w", name, err), d.Close())
+	}
+	return d.Close()
+}

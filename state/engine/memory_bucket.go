@@ -1,0 +1,251 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
+)
+
+// MemoryDisk is what a Memory store writes to. It outlives the store as a disk outlives a process.
+type MemoryDisk struct {
+	mu      sync.RWMutex
+	classes [state.ClassCount]*memoryVolume
+	lazy    []undo // oldest first: appends that would be lost with the power, while syncs are broken
+}
+
+// undo takes one append back.
+type undo struct {
+	b    *memoryBucket
+	rows []row // what stood there before; a nil value: nothing
+}
+
+// NewMemoryDisk returns an empty disk.
+func NewMemoryDisk() *MemoryDisk {
+	d := &MemoryDisk{}
+	for i := range d.classes {
+		d.classes[i] = &memoryVolume{disk: d, buckets: map[string]*memoryBucket{}}
+	}
+	return d
+}
+
+// Damage flips one bit in each entry frame that contains needle, and returns how many it found.
+func (d *MemoryDisk) Damage(needle []byte) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for _, v := range d.classes {
+		for _, b := range v.buckets {
+			for _, run := range b.runs {
+				for i := range run {
+					if at := bytes.Index(run[i].value, needle); at >= 0 {
+						run[i].value = slices.Clone(run[i].value)
+						run[i].value[at] ^= 1
+						n++
+					}
+				}
+			}
+		}
+	}
+	return n
+}
+
+// losePower undoes the newest n appends that were never synced.
+func (d *MemoryDisk) losePower(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, u := range slices.Backward(d.lazy[len(d.lazy)-n:]) {
+		for _, r := range slices.Backward(u.rows) {
+			u.b.put(r)
+		}
+	}
+	d.lazy = nil
+}
+
+// memoryVolume is a class's directory in memory.
+type memoryVolume struct {
+	disk        *MemoryDisk
+	noSync      bool
+	buckets     map[string]*memoryBucket
+	live, draft []byte // manifests
+}
+
+func (v *memoryVolume) create(id bucketID) (bucket, error) {
+	v.disk.mu.Lock()
+	defer v.disk.mu.Unlock()
+	b := &memoryBucket{v: v, runs: map[string][]memoryRow{}}
+	v.buckets[id.String()] = b
+	return b, nil
+}
+
+func (v *memoryVolume) open(id bucketID, _ bool) (bucket, error) {
+	v.disk.mu.RLock()
+	defer v.disk.mu.RUnlock()
+	b := v.buckets[id.String()]
+	if b == nil {
+		return nil, fmt.Errorf("bucket %s of the manifest is not there", id)
+	}
+	return b, nil
+}
+
+func (v *memoryVolume) list() ([]string, error) {
+	v.disk.mu.RLock()
+	defer v.disk.mu.RUnlock()
+	return slices.Sorted(maps.Keys(v.buckets)), nil
+}
+
+func (v *memoryVolume) remove(name string) error {
+	v.disk.mu.Lock()
+	defer v.disk.mu.Unlock()
+	delete(v.buckets, name)
+	return nil
+}
+
+func (v *memoryVolume) manifest(staged bool) ([]byte, error) {
+	v.disk.mu.RLock()
+	defer v.disk.mu.RUnlock()
+	if staged {
+		return v.draft, nil
+	}
+	return v.live, nil
+}
+
+func (v *memoryVolume) stage(b []byte) error {
+	v.disk.mu.Lock()
+	defer v.disk.mu.Unlock()
+	v.draft = slices.Clone(b)
+	return nil
+}
+
+func (v *memoryVolume) publish() error {
+	v.disk.mu.Lock()
+	defer v.disk.mu.Unlock()
+	v.live, v.draft = v.draft, nil
+	return nil
+}
+
+func (v *memoryVolume) exists() (bool, error) {
+	v.disk.mu.RLock()
+	defer v.disk.mu.RUnlock()
+	return v.live != nil, nil
+}
+
+// memoryRow is one row of a run.
+type memoryRow struct {
+	index uint64
+	value []byte
+}
+
+// memoryBucket is a bucket in maps: one run per replica and kind, sorted by index. Logs are written in order, so
+// nearly every row goes to the end of its run.
+type memoryBucket struct {
+	v    *memoryVolume
+	runs map[string][]memoryRow
+}
+
+func (b *memoryBucket) append(rows []row) error {
+	b.v.disk.mu.Lock()
+	defer b.v.disk.mu.Unlock()
+	u := undo{b: b}
+	for _, r := range rows {
+		old := b.put(row{r.key, append([]byte{}, r.value...)})
+		u.rows = append(u.rows, row{slices.Clone(r.key), old})
+	}
+	if b.v.noSync {
+		b.v.disk.lazy = append(b.v.disk.lazy, u)
+	}
+	return nil
+}
+
+// put sets one row, or removes it where the value is nil, and returns what stood there.
+func (b *memoryBucket) put(r row) (old []byte) {
+	name := string(r.key[:keyAtIndex])
+	run := b.runs[name]
+	i, found := findRow(run, keyIndex(r.key))
+	switch {
+	case found && r.value == nil:
+		old = run[i].value
+		b.runs[name] = slices.Delete(run, i, i+1)
+	case found:
+		old, run[i].value = run[i].value, r.value
+	case r.value != nil:
+		b.runs[name] = slices.Insert(run, i, memoryRow{keyIndex(r.key), r.value})
+	}
+	return old
+}
+
+func findRow(run []memoryRow, index uint64) (int, bool) {
+	return slices.BinarySearchFunc(run, index, func(r memoryRow, at uint64) int { return cmp.Compare(r.index, at) })
+}
+
+// most is what a Badger with the options of the disk store takes, so that simulations meet the same refusals.
+func (b *memoryBucket) most() limits {
+	const batch = memTableBytes * 15 / 100
+	return limits{rows: batch/96 - txnSlackRows, inlineBytes: batch - txnSlackBytes, valueBytes: defaultValueLogBytes}
+}
+
+func (b *memoryBucket) get(key []byte, fn func([]byte) error) error {
+	b.v.disk.mu.RLock()
+	defer b.v.disk.mu.RUnlock()
+	run := b.runs[string(key[:keyAtIndex])]
+	i, found := findRow(run, keyIndex(key))
+	if !found {
+		return errNoRow
+	}
+	return fn(run[i].value)
+}
+
+func (b *memoryBucket) scan(prefix, from []byte, fn func(k, v []byte) (bool, error)) error {
+	must(len(prefix) == keyAtIndex, "scan of a prefix of %d bytes", len(prefix))
+	b.v.disk.mu.RLock()
+	defer b.v.disk.mu.RUnlock()
+	at := uint64(0)
+	if len(from) == keySize {
+		at = keyIndex(from)
+	}
+	run := b.runs[string(prefix)]
+	i, _ := findRow(run, at)
+	for _, r := range run[i:] {
+		key := appendKey(nil, keyReplica(prefix), keyKind(prefix), r.index)
+		if more, err := fn(key, r.value); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *memoryBucket) floor(prefix, key []byte, fn func(k, v []byte) error) error {
+	b.v.disk.mu.RLock()
+	defer b.v.disk.mu.RUnlock()
+	run := b.runs[string(prefix)]
+	i, found := findRow(run, keyIndex(key))
+	if !found {
+		i--
+	}
+	if i < 0 {
+		return nil
+	}
+	return fn(appendKey(nil, keyReplica(prefix), keyKind(prefix), run[i].index), run[i].value)
+}
+
+func (b *memoryBucket) replicas(fn func(k, v []byte) error) error {
+	b.v.disk.mu.RLock()
+	defer b.v.disk.mu.RUnlock()
+	for _, name := range slices.Sorted(maps.Keys(b.runs)) {
+		id, k := keyReplica([]byte(name)), keyKind([]byte(name))
+		if k != kindTail || id == classRows || len(b.runs[name]) == 0 {
+			continue
+		}
+		if err := fn(makeKey(record.ReplicaID(id), kindTail, 0), b.runs[name][0].value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *memoryBucket) close() error { return nil }

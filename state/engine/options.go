@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/millstream-io/millstream/state"
+)
+
+// Limits of one group transaction. Badger's own limits cap them further.
+const (
+	groupValueBytes  = 1 << 20
+	groupInlineBytes = 3 << 19 // 1.5 MB
+	groupRows        = 20_000
+)
+
+const (
+	defaultBucketBytes    = 1 << 30
+	defaultBucketAge      = 24 * time.Hour
+	defaultValueLogBytes  = 256 << 20
+	smallestValueLogBytes = 16 << 20
+	defaultBallastBytes   = 64 << 20
+	memTableBytes         = 16 << 20
+	memTables             = 2
+	inlineBelow           = 512 // values shorter than this live in the rows, others in the value log
+	hintEvery             = 256 << 10
+)
+
+// Options says where a store lives and how large its parts grow. The zero value of every field but Dir is useful.
+type Options struct {
+	Dir    string       // one directory per class is made below it
+	Logger *slog.Logger // nil: nothing is logged
+
+	BucketBytes       int64         // a bucket is closed and the next begun at this size; 0 = 1 GiB
+	BucketAge         time.Duration // … or at this age, with the next write; 0 = 24 h
+	ValueLogFileBytes int64         // size of one value-log file; 0 = 256 MiB, 1/16 of a smaller volume. Bounds a write.
+	BallastBytes      int64         // disk space kept to be able to start on a full disk; 0 = 64 MiB or 2 %; <0 = none
+
+	Now     func() time.Time // nil = time.Now; used for the age of buckets only
+	OnFence func(error)      // called once, on a goroutine of its own, when the first storage error fences the store
+	Faults  *Faults          // tests only
+}
+
+// Faults are the switches that tests use to break what lies below the store. A member never sets them.
+type Faults struct {
+	NoSync bool                                // acknowledge before anything is durable
+	Commit func(c state.Class) error           // called before each group; an error counts as one of the disk
+	Space  func() (free, total int64, _ error) // stands for the volume's free and total bytes
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.BucketBytes == 0 {
+		o.BucketBytes = defaultBucketBytes
+	}
+	if o.BucketAge == 0 {
+		o.BucketAge = defaultBucketAge
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Faults == nil {
+		o.Faults = &Faults{}
+	}
+	return o
+}
+
+// sized fills what depends on the size of the volume, total bytes (0 where it is unknown).
+func (o Options) sized(total int64) Options {
+	if o.ValueLogFileBytes == 0 {
+		o.ValueLogFileBytes = defaultValueLogBytes
+		if total > 0 {
+			o.ValueLogFileBytes = max(min(total/16, defaultValueLogBytes), smallestValueLogBytes)
+		}
+	}
+	if o.BallastBytes == 0 {
+		o.BallastBytes = defaultBallastBytes
+		if total > 0 {
+			o.BallastBytes = min(total/50, defaultBallastBytes)
+		}
+	}
+	return o
+}

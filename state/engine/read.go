@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
+)
+
+// view is what a reader needs to know of a replica, as of one moment.
+type view struct {
+	id      record.ReplicaID
+	tail    state.Tail
+	home    state.Class
+	classes uint8
+	known   bool
+}
+
+// view returns the replica as it is now. Errors: fault.StorageError, fault.Closing, fault.CorruptRecord for a
+// replica whose tail row is damaged.
+func (s *Store) view(id record.ReplicaID) (view, error) {
+	if err := s.fencedErr(); err != nil {
+		return view{}, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closing {
+		return view{}, errClosing()
+	}
+	r := s.replicas[id]
+	if r == nil || !r.known {
+		return view{id: id}, nil
+	}
+	if r.damage != nil {
+		return view{}, r.damage
+	}
+	return view{id: id, tail: r.tail, home: r.home, classes: r.classes, known: true}, nil
+}
+
+// Load implements state.LogStore. Error: fault.CorruptRecord where the tail row or a carried row is damaged.
+func (s *Store) Load(id record.ReplicaID) (state.Tail, []state.Row, error) {
+	v, err := s.view(id)
+	if err != nil || !v.known {
+		return state.Tail{}, nil, err
+	}
+	var rows []state.Row
+	var damage error
+	hs := s.classes[v.home].handles()
+	err = eachCarried(hs[len(hs)-1], id, func(key, stored []byte) {
+		value, err := decodeOpaque(key, stored)
+		if err != nil {
+			damage = err
+			return
+		}
+		rows = append(rows, state.Row{Kind: uint8(keyIndex(key)), Value: value})
+	})
+	if err = errors.Join(err, damage); err != nil {
+		return state.Tail{}, nil, s.readErr(id, err)
+	}
+	return v.tail, rows, nil
+}
+
+// Entries implements state.LogStore. Every frame is verified after it has been copied. A reader of a range that is
+// being truncated gets entries of the old or of the new log, each whole.
+func (s *Store) Entries(id record.ReplicaID, lo, hi uint64, maxBytes int, dst []state.Entry) ([]state.Entry, error) {
+	v, err := s.view(id)
+	if err != nil {
+		return dst, err
+	}
+	if lo < v.tail.First || lo > v.tail.Last || lo >= hi {
+		return dst, outOfLog(v, lo)
+	}
+	hi = min(hi, v.tail.Last+1)
+	bytes := 0
+	for i := lo; i < hi; i++ {
+		e, err := s.entry(v, i, true)
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, e)
+		if bytes += len(e.Frame); bytes >= maxBytes {
+			break
+		}
+	}
+	return dst, nil
+}
+
+func outOfLog(v view, index uint64) error {
+	return fault.New(fault.OffsetOutOfRange, "index %d of replica %d is outside the log [%d, %d]", index, v.id,
+		v.tail.First, v.tail.Last)
+}
+
+// entry reads and verifies one entry of the log. Without keep its frame is nil: it was only looked at. Errors:
+// fault.CorruptRecord, and fault.OffsetOutOfRange where the log lost the entry since v was taken.
+func (s *Store) entry(v view, index uint64, keep bool) (state.Entry, error) {
+	h, err := s.locate(v, func(sp span) bool { return sp.lo <= index })
+	if err != nil {
+		return state.Entry{}, s.readErr(v.id, err)
+	}
+	var e state.Entry
+	err = errNoRow
+	if h != nil {
+		key := makeKey(v.id, kindEntry, index)
+		err = h.read(func(b bucket) error {
+			return b.get(key, func(frame []byte) (err error) {
+				e, err = openEntry(frame, index, keep)
+				return err
+			})
+		})
+	}
+	if !errors.Is(err, errNoRow) {
+		return e, s.readErr(v.id, err)
+	}
+	now, err := s.view(v.id)
+	if err != nil {
+		return state.Entry{}, err
+	}
+	if index < now.tail.First || index > now.tail.Last {
+		return state.Entry{}, outOfLog(now, index)
+	}
+	return state.Entry{}, fault.New(fault.CorruptRecord, "entry %d of replica %d is lost", index, v.id)
+}
+
+// openEntry verifies a stored frame, which must be that of index.
+func openEntry(frame []byte, index uint64, keep bool) (state.Entry, error) {
+	if keep {
+		frame = append(make([]byte, 0, len(frame)), frame...)
+	}
+	e, err := state.OpenFrame(frame)
+	if err != nil {
+		return state.Entry{}, err
+	}
+	if e.Index != index {
+		return state.Entry{}, fault.New(fault.CorruptRecord, "entry %d stands in the place of entry %d", e.Index, index)
+	}
+	if !keep {
+		e.Frame = nil
+	}
+	return e, nil
+}
+
+// locate returns the newest bucket whose span of the replica is taken by fits; nil where there is none.
+//
+// A log is written in order, and a truncation writes the lower indexes again. So the entry with an index stands in
+// the newest bucket whose first entry of the replica is not behind it: newer buckets never wrote the index, and what
+// older ones have under it was truncated.
+func (s *Store) locate(v view, fits func(span) bool) (*handle, error) {
+	var found *handle
+	version := uint64(0)
+	for _, c := range s.classes {
+		if v.classes&(1<<c.id) == 0 {
+			continue
+		}
+		hs := c.handles()
+		for i := len(hs) - 1; i >= 0; i-- {
+			sp, err := hs[i].span(v.id)
+			if err != nil {
+				return nil, err
+			}
+			if sp.lo == 0 || !fits(sp) {
+				continue
+			}
+			if found == nil || sp.version > version {
+				found, version = hs[i], sp.version
+			}
+			break
+		}
+	}
+	return found, nil
+}
+
+// readErr passes refusals on and says that anything else is the disk's.
+func (s *Store) readErr(id record.ReplicaID, err error) error {
+	if err == nil || fault.CodeOf(err) != fault.Unknown {
+		return err
+	}
+	return fault.New(fault.StorageError, "read replica %d: %w", id, err)
+}

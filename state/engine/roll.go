@@ -1,0 +1,182 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
+)
+
+// upcoming is the next bucket, being opened beside the committer before it is needed.
+type upcoming struct {
+	id    bucketID
+	ready chan struct{} // closed when b and err are there
+	b     bucket
+	err   error
+}
+
+// openNext begins to open the next bucket. Until the manifest names it, it is a leftover that the next start removes.
+func (c *class) openNext() {
+	if c.next != nil {
+		return
+	}
+	n := &upcoming{id: bucketID{sequence: c.active.id.sequence + 1}, ready: make(chan struct{})}
+	c.next = n
+	c.s.background(func() {
+		n.b, n.err = c.vol.create(n.id)
+		close(n.ready)
+	})
+}
+
+// abandon closes a next bucket that was opened and not used.
+func (n *upcoming) abandon() error {
+	<-n.ready
+	if n.b == nil {
+		return nil
+	}
+	return n.b.close()
+}
+
+// roll makes the next bucket the active one. What every live replica needs is carried into it first: its tail row
+// and its newest row of each kind. Only then does the manifest name it, so a crash at any point leaves one active
+// bucket that has everything.
+func (c *class) roll() error {
+	c.openNext()
+	n := c.next
+	<-n.ready
+	if n.err != nil {
+		return fmt.Errorf("roll class %s: %w", c.id, n.err)
+	}
+	n.id.createdMs = c.s.o.Now().UnixMilli()
+	next := newHandle(n.id, c.vol, n.b)
+	next.complete = true
+	group, err := c.carry(next)
+	if err != nil {
+		return fmt.Errorf("roll class %s: %w", c.id, err)
+	}
+	old := c.handles()
+	m := manifest{}
+	for _, h := range old {
+		m.buckets = append(m.buckets, h.id)
+	}
+	m.buckets = append(m.buckets, n.id)
+	if err := c.vol.stage(m.encode()); err != nil {
+		return fmt.Errorf("roll class %s: %w", c.id, err)
+	}
+	if err := c.vol.publish(); err != nil {
+		return fmt.Errorf("roll class %s: %w", c.id, err)
+	}
+	hs := append(slices.Clone(old), next)
+	c.buckets.Store(&hs)
+	sealed := c.active
+	c.active, c.group, c.next = next, group, nil
+	c.forgetDead()
+	c.s.background(func() {
+		if err := sealed.seal(); err != nil {
+			c.s.fence(fmt.Errorf("seal bucket %s of class %s: %w", sealed.id, c.id, err))
+		}
+	})
+	c.s.o.Logger.Info("log bucket rolled", "class", c.id.String(), "bucket", n.id.String())
+	return nil
+}
+
+// carry copies the live replicas' tails and rows into the next bucket, in as many transactions as it takes. It
+// returns the group row of the last one.
+func (c *class) carry(next *handle) (groupRow, error) {
+	group := groupRow{sequence: c.group.sequence}
+	t, size := newTxn(0), groupSize{}
+	flush := func() error {
+		group.sequence++
+		group.bucketBytes += uint64(t.bytes)
+		t.add(groupKey, group.encode())
+		err := next.b.append(t.rows)
+		t, size = newTxn(0), groupSize{}
+		return err
+	}
+	for _, m := range c.movers() {
+		err := c.carryOne(m, func(key, value []byte) error {
+			one := groupSize{}
+			one.add(len(value))
+			if len(t.rows) > 0 && !size.plus(one).within(groupLimits) {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+			size = size.plus(one)
+			t.add(key, value)
+			return nil
+		})
+		if err != nil {
+			return group, err
+		}
+		next.setSpan(m.id, span{})
+	}
+	return group, flush()
+}
+
+// mover is a replica whose rows go into the next bucket.
+type mover struct {
+	id     record.ReplicaID
+	row    tailRow
+	damage error
+}
+
+// movers lists the live replicas whose home is this class, in order.
+func (c *class) movers() []mover {
+	c.s.mu.RLock()
+	defer c.s.mu.RUnlock()
+	var ms []mover
+	for id, r := range c.s.replicas {
+		if r.known && r.home == c.id && !r.dead {
+			ms = append(ms, mover{id, tailRow{tail: r.tail, version: r.version, classes: r.classes}, r.damage})
+		}
+	}
+	slices.SortFunc(ms, func(a, b mover) int {
+		if a.id < b.id {
+			return -1
+		}
+		return 1
+	})
+	return ms
+}
+
+// carryOne calls put with each row of a replica that the next bucket needs. Rows are carried as they are stored, so
+// a damaged one stays damaged instead of being made good or lost.
+func (c *class) carryOne(m mover, put func(key, value []byte) error) error {
+	key := makeKey(m.id, kindTail, 0)
+	value := m.row.encode(key)
+	if m.damage != nil {
+		err := c.active.b.get(key, func(v []byte) error {
+			value = append([]byte{}, v...)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	rows := []row{{key, value}}
+	err := eachCarried(c.active, m.id, func(k, v []byte) {
+		rows = append(rows, row{append([]byte{}, k...), append([]byte{}, v...)})
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if err := put(r.key, r.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetDead drops what the store knows of replicas that were not carried: their rows are dead space now.
+func (c *class) forgetDead() {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	for _, r := range c.s.replicas {
+		if r.dead && r.known && r.home == c.id {
+			r.known, r.tail, r.version, r.classes, r.damage = false, state.Tail{}, 0, 0, nil
+		}
+	}
+}

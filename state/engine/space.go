@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/millstream-io/millstream/proto/fault"
+)
+
+// smallestWatermark is the least that stays free on any volume.
+const smallestWatermark = 64 << 20
+
+// space watches the free bytes of the volume. Badger writes through mappings: a disk that is full kills the process,
+// and again at every start, so writes are refused well before. Reads go on.
+type space struct {
+	measure func() (free, total int64, _ error)
+	ballast string // path of the ballast file; "" for none
+	bytes   int64  // of the ballast
+
+	mu      sync.Mutex
+	missing bool // the ballast was given up to start, and is made again when there is room
+}
+
+// openSpace measures the volume, fills the options that depend on its size, and gives the ballast up where the disk
+// is too full to start without.
+func openSpace(o *Options) (*space, error) {
+	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
+		return nil, fault.New(fault.StorageError, "make data directory: %w", err)
+	}
+	sp := &space{measure: o.Faults.Space}
+	if sp.measure == nil {
+		sp.measure = func() (int64, int64, error) { return volumeSpace(o.Dir) }
+	}
+	free, total, err := sp.measure()
+	if err != nil {
+		return nil, fault.New(fault.StorageError, "measure free space of %s: %w", o.Dir, err)
+	}
+	*o = o.sized(total)
+	if o.BallastBytes <= 0 {
+		return sp, nil
+	}
+	sp.ballast, sp.bytes = filepath.Join(o.Dir, "BALLAST"), o.BallastBytes
+	if free < watermark(total) {
+		if err := os.Remove(sp.ballast); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, fault.New(fault.StorageError, "free the ballast: %w", err)
+		}
+	}
+	fi, err := os.Stat(sp.ballast)
+	sp.missing = err != nil || fi.Size() != sp.bytes
+	return sp, sp.restore(free, total)
+}
+
+// watermark is what must stay free: four groups, two memtables and 2 % of the volume.
+func watermark(total int64) int64 {
+	return max(4*(groupValueBytes+groupInlineBytes)+memTables*memTableBytes+total/50, smallestWatermark)
+}
+
+// check refuses a group for which there is no room. It recovers by itself.
+func (sp *space) check(g groupSize) error {
+	free, total, err := sp.measure()
+	if err != nil {
+		return fault.New(fault.DiskFull, "free space cannot be measured: %w", err).
+			WithHint("check the data volume")
+	}
+	need := watermark(total) + max(0, g.valueBytes+g.inlineBytes-groupValueBytes)
+	if free < need {
+		return fault.New(fault.DiskFull, "%d bytes are free on the data volume, %d are needed", free, need).
+			WithHint("make room on the data volume, or shorten the retention of topics; reads go on")
+	}
+	// A ballast that cannot be made again now will be tried with a later group.
+	_ = sp.restore(free, total)
+	return nil
+}
+
+// left is what may still be written.
+func (sp *space) left() int64 {
+	free, total, err := sp.measure()
+	if err != nil {
+		return 0
+	}
+	return max(0, free-watermark(total))
+}
+
+// restore makes the ballast again once there is room for two of it.
+func (sp *space) restore(free, total int64) error {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	if !sp.missing || sp.ballast == "" || free < watermark(total)+2*sp.bytes {
+		return nil
+	}
+	f, err := os.OpenFile(sp.ballast, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o640)
+	if err != nil {
+		return fmt.Errorf("make the ballast: %w", err)
+	}
+	if err := errors.Join(reserve(f, sp.bytes), f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("make the ballast: %w", err), os.Remove(sp.ballast))
+	}
+	sp.missing = false
+	return nil
+}
+
+// writeZeros takes n bytes of disk the slow way.
+func writeZeros(f *os.File, n int64) error {
+	zeros := make([]byte, 1<<20)
+	for n > 0 {
+		k, err := f.Write(zeros[:min(n, int64(len(zeros)))])
+		if err != nil {
+			return err
+		}
+		n -= int64(k)
+	}
+	return f.Sync()
+}

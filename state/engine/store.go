@@ -1,0 +1,233 @@
+package engine
+
+import (
+	"errors"
+	"iter"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
+)
+
+// Store is the durable state.LogStore. Make one with Open; it is safe for concurrent use.
+type Store struct {
+	o       Options
+	space   *space
+	classes [state.ClassCount]*class
+
+	// background runs slow work beside the committers. A store that is driven by hand runs it at once.
+	background func(func())
+	byHand     bool
+	wg         sync.WaitGroup
+
+	fenced atomic.Pointer[fault.Error]
+
+	mu       sync.RWMutex
+	replicas map[record.ReplicaID]*replica
+	closing  bool
+	closed   sync.Once
+	closeErr error
+}
+
+var _ state.LogStore = (*Store)(nil)
+
+// replica is what the store knows of one replica without asking the disk. Everything is under Store.mu.
+type replica struct {
+	tail      state.Tail // newest durable
+	version   uint64     // number of the newest durable write
+	home      state.Class
+	known     bool  // home, tail and version mean something
+	classes   uint8 // bit per class the replica ever wrote to
+	sinceHint int64 // payload bytes since the last hint in the active bucket
+	dead      bool
+	damage    error // of the tail row; such a replica is neither read nor written
+
+	floor   state.Incarnation // writes of lower incarnations are refused
+	queued  int               // writes that have not been settled
+	queue   state.Class       // where they wait
+	refused error             // why the last write was refused; what builds on it is refused for the same reason
+}
+
+// Open opens the store in o.Dir and makes the directory if need be. Classes that have data are opened, which reads
+// the tail rows of their active buckets and the newest value-log file of each; others are made by their first
+// write. It blocks on the disk. Errors: fault.StorageError for a directory of another format, lost or damaged
+// parts; fault.CorruptRecord is never returned here: a replica with a damaged tail says so in Load.
+func Open(o Options) (*Store, error) {
+	o = o.withDefaults()
+	sp, err := openSpace(&o)
+	if err != nil {
+		return nil, err
+	}
+	s := newStore(o, sp)
+	s.background = func(f func()) {
+		s.wg.Add(1)
+		go func() {
+			defer s.wg.Done()
+			f()
+		}()
+	}
+	for id := range state.ClassCount {
+		v := &diskVolume{dir: filepath.Join(o.Dir, id.String()), o: o, fence: func(err error) { s.fence(err) }}
+		s.classes[id] = newClass(s, id, v)
+	}
+	if err := s.recover(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	for _, c := range s.classes {
+		s.wg.Add(1)
+		go c.run()
+	}
+	return s, nil
+}
+
+func newStore(o Options, sp *space) *Store {
+	return &Store{o: o, space: sp, replicas: map[record.ReplicaID]*replica{}}
+}
+
+// recover opens the classes that have data.
+func (s *Store) recover() error {
+	for _, c := range s.classes {
+		there, err := c.vol.exists()
+		if err != nil {
+			return fault.New(fault.StorageError, "look for class %s: %w", c.id, err)
+		}
+		if !there {
+			continue
+		}
+		if err := c.open(); err != nil {
+			return err
+		}
+	}
+	return s.fencedErr()
+}
+
+// Append implements state.LogStore. A write that breaks the log of its replica (a gap, frames without a header, a
+// tail that does not fit) is refused with fault.InvalidRequest, one that no transaction can hold with
+// fault.RecordTooLarge, one of an incarnation below the last Barrier with fault.FencedLeaderEpoch. After a refused
+// write the ones that build on it are refused for the same reason. A replica that changes its class does so when
+// all its writes to the old class have been settled. After Close done runs before Append returns.
+func (s *Store) Append(c state.Class, w state.Write, done func(error)) {
+	must(c < state.ClassCount, "class %d", c)
+	it := &item{w: w, done: done, size: sizeOf(w)}
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		done(errClosing())
+		return
+	}
+	r := s.replicaLocked(w.Replica)
+	switch {
+	case w.Replica == classRows:
+		it.err = fault.New(fault.InvalidRequest, "replica id %d is taken by the store itself", w.Replica)
+	case w.By < r.floor:
+		it.err = fault.New(fault.FencedLeaderEpoch, "a write of incarnation %d of replica %d came after incarnation %d",
+			w.By, w.Replica, r.floor)
+	case r.queued > 0 && r.queue != c:
+		it.err = fault.New(fault.InvalidRequest, "replica %d has writes waiting in class %s and sends one to %s",
+			w.Replica, r.queue, c)
+	default:
+		r.queued++
+		r.queue = c
+		it.counted = true
+	}
+	s.classes[c].push(it)
+	s.mu.Unlock()
+}
+
+// Barrier implements state.LogStore. done gets fault.StorageError where the store is fenced.
+func (s *Store) Barrier(r record.ReplicaID, by state.Incarnation, done func(error)) {
+	b := &barrier{done: done}
+	b.left.Store(int32(len(s.classes)))
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		done(errClosing())
+		return
+	}
+	rep := s.replicaLocked(r)
+	rep.floor = max(rep.floor, by)
+	for _, c := range s.classes {
+		c.push(&item{barrier: b})
+	}
+	s.mu.Unlock()
+}
+
+// SetLive implements state.LogStore. A replica that is left out is dead for good: the next roll forgets it.
+func (s *Store) SetLive(live iter.Seq[record.ReplicaID]) {
+	set := map[record.ReplicaID]bool{}
+	for r := range live {
+		set[r] = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, r := range s.replicas {
+		r.dead = !set[id]
+	}
+}
+
+// Free implements state.LogStore.
+func (s *Store) Free() int64 { return s.space.left() }
+
+// Close implements state.LogStore. Writes that have not been settled are, so their done runs before Close returns.
+func (s *Store) Close() error {
+	s.closed.Do(func() {
+		s.mu.Lock()
+		s.closing = true
+		s.mu.Unlock()
+		for _, c := range s.classes {
+			c.stop()
+		}
+		s.wg.Wait()
+		if s.byHand {
+			for _, c := range s.classes {
+				for c.step(true) {
+				}
+			}
+		}
+		var errs []error
+		for _, c := range s.classes {
+			errs = append(errs, c.close())
+		}
+		s.wg.Wait() // closing may have fenced
+		s.closeErr = errors.Join(errs...)
+	})
+	return s.closeErr
+}
+
+// replicaLocked returns the replica's place, making it if need be. A replica that appears after SetLive is live.
+func (s *Store) replicaLocked(id record.ReplicaID) *replica {
+	r := s.replicas[id]
+	if r == nil {
+		r = &replica{}
+		s.replicas[id] = r
+	}
+	return r
+}
+
+// fence stops the store for good: after the first storage error nothing that the disk says can be trusted, and a
+// failed sync cannot be tried again.
+func (s *Store) fence(err error) *fault.Error {
+	f := fault.New(fault.StorageError, "the log store is fenced: %w", err).
+		WithHint("check the disk and restart the member")
+	if !s.fenced.CompareAndSwap(nil, f) {
+		return s.fenced.Load()
+	}
+	s.o.Logger.Error("log store fenced", "err", err)
+	for _, c := range s.classes {
+		c.wake()
+	}
+	if s.o.OnFence != nil {
+		s.background(func() { s.o.OnFence(f) })
+	}
+	return f
+}
+
+func (s *Store) fencedErr() error {
+	if f := s.fenced.Load(); f != nil {
+		return f
+	}
+	return nil
+}
