@@ -47,7 +47,8 @@ type activation struct {
 	after   []func() // run when ended
 }
 
-// begin starts a life. The caller holds a.mu.
+// begin starts a life. The caller holds a.mu, for which the life waits before its first message: it finds itself
+// complete.
 func (a *activation) begin() {
 	s := a.sys
 	id := a.id
@@ -57,15 +58,16 @@ func (a *activation) begin() {
 	opts := []actor.PropsOption{
 		actor.WithGuardian(s.strategy),
 		actor.WithDispatcher(a.dispatcher()),
-		// Runs before the mailbox starts: nobody sees a life without its PID.
-		actor.WithOnInit(func(pc actor.Context) {
-			l.pid = pc.Self()
-			s.lives.Store(a.pidName, l)
-			a.life.Store(l)
-		}),
 	}
-	_, err := s.lib.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return shell{l} }, opts...), a.pidName)
+	s.lives.Store(a.pidName, l)
+	pid, err := s.lib.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return shell{l} }, opts...), a.pidName)
 	must(err == nil, "begin %s: %v", a.pidName, err)
+	// The name is resolved once. A sender that is late must not find the next life behind the same name: the
+	// library shows a name before its mailbox is ready.
+	process, found := s.lib.ProcessRegistry.GetLocal(pid.Id)
+	must(found, "begin %s: not in the registry", a.pidName)
+	l.pid, l.mailbox = pid, process
+	a.life.Store(l)
 }
 
 func (a *activation) dispatcher() actor.Dispatcher {
@@ -110,6 +112,7 @@ func (a *activation) leave() bool {
 	return true
 }
 
+// leaving reports whether the activation was told to stop.
 func (a *activation) leaving() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

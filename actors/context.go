@@ -37,7 +37,9 @@ func (l *life) ReplyTo(a Asker, m any) {
 		if refused {
 			m = nil
 		}
-		s.answer(a.w.reply, m, err)
+		reply := a.w.reply
+		a.w.reply = nil // a kept Asker must not keep the caller's memory
+		s.answer(reply, m, err)
 	}
 }
 

@@ -14,8 +14,11 @@ import (
 type life struct {
 	act   *activation
 	id    Identity
-	pid   *actor.PID
 	shard *shard
+
+	// Set by begin, before anybody sees the life.
+	pid     *actor.PID
+	mailbox actor.Process
 
 	// posted counts the parcels sent to this life; it is far below zero once the life takes no more.
 	posted atomic.Int64
@@ -40,33 +43,30 @@ const closedPosts = math.MinInt64 / 2
 // failure is told to a life whose work panicked.
 type failure struct{ err error }
 
-// crash is what the runtime itself panics with: the library turns a panic in Receive into a call of strategy.
-type crash struct{ err error }
-
 // post sends m to this life and never blocks; false means that the life takes no more.
 func (l *life) post(m any) bool {
 	if l.posted.Add(1) < 0 {
 		return false
 	}
 	p := parcels.Get().(*parcel)
-	p.life, p.msg = l, m
-	l.act.sys.lib.Root.Send(l.pid, p)
+	p.msg = m
+	l.mailbox.SendUserMessage(l.pid, p)
 	return true
 }
 
-// receiveFrom takes one message of the library. What belongs to another life under the same name has been accounted for already.
+// receiveFrom takes one message of the library.
 func (l *life) receiveFrom(pc actor.Context) {
 	switch m := pc.Message().(type) {
 	case *parcel:
-		if m.life == l && !l.stops {
+		if l.reads() {
 			msg := m.msg
-			*m = parcel{}
+			m.msg = nil
 			parcels.Put(m)
 			l.received++
 			l.read(pc, msg)
 		}
 	case *wait:
-		if m.life == l && !l.stops && !m.done.Load() {
+		if l.reads() && !m.done.Load() {
 			msg := m.msg
 			m.msg = nil
 			l.asker = m
@@ -81,6 +81,10 @@ func (l *life) receiveFrom(pc actor.Context) {
 	}
 }
 
+// reads reports whether messages are still handed to the actor: a stop that was asked for may arrive a little later.
+// What is not read is accounted for by close.
+func (l *life) reads() bool { return l.actor != nil && !l.stops }
+
 // start makes the actor, unless the activation was told to stop before its first life began.
 func (l *life) start(pc actor.Context) {
 	if l.act.leaving() {
@@ -94,7 +98,7 @@ func (l *life) start(pc actor.Context) {
 // read hands one message to the actor and carries out what it asked for meanwhile. A panic goes on to the library.
 func (l *life) read(pc actor.Context, m any) {
 	if f, ok := m.(failure); ok {
-		panic(crash{f.err})
+		fall(f.err)
 	}
 	l.act.sys.o.Observer.Received(l.id.Kind)
 	l.actor.Receive(l, m)
@@ -106,7 +110,7 @@ func (l *life) read(pc actor.Context, m any) {
 		return
 	}
 	if l.failure != nil {
-		panic(crash{l.failure})
+		fall(l.failure)
 	}
 }
 

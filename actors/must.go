@@ -8,3 +8,10 @@ func must(cond bool, format string, args ...any) {
 		panic("actors: " + fmt.Sprintf(format, args...))
 	}
 }
+
+// crash is what the runtime itself panics with.
+type crash struct{ err error }
+
+// fall ends the life whose goroutine this is: the library turns a panic in Receive into a call of strategy, so a
+// crash on request and a bug walk the same way.
+func fall(err error) { panic(crash{err}) }

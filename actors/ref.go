@@ -84,7 +84,7 @@ func (r Ref) Ask(deadline time.Time, m any, reply func(any, error)) {
 		return
 	}
 	// An answer may come from here on. If the life ends before the message is read, the answer was its refusal.
-	s.lib.Root.Send(l.pid, w)
+	l.mailbox.SendUserMessage(l.pid, w)
 }
 
 var errNowhere = fault.New(fault.NotLeader, "ask: no such activation here").
@@ -95,11 +95,9 @@ func timedOut(a *activation) error {
 		WithHint("retry with the same id; the first try may have taken effect")
 }
 
-// parcel carries one told message to one life. It goes back to parcels when it was read.
-type parcel struct {
-	life *life
-	msg  any
-}
+// parcel carries one told message, so that the library does not look into it. It goes back to parcels when it was
+// read.
+type parcel struct{ msg any }
 
 var parcels = sync.Pool{New: func() any { return new(parcel) }}
 

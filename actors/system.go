@@ -124,15 +124,15 @@ func (s *System) claim(id Identity) (a, old *activation, err error) {
 			old = holder
 			n.gate = &gate{pool: s.pool}
 		}
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.begin() // before the directory shows it: nobody finds an activation without a life
 		return n
 	})
 	if err != nil || !fresh {
 		return a, nil, err
 	}
 	s.acts[a] = struct{}{}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.begin()
 	return a, old, nil
 }
 
@@ -155,6 +155,8 @@ func (s *System) Stop(kind, name string) (done <-chan struct{}) {
 }
 
 // goneOrLeaving returns when the name is free: now, unless somebody is leaving it.
+//
+// It looks at every activation, but only when the name is not found.
 func (s *System) goneOrLeaving(kind, name string) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,15 +199,19 @@ func (s *System) Close() {
 	close(s.closed)
 }
 
-// ended forgets an activation and reports it.
+// ended reports an activation and forgets it, in this order: Stop must not say that it is gone before.
 func (s *System) ended(a *activation, err error) {
-	s.mu.Lock()
-	delete(s.acts, a)
-	s.mu.Unlock()
 	if err != nil {
 		s.o.Logger.Warn("actor stopped by an error", "kind", a.id.Kind, "identity", a.id.Name,
 			"epoch", a.id.Epoch, "err", err)
 	}
+	s.report(a, err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.acts, a)
+}
+
+func (s *System) report(a *activation, err error) {
 	defer s.survive("stop hook panicked")
 	s.o.OnStopped(a.id, err)
 }

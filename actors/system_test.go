@@ -75,6 +75,9 @@ func activate(t testing.TB, s *System, kind, name string, epoch uint64) Ref {
 	return r
 }
 
+// advance lets fake time pass, inside a synctest bubble.
+func advance(d time.Duration) { <-time.After(d) }
+
 type answer struct {
 	m   any
 	err error
