@@ -1,0 +1,276 @@
+package task
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/topology/plan"
+)
+
+// Core is the state machine of one task. One goroutine at a time.
+type Core struct {
+	cfg     Config
+	sub     *plan.Sub
+	inst    plan.Instance
+	inputs  []*inputPartition // one per source, in the order of Sub.Sources
+	out     *outbox
+	commits committer
+
+	phase   phase
+	now     time.Time
+	step    bool  // a Step runs, or one panicked
+	failure error // what the task stops for, once it is drained
+	drainBy time.Time
+	effects Effects
+
+	current *inputPartition // whose record is being processed
+	raw     *record.Record  // that record
+	taken   int             // records of this Step
+	located pause           // between Locates that failed
+}
+
+type phase uint8
+
+const (
+	phaseNew      phase = iota
+	phaseLocating       // positions are not known yet
+	phaseRunning
+	phaseDraining // no record is processed any more; outputs and offsets are still on their way
+	phaseStopped
+)
+
+// New makes a task; it begins with Step(Open{}). It constructs the processors but does not Init them.
+func New(cfg Config) (*Core, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("make task %s: %w", cfg.ID, err)
+	}
+	c := &Core{cfg: cfg.withDefaults(), sub: cfg.Graph.Subs[cfg.ID.Sub]}
+	c.out = newOutbox(c.cfg)
+	inst, err := c.sub.Open(runtimeOf{c})
+	if err != nil {
+		return nil, fmt.Errorf("open task %s: %w", cfg.ID, err)
+	}
+	c.inst = inst
+	for i, chain := range inst.Chains() {
+		c.inputs = append(c.inputs, &inputPartition{source: c.sub.Sources[i], chain: chain, committed: NotCommitted})
+	}
+	return c, nil
+}
+
+// errOver is what a Step after the end returns.
+var errOver = errors.New("task is over: a step failed or panicked before")
+
+// Step takes one input and says what must happen. Times that go back are taken as standing still. An error ends the
+// task: what is not committed is left to its next life, and no effects come with it. A panic of user code passes
+// through; whoever recovers it calls At for the position and Close for the processors.
+func (c *Core) Step(now time.Time, in Input) (Effects, error) {
+	if c.step || c.phase == phaseStopped {
+		release(in)
+		return Effects{Stopped: c.phase == phaseStopped && c.failure == nil}, c.over()
+	}
+	c.step = true
+	if now.After(c.now) {
+		c.now = now
+	}
+	c.effects, c.taken, c.out.written = Effects{}, 0, 0
+	err := c.take(in)
+	if err == nil {
+		err = c.work()
+	}
+	c.cfg.Observer.Stepped(c.cfg.ID, c.taken, c.out.written)
+	if err != nil {
+		return Effects{}, c.fail(err)
+	}
+	c.step = false
+	return c.effects, nil
+}
+
+// Close ends the processors of a task that did not end by itself: revoked, fenced, panicked. It is idempotent, and
+// releases fetched bytes. Outputs that are on their way stay so.
+func (c *Core) Close() error {
+	c.phase = phaseStopped
+	if c.failure == nil {
+		c.failure = errOver
+	}
+	for _, in := range c.inputs {
+		in.drop()
+	}
+	return c.inst.Close()
+}
+
+// At names the record that is being processed, or was when a Step panicked: "topic/partition@offset", or "" where no
+// record was.
+func (c *Core) At() string {
+	if c.current == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s/%d@%d", c.current.source.Topic, c.cfg.ID.Partition, c.raw.Offset)
+}
+
+func (c *Core) over() error {
+	if c.phase == phaseStopped && c.failure == nil {
+		return nil
+	}
+	return errOver
+}
+
+// fail closes the task and returns why.
+func (c *Core) fail(err error) error {
+	c.failure = err
+	if closeErr := c.Close(); closeErr != nil {
+		return errors.Join(err, fmt.Errorf("close task %s: %w", c.cfg.ID, closeErr))
+	}
+	return err
+}
+
+// take brings an input into the state.
+func (c *Core) take(in Input) error {
+	switch in := in.(type) {
+	case Open:
+		return c.open()
+	case Located:
+		return c.takeLocated(in)
+	case Fetched:
+		return c.takeFetched(in)
+	case Described:
+		return c.out.takeDescribed(c, in)
+	case Sent:
+		return c.out.takeSent(c, in)
+	case Committed:
+		return c.takeCommitted(in)
+	case Stop:
+		c.drain(nil)
+	case Tick:
+	}
+	return nil
+}
+
+func (c *Core) open() error {
+	must(c.phase == phaseNew, "task %s is opened twice", c.cfg.ID)
+	c.phase = phaseLocating
+	c.locate()
+	return nil
+}
+
+// drain stops processing, for err or for good. The first reason counts.
+func (c *Core) drain(err error) {
+	if c.phase == phaseDraining {
+		return
+	}
+	c.phase = phaseDraining
+	if c.failure = err; err != nil {
+		c.drainBy = c.now.Add(c.cfg.DrainTimeout)
+	}
+	for _, in := range c.inputs {
+		in.drop()
+	}
+}
+
+// work does what the state allows: process, send, commit, fetch, and at last stop.
+func (c *Core) work() error {
+	c.retryLocate()
+	if c.phase == phaseRunning {
+		if err := c.process(); err != nil {
+			c.drain(err)
+		}
+	}
+	c.snapshot()
+	if err := c.out.flush(c); err != nil {
+		return err
+	}
+	c.commit()
+	if c.phase == phaseDraining && (c.drained() || c.outOfTime()) {
+		return c.stop()
+	}
+	if c.phase == phaseRunning {
+		c.fetch()
+	}
+	c.wake()
+	return nil
+}
+
+// process runs what wall-clock time and fetched records have to offer, as long as the outbox takes it.
+func (c *Core) process() error {
+	if at := c.inst.NextPunctuation(); !at.IsZero() && !c.now.Before(at) {
+		if err := c.inst.Punctuate(c.now); err != nil {
+			return err
+		}
+	}
+	for !c.out.full() {
+		in := c.nextInput()
+		if in == nil {
+			return nil
+		}
+		if err := c.run(in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Core) drained() bool {
+	return c.out.empty() && !c.commits.busy() && !c.dirty()
+}
+
+func (c *Core) outOfTime() bool {
+	return c.failure != nil && !c.now.Before(c.drainBy)
+}
+
+func (c *Core) stop() error {
+	if c.failure != nil {
+		return c.failure
+	}
+	c.phase = phaseStopped
+	c.effects.Stopped = true
+	if err := c.inst.Close(); err != nil {
+		return fmt.Errorf("close task %s: %w", c.cfg.ID, err)
+	}
+	return nil
+}
+
+// wake sets the time of the next Step to the first of everything that waits for a time.
+func (c *Core) wake() {
+	w := &c.effects.Wake
+	soonest(w, c.located.until)
+	soonest(w, c.out.wake())
+	soonest(w, c.commitWake())
+	switch c.phase {
+	case phaseRunning:
+		soonest(w, c.inst.NextPunctuation())
+		for _, in := range c.inputs {
+			soonest(w, in.pause.until)
+		}
+	case phaseDraining:
+		soonest(w, c.drainBy)
+	}
+}
+
+func soonest(w *time.Time, t time.Time) {
+	if !t.IsZero() && (w.IsZero() || t.Before(*w)) {
+		*w = t
+	}
+}
+
+// pause is the wait between tries of something that failed. The zero value waits for nothing.
+type pause struct {
+	until time.Time // zero: not waiting
+	last  time.Duration
+}
+
+func (p *pause) begin(now time.Time) {
+	p.last = min(max(2*p.last, firstPause), highestPause)
+	p.until = now.Add(p.last)
+}
+
+func (p *pause) over(now time.Time) bool { return p.until.IsZero() || !now.Before(p.until) }
+
+func retryable(err error) bool { return fault.CodeOf(err).Retryable() }
+
+func release(in Input) {
+	if f, ok := in.(Fetched); ok && f.Release != nil {
+		f.Release()
+	}
+}

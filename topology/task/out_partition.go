@@ -1,0 +1,177 @@
+package task
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/topology/plan"
+)
+
+// outPartition is one output partition: a batch that grows, batches that are closed, and at most one in flight, which
+// keeps their order.
+type outPartition struct {
+	topic  string
+	number record.Partition
+
+	growing record.Builder
+	origins []origin // of the records in growing
+	round   uint64   // of the first of them
+	closed  []*outBatch
+	flight  *outBatch
+	spare   []origin // for the next batch
+}
+
+// outBatch is one closed batch.
+type outBatch struct {
+	frame   []byte
+	origins []origin // one per record
+	round   uint64
+	bytes   int // as they count in the outbox
+}
+
+// oldestRound is the round of the oldest record that is not acknowledged.
+func (p *outPartition) oldestRound() uint64 {
+	oldest := uint64(math.MaxUint64)
+	if p.flight != nil {
+		oldest = p.flight.round
+	}
+	for _, b := range p.closed { // not sorted: a dead letter has the round of what it stands for
+		oldest = min(oldest, b.round)
+	}
+	if len(p.origins) > 0 {
+		oldest = min(oldest, p.round)
+	}
+	return oldest
+}
+
+// add appends a record and returns by how many bytes the outbox grew. A batch that it would make too large is closed
+// first.
+func (p *outPartition) add(o *outbox, r *record.Record, from origin) (grown int, err error) {
+	if len(p.origins) > 0 && p.growing.Size()+record.RecordSize(r) > o.batchBytes {
+		if err := p.close(o); err != nil {
+			return 0, err
+		}
+	}
+	before := p.growing.Size()
+	if len(p.origins) == 0 {
+		before = 0
+	}
+	if err := p.growing.Append(r); err != nil {
+		return 0, err
+	}
+	if len(p.origins) == 0 {
+		p.round = o.round
+	}
+	p.round = min(p.round, o.round)
+	p.origins = append(p.origins, from)
+	return p.growing.Size() - before, nil
+}
+
+// close makes a batch of what has grown.
+func (p *outPartition) close(o *outbox) error {
+	frame, err := p.growing.Build(o.room, o.codec)
+	if err != nil {
+		return err
+	}
+	p.closed = append(p.closed, &outBatch{frame: frame, origins: p.origins, round: p.round, bytes: p.growing.Size()})
+	p.growing.Reset()
+	p.origins, p.spare = p.spare[:0], nil
+	return nil
+}
+
+// send puts the oldest batch in flight, if none is, and reports whether it closed the growing one for that.
+func (p *outPartition) send(o *outbox, c *Core) (closed bool, err error) {
+	if p.flight != nil {
+		return false, nil
+	}
+	if len(p.closed) == 0 {
+		if len(p.origins) == 0 {
+			return false, nil
+		}
+		if err := p.close(o); err != nil {
+			return false, err
+		}
+		closed = true
+	}
+	p.flight, p.closed = p.closed[0], p.closed[1:]
+	o.seq++
+	o.flying[o.seq] = p
+	c.effects.Send = append(c.effects.Send, Send{
+		Seq: o.seq, Topic: p.topic, Partition: p.number, Frame: p.flight.frame, Room: o.room, Records: len(p.flight.origins),
+	})
+	return closed, nil
+}
+
+// takeSent frees an acknowledged batch, or sees what can be saved of a refused one.
+func (o *outbox) takeSent(c *Core, a Sent) error {
+	p := o.flying[a.Seq]
+	must(p != nil, "task %s was told of send %d, which is not in flight", c.cfg.ID, a.Seq)
+	delete(o.flying, a.Seq)
+	b := p.flight
+	p.flight = nil
+	if a.Err != nil {
+		return o.refused(c, p, b, a.Err)
+	}
+	o.bytes -= b.bytes
+	p.spare = b.origins
+	return nil
+}
+
+// refused goes on after a final error. Where the records are to blame the batch is sent again as one batch per record,
+// so that only the bad ones meet their policy. Anything else, and a policy that says Fail, stops the task at once: its
+// positions are past the record already, so nothing more may be committed.
+func (o *outbox) refused(c *Core, p *outPartition, b *outBatch, cause error) error {
+	if !recordsToBlame(fault.CodeOf(cause)) {
+		return fmt.Errorf("task %s: write %s to %s/%d: %w", c.cfg.ID, b.origins[0].node, p.topic, p.number, cause)
+	}
+	o.bytes -= b.bytes
+	batch := record.Batch(b.frame[o.room:])
+	if len(b.origins) > 1 {
+		return o.split(p, b, batch)
+	}
+	for rec, err := range batch.Records(0) {
+		if err != nil {
+			return fmt.Errorf("task %s: read back a refused batch: %w", c.cfg.ID, err)
+		}
+		return o.inRound(b.round, func() error { return c.refuse(plan.StageProduce, b.origins[0], &rec, cause) })
+	}
+	return nil
+}
+
+func recordsToBlame(c fault.Code) bool {
+	switch c {
+	case fault.RecordTooLarge, fault.RecordListTooLarge, fault.InvalidRecord, fault.InvalidTimestamp:
+		return true
+	}
+	return false
+}
+
+// split puts the records of a batch, one batch each, in front of what is closed.
+func (o *outbox) split(p *outPartition, b *outBatch, batch record.Batch) error {
+	var (
+		single record.Builder
+		parts  []*outBatch
+	)
+	for rec, err := range batch.Records(0) {
+		if err != nil {
+			return fmt.Errorf("read back a refused batch: %w", err)
+		}
+		single.Reset()
+		if err := single.Append(&rec); err != nil {
+			return err
+		}
+		frame, err := single.Build(o.room, o.codec)
+		if err != nil {
+			return err
+		}
+		i := len(parts)
+		parts = append(parts, &outBatch{
+			frame: frame, origins: b.origins[i : i+1 : i+1], round: b.round, bytes: single.Size(),
+		})
+		o.bytes += single.Size()
+	}
+	p.closed = append(parts, p.closed...)
+	return nil
+}

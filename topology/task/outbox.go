@@ -1,0 +1,267 @@
+package task
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/topology/plan"
+)
+
+// outbox gathers what the operators write into batches and keeps them until they are acknowledged.
+type outbox struct {
+	limit, batchBytes, room int
+	codec                   record.Codec
+	describeWait            time.Duration
+	first                   record.Partition // where records without a key begin
+	deadLetter              string
+
+	topics  map[string]*outTopic
+	order   []*outTopic // in the order of their first record
+	last    *outTopic   // of the last record: most tasks write one topic
+	flying  map[uint64]*outPartition
+	seq     uint64
+	round   uint64 // of the records that are written now
+	bytes   int    // not acknowledged
+	written int    // records of this Step
+}
+
+// origin is what an output record is needed for if it is refused.
+type origin struct {
+	node   *plan.Node
+	input  *inputPartition // nil: a punctuation made it
+	offset record.Offset   // of the input record
+	dead   bool            // it is a dead letter
+}
+
+// outTopic is one output topic.
+type outTopic struct {
+	name   string
+	parts  []*outPartition // none until it is described
+	sticky int             // where records without a key go, until a batch of them is closed
+
+	asked     bool // a Describe is on its way
+	since     time.Time
+	pause     pause
+	held      []heldRecord // written before it was described
+	heldBytes int
+	round     uint64 // of the first one held
+}
+
+// heldRecord is a copy of a record that waits for its topic to be described.
+type heldRecord struct {
+	rec  record.Record
+	from origin
+}
+
+func newOutbox(c Config) *outbox {
+	return &outbox{
+		limit: c.MaxUnsentBytes, batchBytes: c.BatchBytes, room: c.FrameRoom, codec: c.Codec,
+		describeWait: c.DescribeWait, first: c.ID.Partition, deadLetter: c.Graph.DeadLetter,
+		topics: map[string]*outTopic{}, flying: map[uint64]*outPartition{}, round: 1,
+	}
+}
+
+func (o *outbox) full() bool  { return o.bytes >= o.limit }
+func (o *outbox) empty() bool { return o.bytes == 0 }
+
+// endRound closes the round of the records written so far and returns it.
+func (o *outbox) endRound() uint64 {
+	o.round++
+	return o.round - 1
+}
+
+// oldestRound is the round of the oldest record that is not acknowledged.
+func (o *outbox) oldestRound() uint64 {
+	oldest := uint64(math.MaxUint64)
+	if o.empty() {
+		return oldest
+	}
+	for _, t := range o.order {
+		if len(t.held) > 0 {
+			oldest = min(oldest, t.round)
+		}
+		for _, p := range t.parts {
+			oldest = min(oldest, p.oldestRound())
+		}
+	}
+	return oldest
+}
+
+// add copies a record into the batch of its partition. Error: fault.RecordTooLarge where no batch can hold it.
+func (o *outbox) add(topic string, r *record.Record, from origin) error {
+	t := o.last
+	if t == nil || t.name != topic {
+		t = o.topic(topic)
+	}
+	o.written++
+	if len(t.parts) == 0 {
+		o.hold(t, r, from)
+		return nil
+	}
+	return o.put(t, r, from)
+}
+
+func (o *outbox) topic(name string) *outTopic {
+	t := o.topics[name]
+	if t == nil {
+		t = &outTopic{name: name}
+		o.topics[name] = t
+		o.order = append(o.order, t)
+	}
+	o.last = t
+	return t
+}
+
+func (o *outbox) put(t *outTopic, r *record.Record, from origin) error {
+	p := t.parts[t.sticky]
+	if r.Key != nil {
+		p = t.parts[record.PartitionFor(r.Key, len(t.parts))]
+	}
+	closed := len(p.closed)
+	grown, err := p.add(o, r, from)
+	o.bytes += grown
+	if len(p.closed) > closed {
+		t.spread(p)
+	}
+	return err
+}
+
+// spread moves records without a key to the next partition when a batch of p, where they went, is closed.
+func (t *outTopic) spread(p *outPartition) {
+	if p == t.parts[t.sticky] {
+		t.sticky = (t.sticky + 1) % len(t.parts)
+	}
+}
+
+func (o *outbox) hold(t *outTopic, r *record.Record, from origin) {
+	if len(t.held) == 0 {
+		t.round = o.round
+	}
+	t.round = min(t.round, o.round)
+	n := record.RecordSize(r)
+	t.held = append(t.held, heldRecord{rec: cloneRecord(r), from: from})
+	t.heldBytes += n
+	o.bytes += n
+}
+
+// flush sends what can be sent: one batch per partition that has none in flight. It asks for topics that records wait
+// for.
+func (o *outbox) flush(c *Core) error {
+	for _, t := range o.order {
+		if len(t.held) > 0 {
+			o.describe(c, t)
+			continue
+		}
+		for _, p := range t.parts {
+			closed, err := p.send(o, c)
+			if err != nil {
+				return fmt.Errorf("task %s: close a batch for %s/%d: %w", c.cfg.ID, t.name, p.number, err)
+			}
+			if closed {
+				t.spread(p)
+			}
+		}
+	}
+	return nil
+}
+
+func (o *outbox) describe(c *Core, t *outTopic) {
+	if t.asked || !t.pause.over(c.now) {
+		return
+	}
+	if t.since.IsZero() {
+		t.since = c.now
+	}
+	t.asked, t.pause.until = true, time.Time{}
+	c.effects.Describe = append(c.effects.Describe, Describe{Topic: t.name, Create: t.name == o.deadLetter})
+}
+
+// takeDescribed learns the partitions of a topic. They only ever become more.
+func (o *outbox) takeDescribed(c *Core, d Described) error {
+	t := o.topics[d.Topic]
+	if t == nil {
+		return nil // told unasked, about a topic that nothing was written to
+	}
+	t.asked = false
+	err := d.Err
+	if err == nil && d.Partitions < 1 {
+		err = fault.New(fault.UnknownTopicOrPartition, "topic %s has no partitions", d.Topic)
+	}
+	switch {
+	case err == nil:
+		for len(t.parts) < d.Partitions {
+			t.parts = append(t.parts, &outPartition{topic: t.name, number: record.Partition(len(t.parts))})
+		}
+		t.pause, t.since = pause{}, time.Time{}
+		if len(t.held) > 0 {
+			t.sticky = int(o.first) % len(t.parts)
+		}
+		return o.unhold(t, func(h heldRecord) error { return o.put(t, &h.rec, h.from) })
+	case len(t.held) == 0:
+		return nil
+	case retryable(err) && c.now.Sub(t.since) < o.describeWait:
+		c.cfg.Observer.Retried(c.cfg.ID, "describe "+t.name, err)
+		t.pause.begin(c.now)
+		return nil
+	}
+	t.pause = pause{} // since stays: while the topic is missing the next records need not wait as long again
+	return o.unhold(t, func(h heldRecord) error { return c.refuse(plan.StageProduce, h.from, &h.rec, err) })
+}
+
+// unhold gives every held record to f.
+func (o *outbox) unhold(t *outTopic, f func(heldRecord) error) error {
+	held := t.held
+	o.bytes -= t.heldBytes
+	t.held, t.heldBytes = nil, 0
+	return o.inRound(t.round, func() error {
+		for _, h := range held {
+			if err := f(h); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// inRound lets f write records that stand for older ones.
+//
+// Invariant: what replaces a record has that record's round or an older one, so that no commit overtakes it.
+func (o *outbox) inRound(round uint64, f func() error) error {
+	current := o.round
+	o.round = min(round, current)
+	err := f()
+	o.round = current
+	return err
+}
+
+// wake is when a topic is to be asked for again.
+func (o *outbox) wake() time.Time {
+	var w time.Time
+	for _, t := range o.order {
+		if len(t.held) > 0 && !t.asked {
+			soonest(&w, t.pause.until)
+		}
+	}
+	return w
+}
+
+func cloneRecord(r *record.Record) record.Record {
+	c := *r
+	c.Key, c.Value = cloneBytes(r.Key), cloneBytes(r.Value)
+	c.Headers = make([]record.Header, len(r.Headers))
+	for i, h := range r.Headers {
+		c.Headers[i] = record.Header{Key: h.Key, Value: cloneBytes(h.Value)}
+	}
+	return c
+}
+
+// cloneBytes keeps nil apart from empty.
+func cloneBytes(b []byte) []byte {
+	if b == nil {
+		return nil
+	}
+	return append(make([]byte, 0, len(b)), b...)
+}
