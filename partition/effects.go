@@ -20,6 +20,7 @@ type Effects struct {
 	View    *segment.View // not nil: what readers see from now on
 	Applied bool          // the Machine applied something
 	Wake    time.Time     // give Tick at this time; the zero time asks for none
+	Stop    error         // not nil: the replica can't go on; carry out the rest of the value, then never Step again
 }
 
 // Persist is a write that must become durable; its end comes back as Persisted with the same token.

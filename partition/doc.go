@@ -1,0 +1,18 @@
+// Package partition owns the replicated log of one partition as a core: Replica.Step takes one input and says what
+// must happen. Raft decides what is committed; the core gives offsets, recognises retries, counts what readers wait
+// for and feeds a Machine.
+//
+//	Append → gather → frame sealed → raft ─┬→ Persist → store → Persisted ─┐
+//	                                       └→ Send → followers → Received ─┴→ committed → View, Replies, Machine
+//	restart: Tail + carried rows → Read/Loaded (replay) → raft → campaign or follow
+//
+// Invariants:
+//   - a Reply for acks 1 leaves only in the Step that learned of the own durable write, one for acks all only in the
+//     Step that learned of the commit;
+//   - readers never see beyond the high watermark, which is the end of the last committed entry;
+//   - offsets are dense along the log; append times and the running largest timestamp never go down;
+//   - a frame never changes once it was proposed, and is equal on every replica;
+//   - the order of entries is the order in which appends arrived, also when raft refuses a proposal for a while.
+//
+// It must not read a clock, do I/O, start a goroutine or take a lock. It is the only importer of raft.
+package partition

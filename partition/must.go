@@ -1,0 +1,10 @@
+package partition
+
+import "fmt"
+
+// must panics where an invariant of the log is broken: going on would damage it.
+func must(cond bool, format string, args ...any) {
+	if !cond {
+		panic("partition: " + fmt.Sprintf(format, args...))
+	}
+}

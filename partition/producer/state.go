@@ -1,0 +1,165 @@
+package producer
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
+)
+
+// Window is how many batches of a producer are remembered, as in Kafka: clients keep at most five in flight.
+const Window = 5
+
+// ExpiryMs is how long after its last append, in log time, a producer is forgotten: a day, Kafka's default.
+const ExpiryMs = 24 * 60 * 60 * 1000
+
+// MaxProducers bounds the table of one partition; beyond it the tenth part that wrote longest ago is forgotten.
+const MaxProducers = 100_000
+
+// Batch is one remembered batch. Index is the entry that holds it, 0 when it came from a snapshot. StampMs is the
+// append time that was written into it, -1 where the topic keeps the producer's.
+type Batch struct {
+	First, Last record.Sequence
+	Base        record.Offset
+	StampMs     int64
+	Index       uint64
+}
+
+// producer is what is known of one producer id; a value, so that applied and pending never share.
+type producer struct {
+	epoch  record.ProducerEpoch
+	lastMs int64
+	n      int
+	window [Window]Batch
+}
+
+// State is the producer table of one partition. It is not safe for concurrent use.
+type State struct {
+	applied   map[record.ProducerID]producer
+	pending   map[record.ProducerID]producer // applied + pending batches, for those with pending ones
+	sweptAtMs int64
+}
+
+// New makes an empty table.
+func New() *State {
+	return &State{applied: map[record.ProducerID]producer{}, pending: map[record.ProducerID]producer{}}
+}
+
+// Len is the number of producers with applied batches.
+func (s *State) Len() int { return len(s.applied) }
+
+// Check says whether a batch of an idempotent producer may be appended at nowMs. A duplicate comes back as the batch
+// that holds it. Order as in Kafka: epoch, duplicate, gap. Errors: fault.InvalidProducerEpoch, fault.OutOfOrderSequence.
+//
+// A producer that is not known here (new, expired, or trimmed away) is taken with any sequence, as Kafka does: its
+// state may have been dropped through no fault of its own, and refusing would only stop it for good.
+func (s *State) Check(b record.Batch, nowMs int64) (dup Batch, duplicate bool, err error) {
+	p, ok := s.pending[b.ProducerID()]
+	if !ok {
+		p, ok = s.applied[b.ProducerID()]
+	}
+	if !ok || nowMs-p.lastMs > ExpiryMs {
+		return Batch{}, false, nil
+	}
+	if b.ProducerEpoch() < p.epoch {
+		return Batch{}, false, fault.New(fault.InvalidProducerEpoch, "producer %d epoch %d, epoch %d has written here",
+			b.ProducerID(), b.ProducerEpoch(), p.epoch).WithHint("a newer instance of this producer took over")
+	}
+	first, last := b.BaseSequence(), b.LastSequence()
+	if b.ProducerEpoch() > p.epoch {
+		if first != 0 {
+			return Batch{}, false, fault.New(fault.OutOfOrderSequence,
+				"producer %d starts epoch %d with sequence %d", b.ProducerID(), b.ProducerEpoch(), first).
+				WithHint("the first sequence of a new epoch is 0")
+		}
+		return Batch{}, false, nil
+	}
+	for _, w := range p.window[:p.n] {
+		if w.First == first && w.Last == last {
+			return w, true, nil
+		}
+	}
+	if want := p.window[p.n-1].Last.Plus(1); first != want {
+		return Batch{}, false, fault.New(fault.OutOfOrderSequence, "producer %d epoch %d sent sequence %d, next is %d",
+			b.ProducerID(), b.ProducerEpoch(), first, want).
+			WithHint("earlier batches were lost or came out of order: start again with a new producer epoch")
+	}
+	return Batch{}, false, nil
+}
+
+// Pend notes a checked batch that the leader is about to propose in entry index. The batch carries its final offset.
+func (s *State) Pend(b record.Batch, index uint64, appendMs int64) {
+	p, ok := s.pending[b.ProducerID()]
+	if !ok {
+		p = s.applied[b.ProducerID()]
+	}
+	p.add(b, index, appendMs)
+	s.pending[b.ProducerID()] = p
+}
+
+// Apply notes a committed batch of entry index. Batches without a producer leave no trace.
+func (s *State) Apply(b record.Batch, index uint64, appendMs int64) {
+	id := b.ProducerID()
+	if id == record.NoProducer {
+		return
+	}
+	p := s.applied[id]
+	p.add(b, index, appendMs)
+	s.applied[id] = p
+	if q, ok := s.pending[id]; ok && q.window[q.n-1].Index <= index {
+		delete(s.pending, id)
+	}
+	if appendMs-s.sweptAtMs > ExpiryMs/24 || len(s.applied) > MaxProducers {
+		s.sweep(appendMs)
+	}
+}
+
+// Drop forgets everything that is pending: leadership was lost, or the log was cut.
+func (s *State) Drop() { clear(s.pending) }
+
+func (p *producer) add(b record.Batch, index uint64, appendMs int64) {
+	if p.n == 0 || b.ProducerEpoch() != p.epoch || appendMs-p.lastMs > ExpiryMs {
+		*p = producer{epoch: b.ProducerEpoch()}
+	}
+	if p.n == Window {
+		copy(p.window[:], p.window[1:])
+		p.n--
+	}
+	stamp := int64(-1)
+	if b.LogAppendTime() {
+		stamp = b.MaxTimestampMs()
+	}
+	p.window[p.n] = Batch{First: b.BaseSequence(), Last: b.LastSequence(), Base: b.BaseOffset(), StampMs: stamp, Index: index}
+	p.n++
+	p.lastMs = max(p.lastMs, appendMs)
+}
+
+// sweep forgets the expired, and the oldest where there are too many.
+func (s *State) sweep(nowMs int64) {
+	s.sweptAtMs = nowMs
+	for id, p := range s.applied {
+		if nowMs-p.lastMs > ExpiryMs {
+			delete(s.applied, id)
+		}
+	}
+	if len(s.applied) <= MaxProducers {
+		return
+	}
+	ids := s.ids()
+	slices.SortFunc(ids, func(a, b record.ProducerID) int {
+		return cmp.Or(cmp.Compare(s.applied[a].lastMs, s.applied[b].lastMs), cmp.Compare(a, b))
+	})
+	for _, id := range ids[:len(ids)-MaxProducers*9/10] {
+		delete(s.applied, id)
+	}
+}
+
+func (s *State) ids() []record.ProducerID {
+	ids := make([]record.ProducerID, 0, len(s.applied))
+	for id := range s.applied {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}

@@ -1,0 +1,219 @@
+package partition
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/millstream-io/millstream/partition/raftlog"
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
+)
+
+const maxTerm = 1<<31 - 1 // a leader epoch has 31 bits on the wire
+
+// drain takes everything that raft has ready. Order inside one Ready: who leads, what is stored, what is committed,
+// what is applied; so a commit that came with a lost leadership never acknowledges an entry that was replaced.
+func (r *Replica) drain() {
+	for r.node.HasReady() {
+		rd := r.node.Ready()
+		r.takeRole(rd)
+		var apply []raftpb.Message
+		for i := range rd.Messages {
+			switch m := rd.Messages[i]; m.To {
+			case raft.LocalAppendThread:
+				r.store(m)
+			case raft.LocalApplyThread:
+				apply = append(apply, m)
+			default:
+				r.eff.Send = append(r.eff.Send, m)
+			}
+		}
+		if !raft.IsEmptyHardState(rd.HardState) {
+			r.takeCommit(rd.HardState.Commit)
+		}
+		for _, m := range apply {
+			r.apply(m)
+		}
+		for _, s := range rd.ReadStates {
+			r.takeReadIndex(binary.BigEndian.Uint64(s.RequestCtx), s.Index)
+		}
+		now := r.immediate
+		r.immediate = nil
+		r.deliver(now)
+	}
+}
+
+// takeRole notices a change of term or leader. Whoever waits for a leader that is no more is told so.
+func (r *Replica) takeRole(rd raft.Ready) {
+	term, lead, leading := r.term, r.lead, r.leading
+	if rd.SoftState != nil {
+		lead, leading = rd.SoftState.Lead, rd.SoftState.RaftState == raft.StateLeader
+	}
+	if !raft.IsEmptyHardState(rd.HardState) {
+		term = rd.HardState.Term
+	}
+	if term == r.term && lead == r.lead && leading == r.leading {
+		return
+	}
+	must(term <= maxTerm, "raft term %d does not fit a leader epoch", term)
+	lost := r.leading && (!leading || term != r.term)
+	old := r.term
+	r.term, r.lead, r.leading = term, lead, leading
+	if lost {
+		r.ready = false
+		r.producers.Drop()
+		r.dropRequests(fault.New(fault.NotLeader,
+			"replica %d of %s stopped leading epoch %d before the end of the request was known",
+			r.cfg.ID, r.cfg.Group, old).WithHint("the append may or may not be in the log: retry against the leader"))
+		r.answerWatches()
+	}
+	if term != old {
+		r.stable = 0
+	}
+	r.viewStale = true
+	r.cfg.Observer.LeaderChanged(record.Epoch(term), record.ReplicaID(lead), leading)
+}
+
+// store takes what raft wants durable into the log and into the write of this Step. Responses wait for that write,
+// or, where nothing in it needs to be durable, for the last one that does.
+func (r *Replica) store(m raftpb.Message) {
+	must(m.Snapshot == nil, "raft wants a snapshot stored that was never let in")
+	for i := range m.Entries {
+		e := r.open(m.Entries[i])
+		r.write.add(e)
+		r.log.Append(e)
+	}
+	if m.Term != 0 {
+		r.write.dirty = true
+		r.write.sync = r.write.sync || m.Term != r.tail.Term || m.Vote != r.tail.Vote
+		r.tail.Term, r.tail.Vote, r.tail.Commit = m.Term, m.Vote, m.Commit
+	}
+	switch last := r.lastSyncWrite(); {
+	case r.write.sync:
+		r.write.responses = append(r.write.responses, m.Responses...)
+	case last != nil:
+		last.responses = append(last.responses, m.Responses...)
+	default:
+		r.immediate = append(r.immediate, m.Responses...)
+	}
+}
+
+// open finds the entry that was sealed or verified in this Step, or makes the frame of raft's own empty entry.
+func (r *Replica) open(m raftpb.Entry) state.Entry {
+	must(m.Type == raftpb.EntryNormal, "entry %d changes the membership, which this version never proposes", m.Index)
+	for i := range r.opened {
+		if e := r.opened[i]; e.Index == m.Index && len(m.Data) > 0 && &e.Frame[0] == &m.Data[0] {
+			must(e.Term == m.Term, "entry %d of term %d was sealed for term %d", m.Index, m.Term, e.Term)
+			return e
+		}
+	}
+	prev, ok := r.log.At(m.Index - 1)
+	must(ok, "entry %d follows one that is not in memory", m.Index)
+	e, err := raftlog.FromRaft(m, prev)
+	must(err == nil, "entry %d from raft: %v", m.Index, err)
+	return e
+}
+
+// deliver hands responses of the storage to raft, or to the peers they are for.
+func (r *Replica) deliver(responses []raftpb.Message) {
+	for _, m := range responses {
+		if m.To != uint64(r.cfg.ID) {
+			r.eff.Send = append(r.eff.Send, m)
+			continue
+		}
+		if err := r.node.Step(m); err != nil {
+			r.cfg.Observer.Dropped("storage response that raft refused")
+		}
+	}
+}
+
+// takeCommit moves the high watermark.
+func (r *Replica) takeCommit(commit uint64) {
+	if commit > r.commit {
+		must(commit <= r.log.End().Index, "commit %d behind the last entry %d", commit, r.log.End().Index)
+		for i := r.commit + 1; i <= commit; i++ {
+			e, ok := r.log.At(i)
+			must(ok, "committed entry %d is not in memory", i)
+			r.countWatches(e)
+			r.commitEnd = e.Next()
+		}
+		r.commit = commit
+		r.viewStale = true
+		r.release(onCommit, commit)
+	}
+	if r.leading && !r.ready {
+		if term, err := r.log.Term(r.commit); err == nil && term == r.term {
+			r.ready = true
+			r.viewStale = true
+		}
+	}
+}
+
+// apply feeds committed entries to the machine and the producer table, and tells raft so at once: both are memory.
+func (r *Replica) apply(m raftpb.Message) {
+	for i := range m.Entries {
+		e, ok := r.log.At(m.Entries[i].Index)
+		must(ok && e.Index == r.applied+1 && e.Term == m.Entries[i].Term, "apply %d behind %d", m.Entries[i].Index, r.applied)
+		err := r.applyProducers(e)
+		must(err == nil, "apply entry %d: %v", e.Index, err)
+		var answer error
+		if r.cfg.Machine != nil {
+			answer = r.cfg.Machine.Apply(e)
+			r.eff.Applied = true
+		}
+		r.applied = e.Index
+		r.releaseApplied(e.Index, answer)
+		r.countApplied(e)
+	}
+	r.log.SetApplied(r.applied)
+	r.deliver(m.Responses)
+	r.answerQueries()
+	if r.sinceSnapshot.entries >= snapshotEntries || r.sinceSnapshot.bytes >= snapshotBytes {
+		r.takeSnapshot()
+	}
+}
+
+// takeSnapshot puts the state as of the applied entry into the next write.
+func (r *Replica) takeSnapshot() {
+	r.sinceSnapshot.entries, r.sinceSnapshot.bytes = 0, 0
+	r.write.rows = append(r.write.rows, snapshotRow(RowProducers, r.applied, r.producers.Snapshot()))
+	if r.cfg.Machine != nil {
+		r.write.rows = append(r.write.rows, snapshotRow(RowMachine, r.applied, r.cfg.Machine.Snapshot()))
+	}
+}
+
+func (r *Replica) countApplied(e state.Entry) {
+	r.sinceSnapshot.entries++
+	r.sinceSnapshot.bytes += len(e.Frame)
+}
+
+// applyProducers notes the batches of a committed entry.
+func (r *Replica) applyProducers(e state.Entry) error {
+	if e.Type != state.EntryRecords {
+		return nil
+	}
+	for rest := e.Payload(); len(rest) > 0; {
+		var b record.Batch
+		var err error
+		if b, rest, err = record.Next(rest); err != nil {
+			return fmt.Errorf("entry %d: %w", e.Index, err)
+		}
+		r.producers.Apply(b, e.Index, e.AppendTimeMs)
+	}
+	return nil
+}
+
+// askWanted emits the read that a lagging follower waits for.
+func (r *Replica) askWanted() {
+	if r.node == nil || r.fetching || r.stopped != nil {
+		return
+	}
+	if lo, hi, ok := r.log.Wanted(); ok {
+		r.fetching = true
+		r.eff.Read = &Read{Lo: lo, Hi: hi, MaxBytes: readAhead}
+	}
+}

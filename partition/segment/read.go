@@ -1,0 +1,128 @@
+package segment
+
+import (
+	"fmt"
+	"sort"
+
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
+)
+
+// entriesPerRead bounds the index range of one call to the store.
+const entriesPerRead = 1024
+
+// Cached returns whole batches from offset from out of the memory, at most maxBytes of them but at least one batch. Each
+// slice holds one or more batches and is read-only; the first one holds from. ok is false where the memory does not
+// hold from: then Read must be asked, which also says why an offset is refused. At the high watermark it returns
+// nothing and ok.
+func (v *View) Cached(from record.Offset, maxBytes int) (batches [][]byte, ok bool) {
+	if from < v.LogStart || from > v.HighWatermark {
+		return nil, false
+	}
+	if from == v.HighWatermark {
+		return nil, true
+	}
+	if len(v.tail) == 0 || v.tail[0].Base > from {
+		return nil, false
+	}
+	i := sort.Search(len(v.tail), func(i int) bool { return v.tail[i].Last >= from })
+	c := cut{from: from, left: maxBytes}
+	for ; i < len(v.tail); i++ {
+		more, err := c.add(v.tail[i])
+		if err != nil {
+			return nil, false // damage is reported by the store
+		}
+		if !more {
+			break
+		}
+	}
+	return c.out, true
+}
+
+// Read returns whole batches from offset from out of the store, at most maxBytes of them but at least one batch. Each
+// slice holds one or more batches, the first one holds from; they are the caller's. It blocks on the disk. At the high
+// watermark it returns nothing. Errors: fault.OffsetOutOfRange, fault.OffsetNotAvailable, and those of the store.
+func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][]byte, error) {
+	if err := v.Check(from); err != nil {
+		return nil, err
+	}
+	if from == v.HighWatermark {
+		return nil, nil
+	}
+	if b, ok := v.Cached(from, maxBytes); ok {
+		return b, nil
+	}
+	lo, err := store.Seek(v.Replica, from)
+	if err != nil {
+		return nil, fmt.Errorf("seek offset %d of replica %d: %w", from, v.Replica, err)
+	}
+	c := cut{from: from, left: maxBytes}
+	var entries []state.Entry
+	for lo <= v.commit {
+		hi := min(lo+entriesPerRead, v.commit+1)
+		entries, err = store.Entries(v.Replica, lo, hi, max(c.left, 1), entries[:0])
+		if err != nil {
+			return nil, fmt.Errorf("read entries [%d, %d) of replica %d: %w", lo, hi, v.Replica, err)
+		}
+		if len(entries) == 0 {
+			return nil, fault.New(fault.CorruptRecord, "entry %d of replica %d is missing", lo, v.Replica)
+		}
+		for _, e := range entries {
+			more, err := c.add(e)
+			if err != nil || !more {
+				return c.out, err
+			}
+		}
+		lo += uint64(len(entries))
+	}
+	return c.out, nil
+}
+
+// cut collects whole batches that end behind from, up to a number of bytes.
+type cut struct {
+	from record.Offset
+	left int
+	out  [][]byte
+}
+
+// add takes what fits of an entry; more is false when nothing further may be added.
+func (c *cut) add(e state.Entry) (more bool, err error) {
+	if e.Type != state.EntryRecords || e.Last < c.from {
+		return true, nil
+	}
+	payload := e.Payload()
+	if len(c.out) > 0 || e.Base >= c.from {
+		if len(payload) <= c.left { // the whole entry fits: no need to look inside
+			c.out = append(c.out, payload)
+			c.left -= len(payload)
+			return c.left > 0, nil
+		}
+	}
+	begin, end, whole := -1, 0, true
+	for rest := payload; len(rest) > 0; {
+		var b record.Batch
+		b, rest, err = record.Next(rest)
+		if err != nil {
+			return false, fmt.Errorf("entry %d: %w", e.Index, err)
+		}
+		if begin < 0 && b.LastOffset() < c.from {
+			end += len(b)
+			continue
+		}
+		first := begin < 0 && len(c.out) == 0
+		if !first && len(b) > c.left {
+			whole = false
+			break
+		}
+		if begin < 0 {
+			begin = end
+		}
+		end += len(b)
+		c.left -= len(b)
+	}
+	if begin >= 0 {
+		c.out = append(c.out, payload[begin:end:end])
+	}
+	return whole && c.left > 0, nil
+}

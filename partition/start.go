@@ -1,0 +1,237 @@
+package partition
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/millstream-io/millstream/partition/raftlog"
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/state"
+)
+
+// Kinds of carried rows of a replica.
+const (
+	RowTerms     = 1 // where each term starts
+	RowProducers = 2 // producer snapshot
+	RowMachine   = 3 // machine snapshot
+)
+
+const (
+	snapshotRowVersion = 1
+	snapshotRowHeader  = 9 // version, applied index
+)
+
+// replay is how far the entries read at start have come.
+type replay struct {
+	next      uint64 // the next entry to read
+	producers uint64 // what the snapshots already hold
+	machine   uint64
+}
+
+// openNew starts the log of a new group: behind a written start at index 1, term 1, on all its voters alike.
+func (r *Replica) openNew() error {
+	for _, id := range r.cfg.Voters {
+		r.conf.Voters = append(r.conf.Voters, uint64(id))
+	}
+	slices.Sort(r.conf.Voters)
+	conf, err := r.conf.Marshal()
+	if err != nil {
+		return fmt.Errorf("encode membership: %w", err)
+	}
+	r.tail = state.Tail{First: 2, Last: 1, LastTerm: 1, Term: 1, Commit: 1, Conf: conf, ConfIndex: 1}
+	r.log = raftlog.New(r.tail, r.conf, []raftlog.TermStart{{Term: 1, Index: 1}}, 0, r.cfg.MaxTailCacheBytes)
+	r.write.dirty, r.write.sync = true, true
+	r.write.rows = append(r.write.rows, state.Row{Kind: RowTerms, Value: raftlog.EncodeTerms(r.log.Terms())})
+	r.replay = replay{next: r.tail.First, producers: 1, machine: 1}
+	return nil
+}
+
+func (r *Replica) openExisting() error {
+	r.tail = r.cfg.Tail
+	if err := r.conf.Unmarshal(r.tail.Conf); err != nil {
+		return fault.New(fault.CorruptRecord, "membership in the tail row: %w", err)
+	}
+	before := r.tail.First - 1
+	r.replay = replay{producers: before, machine: before}
+	var terms []raftlog.TermStart
+	var err error
+	for _, row := range r.cfg.Rows {
+		switch row.Kind {
+		case RowTerms:
+			terms, err = raftlog.DecodeTerms(row.Value)
+		case RowProducers:
+			r.replay.producers, err = r.openSnapshot(row.Value, r.producers.Restore)
+		case RowMachine:
+			if r.cfg.Machine != nil {
+				r.replay.machine, err = r.openSnapshot(row.Value, r.cfg.Machine.Restore)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("carried row of kind %d: %w", row.Kind, err)
+		}
+	}
+	if len(terms) == 0 || terms[0].Index > before {
+		return fault.New(fault.CorruptRecord, "the term table of a log that starts at %d is missing or too short",
+			r.tail.First)
+	}
+	if r.tail.Commit < before || r.tail.Commit > r.tail.Last {
+		return fault.New(fault.CorruptRecord, "tail row commits %d of [%d, %d]", r.tail.Commit, r.tail.First, r.tail.Last)
+	}
+	if t := terms[len(terms)-1]; t.Index > r.tail.Last || t.Term != r.tail.LastTerm {
+		return fault.New(fault.CorruptRecord, "term table ends with term %d at %d, the log with term %d at %d",
+			t.Term, t.Index, r.tail.LastTerm, r.tail.Last)
+	}
+	r.log = raftlog.New(r.tail, r.conf, terms, r.tail.LogStart, r.cfg.MaxTailCacheBytes)
+	from := r.replay.producers
+	if r.cfg.Machine != nil {
+		from = min(from, r.replay.machine)
+	}
+	// The last committed entry is needed in any case: it tells the high watermark.
+	r.replay.next = max(min(from+1, r.tail.Commit), r.tail.First)
+	return nil
+}
+
+// openSnapshot restores a snapshot row and returns the index it was taken at.
+func (r *Replica) openSnapshot(row []byte, restore func([]byte) error) (uint64, error) {
+	if len(row) < snapshotRowHeader || row[0] != snapshotRowVersion {
+		return 0, fault.New(fault.CorruptRecord, "snapshot row of %d bytes, or not of version %d",
+			len(row), snapshotRowVersion)
+	}
+	applied := binary.BigEndian.Uint64(row[1:])
+	if applied < r.tail.First-1 || applied > r.tail.Commit {
+		return 0, fault.New(fault.CorruptRecord, "snapshot of index %d outside the committed log [%d, %d]",
+			applied, r.tail.First, r.tail.Commit)
+	}
+	return applied, restore(row[snapshotRowHeader:])
+}
+
+func snapshotRow(kind uint8, applied uint64, snapshot []byte) state.Row {
+	b := make([]byte, 1, snapshotRowHeader+len(snapshot))
+	b[0] = snapshotRowVersion
+	b = binary.BigEndian.AppendUint64(b, applied)
+	return state.Row{Kind: kind, Value: append(b, snapshot...)}
+}
+
+// startReplay asks for the entries that are needed before raft may begin, or begins at once where there are none.
+func (r *Replica) startReplay() {
+	if r.replay.next > r.tail.Last {
+		r.begin()
+		return
+	}
+	r.eff.Read = &Read{Lo: r.replay.next, Hi: r.tail.Last + 1, MaxBytes: readChunk}
+}
+
+func (r *Replica) onLoaded(in Loaded) {
+	if in.By != r.cfg.Incarnation {
+		r.cfg.Observer.Dropped("loaded by an older incarnation")
+		return
+	}
+	if r.node != nil {
+		r.fetching = false
+		if in.Err != nil {
+			r.cfg.Logger.Error("read for a lagging follower failed", "partition", r.cfg.Group.String(), "err", in.Err)
+			in.Entries = nil
+		}
+		r.log.AddWindow(in.Entries)
+		return
+	}
+	err := in.Err
+	if err == nil {
+		err = r.replayChunk(in.Entries)
+	}
+	if err != nil {
+		r.stop(fmt.Errorf("replay replica %d of %s from entry %d: %w", r.cfg.ID, r.cfg.Group, r.replay.next, err))
+		return
+	}
+	r.startReplay()
+}
+
+// replayChunk feeds committed entries to producers and machine, and keeps the rest for raft.
+func (r *Replica) replayChunk(entries []state.Entry) error {
+	if len(entries) == 0 {
+		return fault.New(fault.CorruptRecord, "entry %d is missing", r.replay.next)
+	}
+	for _, e := range entries {
+		if term, err := r.log.Term(e.Index); e.Index != r.replay.next || err != nil || term != e.Term {
+			return fault.New(fault.CorruptRecord, "entry %d of term %d where entry %d of term %d belongs",
+				e.Index, e.Term, r.replay.next, term)
+		}
+		r.log.Restore(e)
+		r.replay.next++
+		if e.Index > r.tail.Commit {
+			continue
+		}
+		if e.Index > r.replay.producers {
+			if err := r.applyProducers(e); err != nil {
+				return err
+			}
+		}
+		if r.cfg.Machine != nil && e.Index > r.replay.machine {
+			_ = r.cfg.Machine.Apply(e) // whoever proposed it had its answer in an earlier life
+			r.eff.Applied = true
+		}
+		r.countApplied(e)
+	}
+	return nil
+}
+
+// begin hands the log to raft. Everything committed was applied by now, so raft starts from there. A single voter
+// campaigns at once: there is nobody whose silence it would have to wait for.
+func (r *Replica) begin() {
+	r.applied = r.tail.Commit
+	end, ok := r.log.At(r.applied)
+	must(ok, "the committed entry %d is not in memory", r.applied)
+	r.commitEnd = end.Next()
+	node, err := raft.NewRawNode(&raft.Config{
+		ID: uint64(r.cfg.ID), ElectionTick: r.cfg.ElectionTicks, HeartbeatTick: r.cfg.HeartbeatTicks,
+		Storage: r.log, Applied: r.applied, AsyncStorageWrites: true,
+		MaxSizePerMsg: maxSizePerMsg, MaxCommittedSizePerReady: maxInflightBytes,
+		MaxUncommittedEntriesSize: uint64(r.cfg.MaxUncommittedBytes),
+		MaxInflightMsgs:           maxInflightMsgs, MaxInflightBytes: maxInflightBytes,
+		CheckQuorum: true, PreVote: true, ReadOnlyOption: raft.ReadOnlySafe,
+		DisableProposalForwarding: true, Logger: raftLogger{r.cfg.Logger.With("kind", "raft", "identity", r.cfg.Group.String())},
+	})
+	must(err == nil, "raft refuses its configuration: %v", err)
+	r.node = node
+	r.tickAt = r.now.Add(r.cfg.TickInterval)
+	r.viewStale = true
+	if !r.ticks() {
+		err := r.node.Campaign()
+		must(err == nil, "campaign: %v", err)
+	}
+}
+
+// onReceived steps a message of another replica. What can't be used is dropped: raft sends again.
+func (r *Replica) onReceived(m raftpb.Message) {
+	switch {
+	case r.node == nil:
+		r.cfg.Observer.Dropped("message before the replay was over")
+		return
+	case m.To != uint64(r.cfg.ID):
+		r.cfg.Observer.Dropped("message for another replica")
+		return
+	case m.Type == raftpb.MsgSnap, m.Type == raftpb.MsgProp, raft.IsLocalMsg(m.Type):
+		r.cfg.Observer.Dropped("message of a type that members do not exchange")
+		return
+	}
+	for i := range m.Entries {
+		if m.Type != raftpb.MsgApp || len(m.Entries[i].Data) == 0 {
+			continue
+		}
+		e, err := state.OpenFrame(m.Entries[i].Data)
+		if err != nil || e.Index != m.Entries[i].Index || e.Term != m.Entries[i].Term {
+			r.cfg.Logger.Error("dropped a damaged entry of a peer", "partition", r.cfg.Group.String(),
+				"from", m.From, "index", m.Entries[i].Index, "err", err)
+			r.cfg.Observer.Dropped("damaged entry")
+			return
+		}
+		r.opened = append(r.opened, e)
+	}
+	if err := r.node.Step(m); err != nil {
+		r.cfg.Observer.Dropped("message that raft refused")
+	}
+}
