@@ -22,9 +22,10 @@ func (c Command) Frame() []byte {
 	return frame
 }
 
-// InitCluster names a new cluster. metadata is the replica id that the first member's metadata replica runs
-// under; ids that are given later are higher.
-func InitCluster(clusterID string, metadata record.ReplicaID) Command {
+// IsZero reports whether there is no command.
+func (c Command) IsZero() bool { return c.stored == nil }
+
+func initCluster(clusterID string, metadata record.ReplicaID) Command {
 	return command(&diskv1.MetadataCommand{Change: &diskv1.MetadataCommand_InitCluster{
 		InitCluster: &diskv1.InitCluster{ClusterId: clusterID, MetadataReplicaId: uint64(metadata)},
 	}})

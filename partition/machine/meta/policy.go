@@ -31,6 +31,14 @@ type NewTopic struct {
 	Settings map[string]*string
 }
 
+// PlannedTopic is a topic as it will be once its command was applied.
+type PlannedTopic struct {
+	Command
+	Config     config.Topic
+	Partitions int32
+	Replicas   int16
+}
+
 // TopicRef names a topic by name, or by id where the name is empty.
 type TopicRef struct {
 	Name string
@@ -48,19 +56,20 @@ type MorePartitions struct {
 // CreateTopic plans a topic. The table must be the newest. Errors: fault.InvalidTopic (no name, a reserved
 // one, or one that differs from another topic only by '.' and '_'), fault.TopicAlreadyExists,
 // fault.InvalidConfig, and those of placement.Assign.
-func (p Policy) CreateTopic(t *placement.Table, n NewTopic) (Command, error) {
+func (p Policy) CreateTopic(t *placement.Table, n NewTopic) (PlannedTopic, error) {
 	if err := checkNewName(t, n); err != nil {
-		return Command{}, err
+		return PlannedTopic{}, err
 	}
 	topic, err := config.Parse(n.Settings)
 	if err != nil {
-		return Command{}, err
+		return PlannedTopic{}, err
 	}
 	plan, err := placement.Assign(t, n.Wanted, p.Defaults)
 	if err != nil {
-		return Command{}, err
+		return PlannedTopic{}, err
 	}
-	return createTopic(n.Name, n.Internal, topic.Overrides, plan), nil
+	c := createTopic(n.Name, n.Internal, topic.Overrides, plan)
+	return PlannedTopic{c, topic, int32(len(plan)), int16(len(plan[0]))}, nil
 }
 
 // DeleteTopic removes a topic. Errors: fault.UnknownTopicOrPartition, fault.UnknownTopicID,
@@ -91,6 +100,15 @@ func (p Policy) CreatePartitions(t *placement.Table, r MorePartitions) (Command,
 		return Command{}, err
 	}
 	return createPartitions(topic.ID, len(topic.Partitions), plan), nil
+}
+
+// InitCluster names a new cluster. metadata is the replica id that the first member's metadata replica runs
+// under; ids that are given later are higher. Error: fault.InvalidRequest without them.
+func (p Policy) InitCluster(clusterID string, metadata record.ReplicaID) (Command, error) {
+	if clusterID == "" || metadata == 0 {
+		return Command{}, fault.New(fault.InvalidRequest, "a cluster needs an id and a metadata replica")
+	}
+	return initCluster(clusterID, metadata), nil
 }
 
 // RegisterMember adds a member or replaces what is known of it. Error: fault.InvalidRequest for the id 0 or
