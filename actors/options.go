@@ -16,7 +16,7 @@ type Options struct {
 	OnUnknown func(Identity, any)
 	// OnStopped hears once of each activation that ended, after its last life: nil when it was stopped or
 	// replaced, else what it gave to Context.Stop, the crash that spent its budget, or the crash that its end met.
-	// It must not block nor call Close. May be nil.
+	// It runs on any goroutine and must not block nor call Close. May be nil.
 	OnStopped func(Identity, error)
 	// PoolSize is the number of jobs of Context.Go that run at the same time. 0 means four a CPU, at least eight.
 	PoolSize int

@@ -20,6 +20,9 @@ import (
 // shards is the number of locks that deadlines and timers are spread over.
 const shards = 16
 
+// closeGrace is how long Close waits before it logs what it waits for.
+const closeGrace = 10 * time.Second
+
 // System holds the activations of one member. Several may live in one process. Safe for concurrent use.
 type System struct {
 	o            Options
@@ -185,6 +188,8 @@ func (s *System) Close() {
 		acts = append(acts, a)
 	}
 	s.mu.Unlock()
+	patience := time.AfterFunc(closeGrace, s.complain)
+	defer patience.Stop()
 	for _, a := range acts {
 		a.stop()
 	}
@@ -197,6 +202,16 @@ func (s *System) Close() {
 	}
 	s.lib.Shutdown()
 	close(s.closed)
+}
+
+// complain names what keeps Close waiting: an actor that blocks in Receive, or a job on the pool.
+func (s *System) complain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.o.Logger.Warn("close still waits", "activations", len(s.acts), "took", closeGrace)
+	for a := range s.acts {
+		s.o.Logger.Warn("actor does not stop", "kind", a.id.Kind, "identity", a.id.Name, "epoch", a.id.Epoch)
+	}
 }
 
 // ended reports an activation and forgets it, in this order: Stop must not say that it is gone before.
