@@ -126,7 +126,8 @@ func (s *shell) single(c actors.Context, deadline time.Time) func(meta.Command, 
 
 // propose sends the commands of the steps that have one; finish runs in Receive when all have settled, at
 // once where there is none.
-func (s *shell) propose(c actors.Context, steps []step, deadline time.Time, finish func(actors.Context, []step)) {
+func (s *shell) propose(c actors.Context, steps []step, deadline time.Time,
+	finish func(actors.Context, []step)) {
 	j := &job{steps: steps, finish: finish}
 	for i := range steps {
 		if steps[i].err == nil && !steps[i].command.IsZero() {

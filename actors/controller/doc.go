@@ -1,7 +1,8 @@
 // Package controller is the shell of the only decider of the cluster's metadata. It lives beside the leader
 // of the metadata log, with that leader's term as its epoch.
 //
-//	CreateTopics, … → meta.Policy (newest table) → commands → Propose → metadata log → applied, published → answer
+//	CreateTopics, … → meta.Policy (newest table) → commands → Propose → metadata log → applied
+//	→ table published → answer
 //
 // The decisions are partition/machine/meta's; the shell carries them out. It does not wait for one request
 // before it decides the next: where two meet, the machine takes the one that comes first in the log and

@@ -41,7 +41,8 @@ func (s *shell) createTopics(c actors.Context, m CreateTopics) {
 func (t *TopicCreated) fill(table *placement.Table) {
 	topic, ok := table.Topic(t.Name)
 	if !ok {
-		t.Err = fault.New(fault.UnknownTopicOrPartition, "topic %s was made and at once deleted by somebody else", t.Name).
+		t.Err = fault.New(fault.UnknownTopicOrPartition,
+			"topic %s was made and at once deleted by somebody else", t.Name).
 			WithHint("make it again")
 		return
 	}

@@ -25,7 +25,9 @@ func DescribeBroker(running, defaults Broker) []Entry {
 		if value == "" {
 			return
 		}
-		e := Entry{Key: key, Value: value, Default: preset, Source: SourceBroker, Type: kind, ReadOnly: true, Doc: doc}
+		e := Entry{
+			Key: key, Value: value, Default: preset, Source: SourceBroker, Type: kind, ReadOnly: true, Doc: doc,
+		}
 		if value == preset {
 			e.Source = SourceDefault
 		}

@@ -7,8 +7,8 @@
 // fault.InvalidConfig, and the message names the limit and what is accepted.
 //
 // Invariants:
-//   - Bounds are checked once, where a change is decided. A value that is in the log is never refused on replay, so a later
-//     build with other bounds reads the same state.
+//   - Bounds are checked once, where a change is decided. A value that is in the log is never refused on
+//     replay, so a later build with other bounds reads the same state.
 //   - DescribeConfigs tells the truth: every key of the table is listed, no other.
 //
 // It must not read files, flags or the environment, and knows nothing of members or placement.

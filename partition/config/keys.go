@@ -59,7 +59,7 @@ var keys = []*key{
 	{
 		name: KeyTimestampType, kind: TypeString, preset: timestampCreateTime,
 		oneOf: []string{timestampCreateTime, timestampAppendTime},
-		doc:   "Whether a record carries its producer's time (CreateTime) or the time of its append (LogAppendTime).",
+		doc:   "Whether a record carries its producer's time (CreateTime) or its append's (LogAppendTime).",
 		set:   func(t *Topic, value string) { t.LogAppendTime = value == timestampAppendTime },
 	},
 	{
@@ -101,7 +101,8 @@ func (k *key) check(value string) error {
 	default:
 		n, err := strconv.ParseInt(value, 10, 64)
 		if err != nil || n < k.min || n > k.max || value != strconv.FormatInt(n, 10) {
-			return fault.New(fault.InvalidConfig, "topic key %s=%q is not a whole number from %d to %d, this version's bounds",
+			return fault.New(fault.InvalidConfig,
+				"topic key %s=%q is not a whole number from %d to %d, this version's bounds",
 				k.name, clip(value), k.min, k.max).WithHint("the default is %s", k.preset)
 		}
 		return nil

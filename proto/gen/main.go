@@ -1,5 +1,5 @@
-// Command gen compiles every .proto file of the project and writes its *.pb.go beside it. It needs neither protoc nor
-// buf, and gives the same bytes each time:
+// Command gen compiles every .proto file of the project and writes its *.pb.go beside it. It needs neither
+// protoc nor buf, and gives the same bytes each time:
 //
 //	cd proto/gen && go run .
 package main
@@ -58,7 +58,8 @@ func run(ctx context.Context) error {
 	return generate(ctx, request)
 }
 
-// generate hands the compiled files to protoc-gen-go, at the version that go.mod pins, and writes what comes back.
+// generate hands the compiled files to protoc-gen-go, at the version that go.mod pins, and writes what
+// comes back.
 func generate(ctx context.Context, request *pluginpb.CodeGeneratorRequest) error {
 	in, err := proto.Marshal(request)
 	if err != nil {

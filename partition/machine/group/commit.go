@@ -65,7 +65,8 @@ func Frame(c Commit) ([]byte, error) {
 
 func (c *Commit) check() error {
 	if c.Group == "" || len(c.Group) > MaxNameBytes || len(c.Positions) == 0 {
-		return fault.New(fault.InvalidRequest, "commit of %d positions for a group name of %d bytes", len(c.Positions),
+		return fault.New(fault.InvalidRequest,
+			"commit of %d positions for a group name of %d bytes", len(c.Positions),
 			len(c.Group)).WithHint("name a group and at least one position")
 	}
 	for i := range c.Positions {

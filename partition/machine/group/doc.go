@@ -16,9 +16,11 @@
 // generation in its group metadata record (key version 2).
 //
 // Invariants:
-//   - A position never goes to a lower generation: neither than one that was committed, nor than one that this leader has
-//     admitted and that still waits for its commit. A commit without a generation (-1) is the lowest of all.
-//   - State is a function of the committed batches alone; what was admitted but not committed is no part of a snapshot.
+//   - A position never goes to a lower generation: neither than one that was committed, nor than one that
+//     this leader has admitted and that still waits for its commit. A commit without a generation (-1) is
+//     the lowest of all.
+//   - State is a function of the committed batches alone; what was admitted but not committed is no part
+//     of a snapshot.
 //   - Batches hold at least one row, uncompressed or not; a null value deletes its row.
 //
 // It must not do I/O, and knows neither members nor timers.

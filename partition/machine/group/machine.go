@@ -42,7 +42,10 @@ type Answer []Committed
 
 // New returns the machine of an empty partition.
 func New() *Machine {
-	return &Machine{groups: map[string]map[TopicPartition]value{}, pending: map[string]map[TopicPartition]int32{}}
+	return &Machine{
+		groups:  map[string]map[TopicPartition]value{},
+		pending: map[string]map[TopicPartition]int32{},
+	}
 }
 
 // row is one decoded record of a batch.
@@ -68,7 +71,8 @@ func (m *Machine) Admit(t state.EntryType, payload []byte) error {
 				WithHint("topic __consumer_offsets is internal: commit offsets instead")
 		}
 		if newest := m.generation(r.key); r.generation < newest {
-			return fault.New(fault.IllegalGeneration, "group %s, %s/%d: generation %d is older than %d", r.group, r.Topic,
+			return fault.New(fault.IllegalGeneration,
+				"group %s, %s/%d: generation %d is older than %d", r.group, r.Topic,
 				r.Partition, r.generation, newest).WithHint("another owner has taken over: stop")
 		}
 	}
@@ -109,7 +113,9 @@ func (m *Machine) Query(question any) any {
 	for _, p := range q.Partitions {
 		if v, ok := rows[p]; ok {
 			answer = append(answer, Committed{
-				Position:   Position{TopicPartition: p, Offset: v.offset, LeaderEpoch: v.leaderEpoch, Metadata: v.metadata},
+				Position: Position{
+					TopicPartition: p, Offset: v.offset, LeaderEpoch: v.leaderEpoch, Metadata: v.metadata,
+				},
 				Generation: v.generation, TimeMs: v.timeMs,
 			})
 		}

@@ -83,7 +83,8 @@ func decodeValue(b []byte) (value, error) {
 	d := cursor{rest: b}
 	version := d.uint16()
 	if !d.bad && version != valuePlain && version != valueFlexible {
-		return value{}, fault.New(fault.UnsupportedVersion, "committed offset has value version %d, this build reads %d and %d",
+		return value{}, fault.New(fault.UnsupportedVersion,
+			"committed offset has value version %d, this build reads %d and %d",
 			version, valuePlain, valueFlexible).WithHint("start a build that is not older than the data directory")
 	}
 	v := value{

@@ -40,7 +40,8 @@ func (m *Machine) Restore(snapshot []byte) error {
 		return damaged("it is empty")
 	}
 	if snapshot[0] != snapshotVersion {
-		return fault.New(fault.UnsupportedVersion, "snapshot of committed offsets has version %d, this build reads %d",
+		return fault.New(fault.UnsupportedVersion,
+			"snapshot of committed offsets has version %d, this build reads %d",
 			snapshot[0], snapshotVersion).WithHint("start a build that is not older than the data directory")
 	}
 	d := cursor{rest: snapshot[1:]}

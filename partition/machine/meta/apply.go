@@ -23,7 +23,8 @@ func (m *Machine) apply(c *diskv1.MetadataCommand) error {
 		return m.initCluster(init.InitCluster)
 	}
 	if m.table.ClusterID == "" {
-		return fault.New(fault.InvalidRequest, "the cluster has no id yet").WithHint("start its first member to the end")
+		return fault.New(fault.InvalidRequest,
+			"the cluster has no id yet").WithHint("start its first member to the end")
 	}
 	switch c := c.Change.(type) {
 	case *diskv1.MetadataCommand_RegisterMember:
@@ -101,7 +102,8 @@ func (m *Machine) createPartitions(c *diskv1.CreatePartitions) error {
 		return err
 	}
 	if have := len(topic.Partitions); have != int(c.From) {
-		return fault.New(fault.InvalidPartitions, "topic %s has %d partitions, the request counted %d", topic.Name, have,
+		return fault.New(fault.InvalidPartitions,
+			"topic %s has %d partitions, the request counted %d", topic.Name, have,
 			c.From).WithHint("somebody else added partitions at the same time: look again")
 	}
 	if err := m.knownMembers(c.Added); err != nil {
@@ -116,7 +118,8 @@ func (m *Machine) createPartitions(c *diskv1.CreatePartitions) error {
 func (m *Machine) allocateProducers(c *diskv1.AllocateProducerIds) error {
 	next := m.table.NextProducer
 	if record.ProducerID(c.From) != next || c.From > math.MaxInt64-int64(c.Count) {
-		return fault.New(fault.NotController, "producer ids from %d on were asked for, the next free is %d", c.From, next).
+		return fault.New(fault.NotController,
+			"producer ids from %d on were asked for, the next free is %d", c.From, next).
 			WithHint("another controller allocates: ask again")
 	}
 	m.edit().NextProducer = next + record.ProducerID(c.Count)

@@ -17,7 +17,8 @@ type Command struct{ stored *diskv1.MetadataCommand }
 
 // Frame encodes the command behind state.FrameRoom bytes of room, in a new buffer that the caller owns.
 func (c Command) Frame() []byte {
-	frame, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(make([]byte, state.FrameRoom, 256), c.stored)
+	room := make([]byte, state.FrameRoom, 256)
+	frame, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(room, c.stored)
 	must(err == nil, "encode command: %v", err)
 	return frame
 }
@@ -109,7 +110,8 @@ func decode(payload []byte) (*diskv1.MetadataCommand, error) {
 	}
 	if c.Version > diskv1.MetadataCommandVersion {
 		return nil, fault.New(fault.UnsupportedVersion, "metadata command version %d, this build reads up to %d",
-			c.Version, diskv1.MetadataCommandVersion).WithHint("start a build that is not older than the data directory")
+			c.Version, diskv1.MetadataCommandVersion).
+			WithHint("start a build that is not older than the data directory")
 	}
 	if c.Version == 0 || !wellFormed(c) {
 		return nil, fault.New(fault.CorruptRecord, "metadata command of version %d has no valid shape: %T",

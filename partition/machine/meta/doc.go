@@ -16,11 +16,12 @@
 // Invariants:
 //   - State is a function of the committed commands alone: no clock, no chance, no map order.
 //   - A refused command changes nothing.
-//   - Bounds (of settings, of counts) are checked where a command is decided, never in Apply: a later build may bound
-//     otherwise and must replay to the same state.
-//   - A Table that was handed out never changes: what a change touches is copied first, the rest is shared.
-//   - A committed command can be decoded, because Admit let it in. Anything else was written by a newer build, and
-//     the machine panics rather than fall behind the other members in silence.
+//   - Bounds (of settings, of counts) are checked where a command is decided, never in Apply: a later
+//     build may bound otherwise and must replay to the same state.
+//   - A Table that was handed out never changes: what a change touches is copied first, the rest is
+//     shared.
+//   - A committed command can be decoded, because Admit let it in. Anything else was written by a newer
+//     build, and the machine panics rather than fall behind the other members in silence.
 //
 // It must not do I/O, and knows neither raft nor actors.
 package meta

@@ -128,7 +128,9 @@ func (p Policy) AllocateProducers(t *placement.Table) (c Command, from record.Pr
 
 // PlaceTasks puts tasks (name → member) of an application; other tasks of it stay. Errors:
 // fault.InvalidRequest for no name or no task, fault.InvalidReplicaAssignment for an unknown member.
-func (p Policy) PlaceTasks(t *placement.Table, app string, tasks map[string]record.MemberID) (Command, error) {
+func (p Policy) PlaceTasks(
+	t *placement.Table, app string, tasks map[string]record.MemberID,
+) (Command, error) {
 	if err := config.CheckName(app); err != nil {
 		return Command{}, fault.New(fault.InvalidRequest, "application name: %w", err)
 	}
@@ -189,7 +191,8 @@ func checkNewName(t *placement.Table, n NewTopic) error {
 		}
 	}
 	if clash != "" {
-		return fault.New(fault.InvalidTopic, "topic %s collides with %s: '.' and '_' count as the same", n.Name, clash).
+		return fault.New(fault.InvalidTopic,
+			"topic %s collides with %s: '.' and '_' count as the same", n.Name, clash).
 			WithHint("choose a name that differs in more than these")
 	}
 	return nil

@@ -47,7 +47,8 @@ func (m *Machine) Restore(snapshot []byte) error {
 		return fault.New(fault.CorruptRecord, "decode metadata snapshot of %d bytes: %w", len(snapshot), err)
 	}
 	if s.Version > diskv1.MetadataSnapshotVersion {
-		return fault.New(fault.UnsupportedVersion, "metadata snapshot version %d, this build reads up to %d", s.Version,
+		return fault.New(fault.UnsupportedVersion,
+			"metadata snapshot version %d, this build reads up to %d", s.Version,
 			diskv1.MetadataSnapshotVersion).WithHint("start a build that is not older than the data directory")
 	}
 	if s.Version == 0 {
@@ -86,7 +87,8 @@ func (m *Machine) restoreMember(s *diskv1.RegisterMember) error {
 }
 
 func (m *Machine) restoreTopic(s *diskv1.StoredTopic) error {
-	if _, ok := m.table.Topics[s.GetName()]; ok || s.GetName() == "" || len(s.GetTopicId()) != len(record.TopicID{}) {
+	_, twice := m.table.Topics[s.GetName()]
+	if twice || s.GetName() == "" || len(s.GetTopicId()) != len(record.TopicID{}) {
 		return damaged("topic %q stands in it twice or has no id", s.GetName())
 	}
 	topic := &placement.Topic{
@@ -125,7 +127,8 @@ func (m *Machine) restoreApp(s *diskv1.StoredApp) error {
 	for _, t := range s.Tasks {
 		on := record.MemberID(t.GetMemberId())
 		if _, ok := m.table.Members[on]; !ok || t.GetName() == "" || t.GetEpoch() > s.GetEpoch() {
-			return damaged("application %s has task %q of epoch %d on member %d", s.Name, t.GetName(), t.GetEpoch(), on)
+			return damaged("application %s has task %q of epoch %d on member %d",
+				s.Name, t.GetName(), t.GetEpoch(), on)
 		}
 		app.Tasks[t.Name] = placement.Task{Member: on, Epoch: t.Epoch}
 	}
