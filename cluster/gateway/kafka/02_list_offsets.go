@@ -1,0 +1,108 @@
+package kafka
+
+// ListOffsets, versions 0 to 7.
+//
+// v0 answers a list of offsets: the one found, or the log's end where every record is older · v1 one offset and its
+// timestamp · v2 isolation level · v4 leader epochs · v6 flexible · v7 would add -3 (the offset of the largest
+// timestamp): it is refused for its partition with UNSUPPORTED_VERSION, as other special timestamps than -1 (latest) and
+// -2 (earliest) are.
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/millstream-io/millstream/cluster/broker"
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
+)
+
+const (
+	// listOffsetsTimeoutMs bounds a request that names no time.
+	listOffsetsTimeoutMs = 30_000
+	listOffsetsList      = 0 // the version that answers a list
+)
+
+// offsetSlot is one partition of the answer. at is the index of its query, -1 where it was refused.
+type offsetSlot struct {
+	partition int32
+	at        int
+	maxList   int32
+	err       error
+}
+
+func (c *conn) listOffsets(k *call, body []byte) error {
+	req := kmsg.NewPtrListOffsetsRequest()
+	if err := k.decode(body, req); err != nil {
+		return err
+	}
+	var queries []broker.OffsetQuery
+	slots := make([][]offsetSlot, len(req.Topics))
+	for i, t := range req.Topics {
+		for _, p := range t.Partitions {
+			s := offsetSlot{partition: p.Partition, at: -1, maxList: p.MaxNumOffsets}
+			if p.Timestamp < broker.TimestampEarliest {
+				s.err = fault.New(fault.UnsupportedVersion, "special timestamp %d", p.Timestamp)
+				slots[i] = append(slots[i], s)
+				continue
+			}
+			s.at = len(queries)
+			q := broker.OffsetQuery{
+				Topic: t.Topic, Partition: record.Partition(p.Partition), Epoch: record.Epoch(p.CurrentLeaderEpoch),
+				TimestampMs: p.Timestamp, ReadCommitted: req.IsolationLevel == 1,
+			}
+			queries = append(queries, q)
+			if k.version == listOffsetsList {
+				q.TimestampMs = broker.TimestampLatest
+				queries = append(queries, q)
+			}
+			slots[i] = append(slots[i], s)
+		}
+	}
+	var answers []broker.OffsetAnswer
+	k.answer = func(o *output) { o.message(listedOffsets(k.version, req, slots, answers)) }
+	if len(queries) == 0 {
+		return nil
+	}
+	k.owe()
+	c.s.port.ListOffsets(k.who, queries, c.after(listOffsetsTimeoutMs), func(a []broker.OffsetAnswer) {
+		answers = a
+		k.done()
+	})
+	return nil
+}
+
+// listedOffsets makes the answer.
+func listedOffsets(version int16, req *kmsg.ListOffsetsRequest, slots [][]offsetSlot,
+	answers []broker.OffsetAnswer,
+) kmsg.Response {
+	r := kmsg.NewPtrListOffsetsResponse()
+	for i, t := range req.Topics {
+		rt := kmsg.NewListOffsetsResponseTopic()
+		rt.Topic = t.Topic
+		for _, s := range slots[i] {
+			rp := kmsg.NewListOffsetsResponseTopicPartition()
+			rp.Partition = s.partition
+			rp.Timestamp, rp.Offset, rp.LeaderEpoch = -1, -1, -1
+			rp.OldStyleOffsets = []int64{}
+			var a broker.OffsetAnswer
+			if a.Err = s.err; a.Err == nil {
+				a = answers[s.at]
+			}
+			rp.ErrorCode = kafkaCode(a.Err)
+			switch {
+			case a.Err != nil:
+			case version == listOffsetsList:
+				if a.Offset < 0 {
+					a = answers[s.at+1]
+				}
+				if s.maxList > 0 && a.Err == nil {
+					rp.OldStyleOffsets = append(rp.OldStyleOffsets, int64(a.Offset))
+				}
+			default:
+				rp.Timestamp, rp.Offset, rp.LeaderEpoch = a.TimestampMs, int64(a.Offset), int32(a.Epoch)
+			}
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		r.Topics = append(r.Topics, rt)
+	}
+	return r
+}
