@@ -48,14 +48,7 @@ func (v *diskVolume) open(id bucketID, writable bool) (bucket, error) {
 			WithHint("restore the directory from a copy, or let the member rebuild from its peers")
 	}
 	if writable {
-		b, err := openBadger(v.path(id), v.o, true, v.logger())
-		if err != nil {
-			return nil, err
-		}
-		if err := syncDir(v.path(id)); err != nil {
-			return nil, errors.Join(err, b.close())
-		}
-		return b, nil
+		return v.openWritable(id)
 	}
 	b, err := openBadger(v.path(id), v.o, false, v.logger())
 	if err == nil {
@@ -66,7 +59,7 @@ func (v *diskVolume) open(id bucketID, writable bool) (bucket, error) {
 	}
 	// The process died before the bucket was closed: its last rows are only in the write-ahead file. Opening it for
 	// writing once puts them where a reader finds them.
-	w, err := openBadger(v.path(id), v.o, true, v.logger())
+	w, err := v.openWritable(id)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +67,20 @@ func (v *diskVolume) open(id bucketID, writable bool) (bucket, error) {
 		return nil, err
 	}
 	return openBadger(v.path(id), v.o, false, v.logger())
+}
+
+func (v *diskVolume) openWritable(id bucketID) (*badgerBucket, error) {
+	if err := addFreshValueLog(v.path(id)); err != nil {
+		return nil, err
+	}
+	b, err := openBadger(v.path(id), v.o, true, v.logger())
+	if err != nil {
+		return nil, err
+	}
+	if err := syncDir(v.path(id)); err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	return b, nil
 }
 
 func (v *diskVolume) list() ([]string, error) {
@@ -145,7 +152,7 @@ func (v *diskVolume) path(id bucketID) string { return filepath.Join(v.dir, id.S
 func (v *diskVolume) logger() badgerLogger { return badgerLogger{log: v.o.Logger, fence: v.fence} }
 
 func writeFileSync(name string, b []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ type Memory struct {
 
 var _ state.LogStore = (*Memory)(nil)
 
-// NewMemory returns an empty store. Of o it takes BucketBytes, BucketAge, Now, Logger, OnFence and Faults; with
+// NewMemory returns an empty store. Of o it takes BucketBytes, BucketAge, ValueLogFileBytes, Now, Logger, OnFence and Faults; with
 // Faults.NoSync a Crash may take back what was acknowledged.
 func NewMemory(o Options) *Memory {
 	m, err := OpenMemory(o, NewMemoryDisk())
@@ -40,7 +40,7 @@ func OpenMemory(o Options, d *MemoryDisk) (*Memory, error) {
 
 // reopen begins a new life on the same disk.
 func (m *Memory) reopen() error {
-	o := m.o
+	o := m.o.sized(0)
 	sp := &space{measure: o.Faults.Space}
 	if sp.measure == nil {
 		sp.measure = func() (int64, int64, error) { return 1 << 40, 1 << 40, nil }
@@ -50,7 +50,7 @@ func (m *Memory) reopen() error {
 	s.background = func(f func()) { f() }
 	for id := range state.ClassCount {
 		v := m.disk.classes[id]
-		v.noSync = o.Faults.NoSync
+		v.noSync, v.valueBytes = o.Faults.NoSync, o.ValueLogFileBytes
 		s.classes[id] = newClass(s, id, v)
 	}
 	m.Store = s

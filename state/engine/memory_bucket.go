@@ -71,6 +71,7 @@ func (d *MemoryDisk) losePower(n int) {
 type memoryVolume struct {
 	disk        *MemoryDisk
 	noSync      bool
+	valueBytes  int64
 	buckets     map[string]*memoryBucket
 	live, draft []byte // manifests
 }
@@ -186,7 +187,7 @@ func findRow(run []memoryRow, index uint64) (int, bool) {
 // most is what a Badger with the options of the disk store takes, so that simulations meet the same refusals.
 func (b *memoryBucket) most() limits {
 	const batch = memTableBytes * 15 / 100
-	return limits{rows: batch/96 - txnSlackRows, inlineBytes: batch - txnSlackBytes, valueBytes: defaultValueLogBytes}
+	return limits{rows: batch/96 - txnSlackRows, inlineBytes: batch - txnSlackBytes, valueBytes: b.v.valueBytes}
 }
 
 func (b *memoryBucket) get(key []byte, fn func([]byte) error) error {

@@ -68,7 +68,7 @@ func (s *Store) Entries(id record.ReplicaID, lo, hi uint64, maxBytes int, dst []
 	if err != nil {
 		return dst, err
 	}
-	if lo < v.tail.First || lo > v.tail.Last || lo >= hi {
+	if !v.known || lo < v.tail.First || lo > v.tail.Last || lo >= hi {
 		return dst, outOfLog(v, lo)
 	}
 	hi = min(hi, v.tail.Last+1)

@@ -64,7 +64,7 @@ func (s *Store) hint(v view, k kind, index uint64, fits func(span) bool) (uint64
 // halves what it has enclosed: exact from wherever it begins, and quick from nearby.
 func (s *Store) search(v view, from uint64, holds func(state.Entry) bool) (uint64, error) {
 	lo, hi := v.tail.First, v.tail.Last+1 // the answer is in [lo, hi]
-	if lo >= hi {
+	if lo >= hi || !v.known {
 		return hi, nil
 	}
 	probe := min(max(from, lo), hi-1)

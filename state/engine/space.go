@@ -91,7 +91,7 @@ func (sp *space) restore(free, total int64) error {
 	if !sp.missing || sp.ballast == "" || free < watermark(total)+2*sp.bytes {
 		return nil
 	}
-	f, err := os.OpenFile(sp.ballast, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o640)
+	f, err := os.OpenFile(sp.ballast, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("make the ballast: %w", err)
 	}

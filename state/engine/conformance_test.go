@@ -1,0 +1,70 @@
+package engine_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/millstream-io/millstream/state"
+	"github.com/millstream-io/millstream/state/engine"
+	"github.com/millstream-io/millstream/state/engine/enginetest"
+)
+
+func TestMain(m *testing.M) {
+	runChild()
+	goleak.VerifyTestMain(m)
+}
+
+// Goal: the store on the disk keeps the contract. Method: the common suite.
+func TestStoreConforms(t *testing.T) {
+	enginetest.Run(t, enginetest.Subject{
+		Open:   func(o engine.Options) (state.LogStore, error) { return engine.Open(o) },
+		Damage: func(t *testing.T, o engine.Options, needle []byte) int { return damage(t, o.Dir, needle) },
+	})
+}
+
+// Goal: the store in memory keeps the contract. Method: the common suite, on one disk per name.
+func TestMemoryConforms(t *testing.T) {
+	disks := map[string]*engine.MemoryDisk{}
+	disk := func(o engine.Options) *engine.MemoryDisk {
+		if disks[o.Dir] == nil {
+			disks[o.Dir] = engine.NewMemoryDisk()
+		}
+		return disks[o.Dir]
+	}
+	enginetest.Run(t, enginetest.Subject{
+		Open:   func(o engine.Options) (state.LogStore, error) { return engine.OpenMemory(o, disk(o)) },
+		Damage: func(_ *testing.T, o engine.Options, needle []byte) int { return disk(o).Damage(needle) },
+	})
+}
+
+// damage flips one bit in each occurrence of needle in the value-log files below dir.
+func damage(t *testing.T, dir string, needle []byte) int {
+	t.Helper()
+	n := 0
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*", "*.vlog"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := bytes.Index(b, needle)
+		if at < 0 {
+			continue
+		}
+		for ; at >= 0; at = bytes.Index(b, needle) {
+			b[at] ^= 1
+			n++
+		}
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
