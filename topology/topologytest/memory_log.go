@@ -6,6 +6,9 @@ import (
 	"github.com/millstream-io/millstream/topology/task"
 )
 
+// lossyEvery is which batch of a partition a lossy log forgets.
+const lossyEvery = 5
+
 // memoryLog is every topic, and the committed offsets.
 type memoryLog struct {
 	options options
@@ -30,6 +33,7 @@ type partitionLog struct {
 	end     record.Offset
 	read    record.Offset
 	watches []func() // fetches that wait for records
+	offered int      // batches so far
 }
 
 func newMemoryLog(o options) *memoryLog {
@@ -75,6 +79,9 @@ func (l *memoryLog) append(topic string, p record.Partition, b record.Batch) err
 	if len(b) > l.options.maxBatchBytes {
 		return fault.New(fault.RecordTooLarge, "batch of %d bytes, topic %s takes %d", len(b), topic,
 			l.options.maxBatchBytes)
+	}
+	if part.offered++; l.options.lossy && part.offered%lossyEvery == 0 {
+		return nil
 	}
 	b.SetBaseOffset(part.end)
 	part.batches = append(part.batches, b)
@@ -128,4 +135,13 @@ func (l *memoryLog) commit(c task.Committable, epoch record.Epoch) error {
 	}
 	l.offsets[at] = committed{c.Next, epoch}
 	return nil
+}
+
+// partitionOf is where a record goes among n partitions.
+func (l *memoryLog) partitionOf(r *record.Record, n int) record.Partition {
+	if r.Key != nil {
+		return record.PartitionFor(r.Key, n)
+	}
+	l.round++
+	return record.Partition((l.round - 1) % n)
 }

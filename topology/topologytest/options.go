@@ -19,6 +19,7 @@ type options struct {
 	startAt       time.Time
 	maxBatchBytes int
 	tune          func(*task.Config)
+	lossy         bool // acknowledge some batches without keeping them: the negative control of our own tests
 }
 
 func defaults() options {

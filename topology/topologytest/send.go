@@ -16,39 +16,49 @@ func Send[K, V any](d *Driver, t topology.Topic[K, V], key K, value V) {
 // of the record are not looked at.
 func SendRecord[K, V any](d *Driver, t topology.Topic[K, V], r topology.Record[K, V]) {
 	d.t.Helper()
-	if r.Time.IsZero() {
-		r.Time = d.now
-	}
-	raw := record.Record{TimestampMs: r.Time.UnixMilli(), Headers: r.Headers}
-	raw.Key = encode(d, t.Name, true, t.Key, r.Key, r.NullKey)
-	raw.Value = encode(d, t.Name, false, t.Value, r.Value, r.NullValue)
-	SendRaw(d, t.Name, raw)
+	SendBatch(d, t, r)
 }
 
-// SendRaw writes bytes as they are, to see what a topology does with records that it cannot decode. A nil key goes to
-// the partitions in turn.
-func SendRaw(d *Driver, topic string, r record.Record) {
+// SendBatch is SendRecord for several records, which reach each partition as one batch.
+func SendBatch[K, V any](d *Driver, t topology.Topic[K, V], records ...topology.Record[K, V]) {
 	d.t.Helper()
-	n := len(d.log.topic(topic))
-	if n == 0 {
+	raws := make([]record.Record, 0, len(records))
+	for _, r := range records {
+		if r.Time.IsZero() {
+			r.Time = d.now
+		}
+		raw := record.Record{TimestampMs: r.Time.UnixMilli(), Headers: r.Headers}
+		raw.Key = encode(d, t.Name, true, t.Key, r.Key, r.NullKey)
+		raw.Value = encode(d, t.Name, false, t.Value, r.Value, r.NullValue)
+		raws = append(raws, raw)
+	}
+	SendRaw(d, t.Name, raws...)
+}
+
+// SendRaw writes bytes as they are, to see what a topology does with records that it cannot decode. Records without a
+// key go to the partitions in turn.
+func SendRaw(d *Driver, topic string, records ...record.Record) {
+	d.t.Helper()
+	builders := make([]record.Builder, len(d.log.topic(topic)))
+	if len(builders) == 0 {
 		d.t.Fatalf("topologytest: topic %s has no partitions", topic)
 	}
-	p := record.Partition(d.log.round % n)
-	if r.Key != nil {
-		p = record.PartitionFor(r.Key, n)
-	} else {
-		d.log.round++
+	for i := range records {
+		if err := builders[d.log.partitionOf(&records[i], len(builders))].Append(&records[i]); err != nil {
+			d.t.Fatalf("topologytest: %v", err)
+		}
 	}
-	var b record.Builder
-	if err := b.Append(&r); err != nil {
-		d.t.Fatalf("topologytest: %v", err)
-	}
-	batch, err := b.Build(0, record.CodecNone)
-	if err == nil {
-		err = d.log.append(topic, p, batch)
-	}
-	if err != nil {
-		d.t.Fatalf("topologytest: send to %s/%d: %v", topic, p, err)
+	for p := range builders {
+		if builders[p].Count() == 0 {
+			continue
+		}
+		batch, err := builders[p].Build(0, record.CodecNone)
+		if err == nil {
+			err = d.log.append(topic, record.Partition(p), batch)
+		}
+		if err != nil {
+			d.t.Fatalf("topologytest: send to %s/%d: %v", topic, p, err)
+		}
 	}
 	d.settle()
 }
