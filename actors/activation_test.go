@@ -1,8 +1,10 @@
 package actors
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,47 +17,50 @@ import (
 
 // Goal: a higher epoch replaces, the same epoch is the same activation, a lower one is refused, and the successor
 // reads nothing before its predecessor has stopped. Method: three epochs of one name, the middle one superseded
-// before it began, the first held inside Receive; a log of who lived when.
+// before it began, the first held inside Receive until all else is quiet; a log of who lived when.
 func TestReplacement(t *testing.T) {
-	var heard stops
-	var log []string // written by one life at a time: that is what is tested, also by the race detector
-	held, hold := make(chan struct{}), make(chan struct{})
-	k := kindOf("k", supervise.Policy{}, func(c Context, m any) {
-		switch m {
-		case "hold":
-			close(held)
-			<-hold
-		case "log":
-			c.Reply(log)
-		default:
-			log = append(log, fmt.Sprintf("%d%T", c.Identity().Epoch, m))
+	synctest.Test(t, func(t *testing.T) {
+		var heard stops
+		var log []string // written by one life at a time: that is what is tested, also by the race detector
+		held, hold := make(chan struct{}), make(chan struct{})
+		k := kindOf("k", supervise.Policy{}, func(c Context, m any) {
+			switch m {
+			case "hold":
+				close(held)
+				<-hold
+			case "log":
+				c.Reply(log)
+			default:
+				log = append(log, fmt.Sprintf("%d%T", c.Identity().Epoch, m))
+			}
+		})
+		s, first := start(t, Options{OnStopped: heard.hook}, k)
+		if again := activate(t, s, "k", "one", 1); again != first {
+			t.Fatal("the same epoch is another activation")
+		}
+		first.Tell("hold")
+		<-held
+		second := activate(t, s, "k", "one", 2)
+		third := activate(t, s, "k", "one", 3)
+		if _, err := s.Activate("k", "one", 2); !errors.Is(err, fault.FencedLeaderEpoch) {
+			t.Fatalf("lower epoch: %v", err)
+		}
+		wantCode(t, ask(t, first, "log"), fault.NotLeader)
+		wantCode(t, ask(t, second, "log"), fault.NotLeader)
+		reply := asked(third, time.Now().Add(limit), "log")
+		synctest.Wait() // the successor does all that it can do
+		close(hold)
+		got := fmt.Sprint((<-reply).m)
+		if want := "[1actors.Started 1actors.Stopping 3actors.Started]"; got != want {
+			t.Fatalf("log %s, want %s", got, want)
+		}
+		if all := heard.all(); len(all) != 2 || errors.Join(all...) != nil {
+			t.Fatalf("stopped: %v", all)
+		}
+		if ref, _ := s.Lookup("k", "one"); ref != third || ref.String() != "k/one@3" || ref.Identity().Epoch != 3 {
+			t.Fatalf("found %v", ref)
 		}
 	})
-	s, first := start(t, Options{OnStopped: heard.hook}, k)
-	if again := activate(t, s, "k", "one", 1); again != first {
-		t.Fatal("the same epoch is another activation")
-	}
-	first.Tell("hold")
-	<-held
-	second := activate(t, s, "k", "one", 2)
-	third := activate(t, s, "k", "one", 3)
-	if _, err := s.Activate("k", "one", 2); !errors.Is(err, fault.FencedLeaderEpoch) {
-		t.Fatalf("lower epoch: %v", err)
-	}
-	wantCode(t, ask(t, first, "log"), fault.NotLeader)
-	wantCode(t, ask(t, second, "log"), fault.NotLeader)
-	reply := asked(third, time.Now().Add(limit), "log")
-	close(hold)
-	got := fmt.Sprint((<-reply).m)
-	if want := "[1actors.Started 1actors.Stopping 3actors.Started]"; got != want {
-		t.Fatalf("log %s, want %s", got, want)
-	}
-	if all := heard.all(); len(all) != 2 || errors.Join(all...) != nil {
-		t.Fatalf("stopped: %v", all)
-	}
-	if ref, _ := s.Lookup("k", "one"); ref != third || ref.String() != "k/one@3" || ref.Identity().Epoch != 3 {
-		t.Fatalf("found %v", ref)
-	}
 }
 
 // Goal: an epoch that is stopping can't be activated again, and can be once it has ended. Method: hold the actor
@@ -125,6 +130,65 @@ func TestClose(t *testing.T) {
 			t.Fatalf("stopped: %v", all)
 		}
 	})
+}
+
+// stopOnCrash is a log handler that stops an activation while the runtime deals with its crash.
+type stopOnCrash struct {
+	slog.Handler
+	stop func()
+}
+
+// Enabled implements slog.Handler.
+func (h stopOnCrash) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (h stopOnCrash) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "actor crashed" {
+		h.stop()
+	}
+	return nil
+}
+
+// Goal: a stop that comes between a crash and its restart wins. Method: fake time; the log of the crash is where
+// the stop is called, and the policy would restart.
+func TestStopWhileCrashing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard stops
+		var s *System
+		log := slog.New(stopOnCrash{slog.DiscardHandler, func() { s.Stop("k", "one") }})
+		s, ref := start(t, Options{OnStopped: heard.hook, Logger: log}, kindOf("k", quick(9), func(c Context, m any) {
+			if m == "crash" {
+				c.Fail(errBroken)
+			}
+		}))
+		a := asked(ref, time.Now().Add(limit), "crash")
+		advance(time.Second)
+		wantCode(t, <-a, fault.NotLeader)
+		if all := heard.all(); len(all) != 1 || !errors.Is(all[0], errBroken) {
+			t.Fatalf("stopped: %v", all)
+		}
+		if _, ok := s.Lookup("k", "one"); ok {
+			t.Fatal("it restarted")
+		}
+	})
+}
+
+// Goal: a life that has ended takes nothing more, however late the sender. Method: keep the life, end it, then do
+// what a sender does that had looked it up before.
+func TestLateSenders(t *testing.T) {
+	s, ref := start(t, Options{}, kindOf("k", supervise.Policy{}, func(Context, any) {}))
+	l := ref.act.life.Load()
+	<-s.Stop("k", "one")
+	if l.post("late") {
+		t.Error("it took a message")
+	}
+	if l.shard.add(&wait{life: l, at: time.Hour, reply: func(any, error) {}}) {
+		t.Error("it took an ask")
+	}
+	l.After(time.Millisecond, "late")()
+	if l.waits != nil {
+		t.Error("it waits")
+	}
 }
 
 // Goal: two systems in one process share nothing. Method: the same kind and name in both, one closed while the

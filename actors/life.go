@@ -114,7 +114,7 @@ func (l *life) read(pc actor.Context, m any) {
 	}
 }
 
-// end is the last call before the library stops this life.
+// end is called when the library stops this life, by request or after a crash.
 func (l *life) end() {
 	if !l.crashed && l.actor != nil {
 		l.sayGoodbye()
@@ -135,10 +135,9 @@ func (l *life) sayGoodbye() {
 	l.actor.Receive(l, Stopping{})
 }
 
-// close takes no more messages, counts those that nobody will read and refuses the open asks. May be called twice.
+// close takes no more messages, counts those that nobody will read and refuses the open asks.
 func (l *life) close() {
-	sent := l.posted.Swap(closedPosts)
-	if lost := sent - l.received; sent >= 0 && lost > 0 {
+	if lost := l.posted.Swap(closedPosts) - l.received; lost > 0 {
 		l.act.sys.o.Observer.Dropped(l.id.Kind, DropQueued, int(lost))
 	}
 	asks := l.shard.shut(l)
@@ -154,14 +153,13 @@ func (l *life) close() {
 	}
 }
 
-// fell records a panic that the library caught. It runs on the actor's goroutine.
+// fell records a panic that the library caught. It runs on the actor's goroutine; the library calls end next.
 func (l *life) fell(reason any, stack []byte) {
 	l.crashed = true
 	l.failure = reasonOf(reason)
 	l.asker = nil
 	l.act.crashes(l)
 	l.act.logCrash(l, stack)
-	l.close()
 }
 
 func reasonOf(r any) error {
