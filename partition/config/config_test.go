@@ -1,0 +1,200 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/state"
+)
+
+func ptr(s string) *string { return &s }
+
+// Goal: the defaults are Kafka's, and what is set is obeyed and remembered as it was set. Method: parse
+// settings, compare.
+func TestParseTakesWhatTheTableAccepts(t *testing.T) {
+	topic, err := Parse(nil)
+	if err != nil || topic.MaxMessageBytes != 1048588 || topic.LogAppendTime || topic.Overrides != nil {
+		t.Fatalf("defaults: %+v, %v", topic, err)
+	}
+	topic, err = Parse(map[string]*string{
+		KeyMaxMessageBytes: ptr("2048"), KeyTimestampType: ptr("LogAppendTime"),
+		KeyCompressionType: ptr("producer"), KeyCleanupPolicy: ptr("delete"), KeyRetentionMs: nil,
+	})
+	if err != nil || topic.MaxMessageBytes != 2048 || !topic.LogAppendTime {
+		t.Fatalf("%+v, %v", topic, err)
+	}
+	if _, set := topic.Overrides[KeyRetentionMs]; set || len(topic.Overrides) != 4 {
+		t.Errorf("a null value means the default, overrides are %v", topic.Overrides)
+	}
+	if topic.Class() != state.ClassLong {
+		t.Errorf("class is %s", topic.Class())
+	}
+}
+
+// Goal: every value that this version cannot obey is refused with InvalidConfig, and the message names the
+// limit and what is accepted. Method: one bad setting each, look for the words.
+func TestParseRefuses(t *testing.T) {
+	for _, c := range []struct{ key, value, says string }{
+		{KeyMaxMessageBytes, "1023", "from 1024 to 67108864"},
+		{KeyMaxMessageBytes, "67108865", "from 1024 to 67108864"},
+		{KeyMaxMessageBytes, "+2048", "whole number"},
+		{KeyMaxMessageBytes, " 2048", "whole number"},
+		{KeyMaxMessageBytes, "99999999999999999999", "whole number"},
+		{KeyMaxMessageBytes, "", "whole number"},
+		{KeyCompressionType, "zstd", `takes only "producer"`},
+		{KeyTimestampType, "createtime", "CreateTime, LogAppendTime"},
+		{KeyCleanupPolicy, "compact", `takes only "delete"`},
+		{KeyCleanupPolicy, "delete,compact", `takes only "delete"`},
+		{KeyRetentionMs, "604800000", `takes only "-1"`},
+		{"retention.m", "-1", "nearest is retention.ms"},
+		{"max.mesage.bytes", "2048", "nearest is max.message.bytes"},
+		{"message.timestamp", "CreateTime", "nearest is message.timestamp.type"},
+		{"", "x", "not in this version"},
+	} {
+		_, err := Parse(map[string]*string{c.key: ptr(c.value)})
+		if fault.CodeOf(err) != fault.InvalidConfig || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s=%q: %v", c.key, c.value, err)
+		}
+	}
+}
+
+// Goal: all faults are told at once, in a fixed order, a null value of an unknown key among them, and a
+// client cannot blow the message up. Method: one request with many faults, twice.
+func TestParseReportsAllFaults(t *testing.T) {
+	settings := map[string]*string{
+		KeyRetentionMs: ptr("1"), KeyCleanupPolicy: ptr("compact"), "nonsense": nil,
+		strings.Repeat("k", 1<<16): ptr(strings.Repeat("v", 1<<16)),
+	}
+	_, err := Parse(settings)
+	_, again := Parse(settings)
+	if fault.CodeOf(err) != fault.InvalidConfig || err.Error() != again.Error() {
+		t.Fatalf("%v, then %v", err, again)
+	}
+	for _, says := range []string{"4 settings", KeyRetentionMs + "=", KeyCleanupPolicy + "=", `"nonsense"`} {
+		if !strings.Contains(err.Error(), says) {
+			t.Errorf("%q is missing in %v", says, err)
+		}
+	}
+	if len(err.Error()) > 2000 {
+		t.Errorf("the message has %d bytes", len(err.Error()))
+	}
+}
+
+// Goal: what the log holds is never refused: values of a build with other bounds stay, and count as the
+// default where they cannot be read. Method: settings that Parse refuses.
+func TestStoredRefusesNothing(t *testing.T) {
+	topic := Stored(map[string]string{KeyMaxMessageBytes: "many", KeyRetentionMs: "5", "later.key": "x"})
+	if topic.MaxMessageBytes != DefaultMaxMessageBytes || len(topic.Overrides) != 3 {
+		t.Fatalf("%+v", topic)
+	}
+	if got := Stored(map[string]string{KeyMaxMessageBytes: "100000000"}); got.MaxMessageBytes != 100_000_000 {
+		t.Errorf("a value beyond today's bound became %d", got.MaxMessageBytes)
+	}
+}
+
+// Goal: DescribeConfigs lists every key once, with default, source and whether it can be changed. Method:
+// compare with a topic that sets one key.
+func TestDescribe(t *testing.T) {
+	topic, err := Parse(map[string]*string{KeyMaxMessageBytes: ptr("2048")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range Describe(topic) {
+		names = append(names, e.Key)
+		if (e.Source == SourceTopic) != (e.Key == KeyMaxMessageBytes) || e.Doc == "" || e.Default == "" {
+			t.Errorf("%+v", e)
+		}
+		fixed := slices.Contains([]string{KeyCompressionType, KeyCleanupPolicy, KeyRetentionMs}, e.Key)
+		if fixed != e.ReadOnly {
+			t.Errorf("%s read-only: %v", e.Key, e.ReadOnly)
+		}
+		if e.Key == KeyMaxMessageBytes && (e.Value != "2048" || e.Default != "1048588" || e.Type != TypeInt) {
+			t.Errorf("%+v", e)
+		}
+		if _, err := Parse(map[string]*string{e.Key: &e.Value}); err != nil {
+			t.Errorf("what is described is not taken back: %v", err)
+		}
+	}
+	if !slices.Equal(names, Keys()) {
+		t.Errorf("keys %v, table %v", names, Keys())
+	}
+}
+
+// Goal: a broker shows what its member runs with, and says which of it was set. Method: compare with
+// defaults that differ in one field; empty fields must not be shown.
+func TestDescribeBroker(t *testing.T) {
+	defaults := Broker{ID: 1, Partitions: 1, Replicas: 1, Offsets: OffsetsPartitions}
+	running := defaults
+	running.Partitions, running.AutoCreate, running.Advertised = 4, true, "127.0.0.1:9092"
+	got := map[string]Entry{}
+	for _, e := range DescribeBroker(running, defaults) {
+		if _, twice := got[e.Key]; twice || !e.ReadOnly || e.Value == "" {
+			t.Errorf("%+v", e)
+		}
+		got[e.Key] = e
+	}
+	for key, want := range map[string]struct {
+		value  string
+		source Source
+	}{
+		"num.partitions":             {"4", SourceBroker},
+		"default.replication.factor": {"1", SourceDefault},
+		"auto.create.topics.enable":  {"true", SourceBroker},
+		"advertised.listeners":       {"PLAINTEXT://127.0.0.1:9092", SourceBroker},
+		"message.max.bytes":          {"1048588", SourceDefault},
+		"log.retention.ms":           {"-1", SourceDefault},
+	} {
+		if e := got[key]; e.Value != want.value || e.Source != want.source {
+			t.Errorf("%s: %+v", key, e)
+		}
+	}
+	for _, key := range []string{"listeners", "log.dirs", "socket.request.max.bytes", ""} {
+		if e, ok := got[key]; ok {
+			t.Errorf("%s was not given and is shown: %+v", key, e)
+		}
+	}
+}
+
+// Goal: topic names are Kafka's. Method: names at and beyond each border.
+func TestCheckName(t *testing.T) {
+	for _, name := range []string{"a", "A-b_c.9", "__x", "...", strings.Repeat("n", 249)} {
+		if err := CheckName(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{
+		"", ".", "..", "a b", "a/b", "ä", "a\x00", strings.Repeat("n", 250), strings.Repeat("ü", 9999),
+	} {
+		if err := CheckName(name); fault.CodeOf(err) != fault.InvalidTopic || len(err.Error()) > 400 {
+			t.Errorf("%.20q: %v", name, err)
+		}
+	}
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"a.b", "a_b", true}, {"a.b", "a.b", false}, {"a.b.c", "a_b.c", true}, {"ab", "a_b", false}, {"a.b", "a-b", false},
+	} {
+		if Collide(c.a, c.b) != c.want || Collide(c.b, c.a) != c.want {
+			t.Errorf("collide %s %s", c.a, c.b)
+		}
+	}
+	if !Reserved(OffsetsTopic) || Reserved("__mine") {
+		t.Error("reserved names")
+	}
+}
+
+// Goal: the edit distance is one. Method: known pairs.
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "abc", 3}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"same", "same", 0}, {"ab", "ba", 2}} {
+		if got := distance(c.a, c.b); got != c.want {
+			t.Errorf("%q → %q: %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}
