@@ -1,0 +1,174 @@
+package client
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/millstream-io/millstream/proto/fault"
+)
+
+// catalog remembers topics. Who asks for a topic for the first time waits for the answer; later askers get what is
+// there, and old answers are refreshed behind their backs.
+type catalog struct {
+	t       Transport
+	spawn   func(func(context.Context)) bool // runs a job that ends with the client
+	changed func(TopicMetadata)              // runs after each answer for a topic that is there
+
+	mu     sync.Mutex
+	topics map[string]known
+	asking map[string]chan struct{} // closed when the answer is here
+	errs   map[string]error         // of the last answer, where it was a refusal
+}
+
+type known struct {
+	TopicMetadata
+	at time.Time
+}
+
+func newCatalog(t Transport, spawn func(func(context.Context)) bool, changed func(TopicMetadata)) *catalog {
+	return &catalog{t: t, spawn: spawn, changed: changed, topics: map[string]known{},
+		asking: map[string]chan struct{}{}, errs: map[string]error{}}
+}
+
+// get returns what is known of a topic that exists. It blocks for the first answer only.
+func (c *catalog) get(ctx context.Context, topic string) (TopicMetadata, error) {
+	c.mu.Lock()
+	k, ok := c.topics[topic]
+	if ok {
+		if time.Since(k.at) > metadataMaxAge {
+			c.ask(topic)
+		}
+		c.mu.Unlock()
+		return k.TopicMetadata, nil
+	}
+	ready := c.ask(topic)
+	c.mu.Unlock()
+	return c.await(ctx, topic, ready)
+}
+
+// fresh asks even if the topic is known, and waits.
+func (c *catalog) fresh(ctx context.Context, topic string) (TopicMetadata, error) {
+	c.mu.Lock()
+	ready := c.ask(topic)
+	c.mu.Unlock()
+	return c.await(ctx, topic, ready)
+}
+
+// refresh asks without waiting.
+func (c *catalog) refresh(topic string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ask(topic)
+}
+
+func (c *catalog) await(ctx context.Context, topic string, ready chan struct{}) (TopicMetadata, error) {
+	if ready == nil {
+		return TopicMetadata{}, errClosed
+	}
+	select {
+	case <-ready:
+	case <-ctx.Done():
+		return TopicMetadata{}, fault.New(fault.RequestTimedOut, "no metadata of topic %q: %w", topic, ctx.Err())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k, ok := c.topics[topic]; ok {
+		return k.TopicMetadata, nil
+	}
+	if err := c.errs[topic]; err != nil {
+		return TopicMetadata{}, err
+	}
+	return TopicMetadata{}, errClosed
+}
+
+// ask has one goroutine fetch a topic and returns what is closed once it has; nil when the client is closed. Call it
+// with the lock held.
+func (c *catalog) ask(topic string) chan struct{} {
+	if ready, ok := c.asking[topic]; ok {
+		return ready
+	}
+	ready := make(chan struct{})
+	started := c.spawn(func(ctx context.Context) {
+		m, err := c.fetch(ctx, topic)
+		c.mu.Lock()
+		delete(c.asking, topic)
+		delete(c.errs, topic)
+		if err != nil {
+			c.errs[topic] = err
+			delete(c.topics, topic)
+		} else {
+			c.topics[topic] = known{m, time.Now()}
+		}
+		c.mu.Unlock()
+		if err == nil {
+			c.changed(m)
+		}
+		close(ready)
+	})
+	if !started {
+		return nil
+	}
+	c.asking[topic] = ready
+	return ready
+}
+
+// fetch asks for one topic until there is an answer. That a topic is unknown is one.
+func (c *catalog) fetch(ctx context.Context, topic string) (m TopicMetadata, err error) {
+	err = retry(ctx, func() error {
+		all, err := c.t.Metadata(ctx, topic)
+		if err != nil {
+			return err
+		}
+		for _, m = range all {
+			if m.Name != topic {
+				continue
+			}
+			if m.Err == nil && len(m.Partitions) == 0 {
+				return fault.New(fault.LeaderNotAvailable, "topic %q has no partitions yet", topic)
+			}
+			return m.Err
+		}
+		return fault.New(fault.UnknownTopicOrPartition, "no answer for topic %q", topic)
+	})
+	if fault.CodeOf(err) == fault.UnknownTopicOrPartition {
+		err = unknownTopic(topic)
+	}
+	return m, err
+}
+
+func unknownTopic(topic string) error {
+	return fault.New(fault.UnknownTopicOrPartition, "topic %q does not exist", topic).
+		WithHint("create it, or check the name with a topic listing")
+}
+
+// retry calls f until it succeeds, is refused for good, or ctx ends; then the last error comes back. A topic that is
+// unknown stays so until somebody makes it: that is not waited for.
+func retry(ctx context.Context, f func() error) error {
+	for wait := leastBackoff; ; wait = min(2*wait, mostBackoff) {
+		err := f()
+		code := fault.CodeOf(err)
+		if err == nil || !code.Retryable() || code == fault.UnknownTopicOrPartition {
+			return err
+		}
+		if !pause(ctx, jitter(wait)) {
+			return err
+		}
+	}
+}
+
+// pause waits for d and reports whether ctx still runs.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// jitter spreads retries of many clients: between half of d and d.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
