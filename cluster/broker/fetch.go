@@ -1,0 +1,221 @@
+package broker
+
+import (
+	"sync/atomic"
+
+	"github.com/millstream-io/millstream/actors/replica"
+	"github.com/millstream-io/millstream/partition/segment"
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
+)
+
+// Fetch implements Port. It reads from memory on the caller's goroutine, from the disk on the pool, and waits at the
+// partitions' actors. The answer is given once, by whoever gets there first.
+func (b *Broker) Fetch(f Fetch, done func(Fetched)) (cancel func()) {
+	r := &read{b: b, f: f, done: done}
+	r.attempt()
+	return r.abandon
+}
+
+// read is one Fetch under way. Exactly one goroutine works on it at a time: the caller's, then a job's or the one that
+// brings the first wake-up of a round.
+type read struct {
+	b     *Broker
+	f     Fetch
+	done  func(Fetched)
+	gone  atomic.Bool // the client does not wait any longer
+	round atomic.Pointer[round]
+}
+
+// round is one wait: a watch at each partition, the first of which to fire ends it.
+type round struct {
+	fired   atomic.Bool
+	watches []watch
+}
+
+type watch struct {
+	at Replica
+	id uint64
+}
+
+// attempt reads what is there; with too little it waits, unless time is up.
+func (r *read) attempt() {
+	out := make([]FetchedPartition, len(r.f.Partitions))
+	views := make([]*segment.View, len(out))
+	replicas := make([]Replica, len(out))
+	got, cold, refused := 0, false, false
+	for i, p := range r.f.Partitions {
+		v, at, err := r.b.view(p.Topic, p.TopicID, p.Partition, p.Epoch)
+		replicas[i] = at
+		if err == nil {
+			err = inRange(v, p)
+		}
+		out[i] = answer(v, p, err)
+		if err != nil {
+			out[i].Err, refused = err, true
+			continue
+		}
+		if out[i].Diverging != nil {
+			refused = true
+			continue
+		}
+		views[i] = v
+		left := min(r.f.MaxBytes-got, p.MaxBytes)
+		if p.From >= v.HighWatermark || (left <= 0 && got > 0) {
+			continue
+		}
+		batches, ok := v.Cached(p.From, max(left, 1))
+		if !ok {
+			cold = true
+			continue
+		}
+		out[i].Batches = batches
+		got += size(batches)
+	}
+	if cold {
+		err := r.b.c.Submit(func() { r.finish(r.readCold(out, views), views, replicas, refused) })
+		if err == nil {
+			return
+		}
+		refuseCold(out, views, r.f.Partitions, err)
+	}
+	r.finish(out, views, replicas, refused)
+}
+
+// readCold fills in the partitions whose batches are not in memory. It blocks on the disk.
+func (r *read) readCold(out []FetchedPartition, views []*segment.View) []FetchedPartition {
+	got := 0
+	for i := range out {
+		got += size(out[i].Batches)
+	}
+	for i, p := range r.f.Partitions {
+		v := views[i]
+		if v == nil || out[i].Batches != nil || p.From >= v.HighWatermark {
+			continue
+		}
+		left := min(r.f.MaxBytes-got, p.MaxBytes)
+		if left <= 0 && got > 0 {
+			continue
+		}
+		batches, err := v.Read(r.b.c.Store, p.From, max(left, 1))
+		if err != nil {
+			out[i].Err = err
+			continue
+		}
+		out[i].Batches = batches
+		got += size(batches)
+	}
+	return out
+}
+
+// refuseCold answers the partitions that needed the disk when no job can be started.
+func refuseCold(out []FetchedPartition, views []*segment.View, parts []FetchPartition, err error) {
+	for i, v := range views {
+		if v != nil && out[i].Batches == nil && parts[i].From < v.HighWatermark {
+			out[i].Err = busy(err)
+		}
+	}
+}
+
+func busy(err error) error {
+	return fault.New(fault.ThrottlingQuotaExceeded, "too many reads wait for the disk: %w", err).
+		WithHint("retry in a moment")
+}
+
+// finish answers, or waits where too little is there and nothing was refused.
+func (r *read) finish(out []FetchedPartition, views []*segment.View, replicas []Replica, refused bool) {
+	got := 0
+	for i := range out {
+		got += size(out[i].Batches)
+		refused = refused || out[i].Err != nil
+	}
+	now := r.b.c.Now()
+	if refused || got >= r.f.MinBytes || !now.Before(r.f.Deadline) || r.gone.Load() || len(out) == 0 {
+		r.done(Fetched{Partitions: out, Release: func() {}})
+		return
+	}
+	r.wait(views, replicas)
+}
+
+// wait sets one watch at each partition. With a single partition it asks for all the bytes that are missing; with several
+// any new byte wakes it, because only the sum counts.
+func (r *read) wait(views []*segment.View, replicas []Replica) {
+	need := 1
+	if len(views) == 1 {
+		need = r.f.MinBytes
+	}
+	w := &round{watches: make([]watch, len(replicas))}
+	for i, at := range replicas {
+		w.watches[i] = watch{at: at, id: r.b.watches.Add(1)}
+	}
+	r.round.Store(w)
+	for i, p := range r.f.Partitions {
+		from := p.From
+		if len(views) > 1 {
+			from = max(from, views[i].HighWatermark)
+		}
+		m := replica.Watch{ID: w.watches[i].id, From: from, MinBytes: need, Deadline: r.f.Deadline}
+		w.watches[i].at.Ref.Ask(r.f.Deadline, m, func(_ any, err error) {
+			if err != nil {
+				r.gone.Store(true) // time is up or the replica has gone: answer with what is there
+			}
+			r.wake(w, i)
+		})
+	}
+	if r.gone.Load() {
+		r.wake(w, -1)
+	}
+}
+
+// wake ends a round: the first caller takes the other watches back and reads again.
+func (r *read) wake(w *round, by int) {
+	if !w.fired.CompareAndSwap(false, true) {
+		return
+	}
+	for i, other := range w.watches {
+		if i != by {
+			other.at.Ref.Tell(replica.Unwatch{ID: other.id})
+		}
+	}
+	r.attempt()
+}
+
+// abandon ends the wait early.
+func (r *read) abandon() {
+	r.gone.Store(true)
+	if w := r.round.Load(); w != nil {
+		r.wake(w, -1)
+	}
+}
+
+// answer fills in the watermarks, and where the reader's log has left this one's.
+func answer(v *segment.View, p FetchPartition, err error) FetchedPartition {
+	if v == nil {
+		return FetchedPartition{Err: err, HighWatermark: -1, LastStable: -1, LogStart: -1}
+	}
+	a := FetchedPartition{HighWatermark: v.HighWatermark, LastStable: v.LastStable, LogStart: v.LogStart}
+	if err == nil && p.LastEpoch != record.NoEpoch {
+		if e, end := v.EndOffsetFor(p.LastEpoch); e < p.LastEpoch || end < p.From {
+			a.Diverging = &EpochEnd{Epoch: e, End: end}
+		}
+	}
+	return a
+}
+
+// inRange refuses an offset that the log does not have. Behind the watermark but within the log a reader waits: an
+// out-of-range answer would make it start over.
+func inRange(v *segment.View, p FetchPartition) error {
+	if p.From < v.LogStart || p.From > v.LogEnd {
+		return fault.New(fault.OffsetOutOfRange, "offset %d is outside the log [%d, %d] of partition %d",
+			p.From, v.LogStart, v.LogEnd, p.Partition).
+			WithHint("start from earliest or latest, or from an offset in that range")
+	}
+	return nil
+}
+
+func size(batches [][]byte) (n int) {
+	for _, b := range batches {
+		n += len(b)
+	}
+	return n
+}

@@ -1,0 +1,77 @@
+package broker
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/millstream-io/millstream/partition/segment"
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
+)
+
+// ListOffsets implements Port. The ends of a log come from the view; a search by time reads the log on the pool.
+func (b *Broker) ListOffsets(_ Who, q []OffsetQuery, _ time.Time, done func([]OffsetAnswer)) {
+	out := make([]OffsetAnswer, len(q))
+	searches := make(map[int]*segment.View)
+	for i, query := range q {
+		v, _, err := b.view(query.Topic, record.TopicID{}, query.Partition, query.Epoch)
+		switch {
+		case err != nil:
+			out[i] = OffsetAnswer{Offset: -1, TimestampMs: -1, Epoch: record.NoEpoch, Err: err}
+		case query.TimestampMs < 0:
+			out[i] = logEnd(v, query)
+		default:
+			searches[i] = v
+		}
+	}
+	if len(searches) == 0 {
+		done(out)
+		return
+	}
+	var left atomic.Int64
+	left.Store(int64(len(searches)))
+	for i, v := range searches {
+		settle := func(a OffsetAnswer) {
+			out[i] = a
+			if left.Add(-1) == 0 {
+				done(out)
+			}
+		}
+		if err := b.c.Submit(func() { settle(b.search(v, q[i].TimestampMs)) }); err != nil {
+			settle(OffsetAnswer{Offset: -1, TimestampMs: -1, Epoch: record.NoEpoch, Err: busy(err)})
+		}
+	}
+}
+
+// logEnd answers earliest and latest. LATEST is refused until the leader has committed an entry of its own term: before
+// that its watermark may still be behind what a former leader acknowledged.
+func logEnd(v *segment.View, q OffsetQuery) OffsetAnswer {
+	a := OffsetAnswer{Offset: -1, TimestampMs: -1, Epoch: v.Epoch}
+	switch {
+	case q.TimestampMs == TimestampEarliest:
+		a.Offset = v.LogStart
+	case q.TimestampMs != TimestampLatest:
+		a.Err = fault.New(fault.InvalidRequest, "timestamp %d has no meaning in this version", q.TimestampMs).
+			WithHint("ask for a time, or for -1 (latest) or -2 (earliest)")
+	case !v.Ready:
+		a.Err = fault.New(fault.OffsetNotAvailable, "the leader of partition %d is not established yet", q.Partition).
+			WithHint("retry in a moment")
+	case q.ReadCommitted:
+		a.Offset = v.LastStable
+	default:
+		a.Offset = v.HighWatermark
+	}
+	return a
+}
+
+// search finds the first record that is not older than ms. It blocks on the disk.
+func (b *Broker) search(v *segment.View, ms int64) OffsetAnswer {
+	o, ts, err := v.SeekTime(b.c.Store, ms)
+	if err != nil {
+		return OffsetAnswer{Offset: -1, TimestampMs: -1, Epoch: record.NoEpoch, Err: err}
+	}
+	if o < 0 {
+		return OffsetAnswer{Offset: -1, TimestampMs: -1, Epoch: record.NoEpoch}
+	}
+	return OffsetAnswer{Offset: o, TimestampMs: ts, Epoch: v.Epoch}
+}

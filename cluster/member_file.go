@@ -1,0 +1,143 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/proto"
+
+	diskv1 "github.com/millstream-io/millstream/proto/disk/v1"
+	"github.com/millstream-io/millstream/proto/record"
+)
+
+// identity is what a data directory says of itself: whose it is.
+type identity struct {
+	cluster  string
+	member   record.MemberID
+	metadata record.ReplicaID
+}
+
+// The member file is "MSMF", a CRC-32C of what follows, then a diskv1.MemberFile.
+const (
+	memberFileName    = "member"
+	lockFileName      = "lock"
+	memberFileMagic   = "MSMF"
+	memberFileHeader  = 8
+	dataFormatVersion = 1
+	firstMember       = 1
+	firstReplica      = 1
+)
+
+// lock holds a data directory for this process.
+type lock struct{ f *os.File }
+
+// lockDir takes a data directory. A directory that another process, or another member of this one, holds is refused.
+func lockDir(dir string) (*lock, error) {
+	path := filepath.Join(dir, lockFileName)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open lock file: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("data directory %s is in use by another member: "+
+				"stop it first, or give this one a directory of its own", dir)
+		}
+		return nil, fmt.Errorf("lock data directory %s: %w", dir, err)
+	}
+	return &lock{f}, nil
+}
+
+func (l *lock) release() error { return l.f.Close() }
+
+// loadIdentity reads the member file of dir, or makes a new identity in an empty directory.
+func loadIdentity(dir string) (identity, error) {
+	path := filepath.Join(dir, memberFileName)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return newIdentity(dir, path)
+	}
+	if err != nil {
+		return identity{}, fmt.Errorf("read member file: %w", err)
+	}
+	if len(b) < memberFileHeader || string(b[:4]) != memberFileMagic ||
+		binary.BigEndian.Uint32(b[4:]) != memberCRC(b[memberFileHeader:]) {
+		return identity{}, fmt.Errorf("member file %s is damaged: its checksum does not match; "+
+			"restore it from a copy, the log beside it is untouched", path)
+	}
+	var m diskv1.MemberFile
+	if err := proto.Unmarshal(b[memberFileHeader:], &m); err != nil {
+		return identity{}, fmt.Errorf("decode member file %s: %w", path, err)
+	}
+	if m.GetVersion() != dataFormatVersion {
+		return identity{}, fmt.Errorf("data directory %s has format version %d, this build reads %d: "+
+			"use the build that wrote it", dir, m.GetVersion(), dataFormatVersion)
+	}
+	return identity{
+		cluster:  m.GetClusterId(),
+		member:   record.MemberID(m.GetMemberId()),
+		metadata: record.ReplicaID(m.GetMetadataReplicaId()),
+	}, nil
+}
+
+// newIdentity writes the member file of a new one-member cluster. A directory that holds a log but no member file is not
+// new: something removed it.
+func newIdentity(dir, path string) (identity, error) {
+	if _, err := os.Stat(filepath.Join(dir, logDirName)); err == nil {
+		return identity{}, fmt.Errorf("data directory %s holds a log but no member file: "+
+			"restore the file named %q, or use an empty directory", dir, memberFileName)
+	}
+	id := identity{cluster: newClusterID(), member: firstMember, metadata: firstReplica}
+	b, err := proto.Marshal(&diskv1.MemberFile{
+		Version: dataFormatVersion, ClusterId: id.cluster,
+		MemberId: uint64(id.member), MetadataReplicaId: uint64(id.metadata),
+	})
+	if err != nil {
+		return identity{}, fmt.Errorf("encode member file: %w", err)
+	}
+	head := binary.BigEndian.AppendUint32([]byte(memberFileMagic), memberCRC(b))
+	if err := replaceFile(path, append(head, b...)); err != nil {
+		return identity{}, fmt.Errorf("write member file: %w", err)
+	}
+	return id, nil
+}
+
+// newClusterID returns 16 random bytes in the URL-safe form that Kafka's tools print.
+func newClusterID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func memberCRC(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+
+// replaceFile writes a file so that a crash leaves the old or the new content, never a part of it.
+func replaceFile(path string, content []byte) error {
+	temp := path + ".new"
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,202 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/millstream-io/millstream/actors"
+	"github.com/millstream-io/millstream/actors/controller"
+	"github.com/millstream-io/millstream/actors/pool"
+	"github.com/millstream-io/millstream/actors/replica"
+	"github.com/millstream-io/millstream/actors/supervise"
+	taskactor "github.com/millstream-io/millstream/actors/task"
+	"github.com/millstream-io/millstream/cluster/broker"
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/partition"
+	"github.com/millstream-io/millstream/partition/config"
+	"github.com/millstream-io/millstream/partition/machine/group"
+	"github.com/millstream-io/millstream/partition/machine/meta"
+	"github.com/millstream-io/millstream/partition/placement"
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state/engine"
+	"github.com/millstream-io/millstream/topology/task"
+)
+
+// controllerName is the one identity of the kind "controller".
+const controllerName = "cluster"
+
+func (m *Member) openStore() (err error) {
+	m.store, err = engine.Open(engine.Options{
+		Dir: filepath.Join(m.dir, logDirName), Logger: m.config.Logger, BucketBytes: m.config.BucketBytes,
+		OnFence: func(err error) {
+			m.config.Logger.Error("store fenced: nothing more is written; restart the member", "err", err)
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("open the log in %s: %w", m.dir, err)
+	}
+	return nil
+}
+
+// openActors starts the runtime, the metadata replica and the controller, and returns when the metadata has been read.
+func (m *Member) openActors(ctx context.Context) error {
+	m.jobs = pool.New(pool.Options{Size: max(4, 2*m.config.TaskWorkers)})
+	m.system = actors.New(actors.Options{
+		Logger: m.config.Logger, Now: m.config.Now, PoolSize: max(4, m.config.TaskWorkers),
+		OnUnknown: func(id actors.Identity, msg any) {
+			m.config.Logger.Error("unknown message", "kind", id.Kind, "identity", id.Name, "type", fmt.Sprintf("%T", msg))
+		},
+		OnStopped: m.stopped,
+	})
+	tasks := &taskHost{
+		log: m.config.Logger, self: m.id.member, system: m.system, apps: map[string]*hostedApp{},
+		interval: m.config.CommitInterval, ports: func(a *hostedApp) task.Ports { return newTaskPorts(m, a) },
+	}
+	m.directory = &directory{
+		log: m.config.Logger, self: m.id.member, metadata: m.id.metadata,
+		system: m.system, store: m.store, tasks: tasks,
+	}
+	m.table.Store(meta.New().Table())
+	m.broker = broker.New(broker.Config{
+		Self: m.id.member, Table: &m.table, Directory: m.directory, Store: m.store, Submit: m.jobs.Submit,
+		Now: m.config.Now, AutoCreate: m.config.AutoCreateTopics, DefaultPartitions: m.config.DefaultPartitions,
+		MemberConfig: m.describe,
+	})
+	m.system.Register(replica.Kind(m.replicaPorts, supervise.Replica()))
+	m.system.Register(controller.Kind(m.controllerPorts, supervise.Replica()))
+	m.system.Register(taskactor.Kind(tasks.open, supervise.Task()))
+	if err := m.directory.begin(); err != nil {
+		return fmt.Errorf("start the metadata replica: %w", err)
+	}
+	if err := m.awaitReplica(ctx, record.TopicPartition{}); err != nil {
+		return fmt.Errorf("read the metadata log: %w", err)
+	}
+	epoch := m.directory.here.Load().at[record.TopicPartition{}].view.Load().Epoch
+	if _, err := m.system.Activate(controller.KindName, controllerName, uint64(epoch)); err != nil {
+		return fmt.Errorf("start the controller: %w", err)
+	}
+	m.client = client.New(local{m})
+	return nil
+}
+
+// register names a new cluster, and tells it where this member's door is.
+func (m *Member) register(ctx context.Context, address string) error {
+	if err := m.askController(ctx, func(d time.Time) any {
+		return controller.InitCluster{ClusterID: m.id.cluster, Metadata: m.id.metadata, Deadline: d}
+	}); err != nil {
+		return fmt.Errorf("name the cluster: %w", err)
+	}
+	if err := m.askController(ctx, func(d time.Time) any {
+		return controller.RegisterMember{ID: m.id.member, Address: address, Deadline: d}
+	}); err != nil {
+		return fmt.Errorf("register the member: %w", err)
+	}
+	return nil
+}
+
+// askController asks for a change and waits until it is in the table.
+func (m *Member) askController(ctx context.Context, request func(deadline time.Time) any) error {
+	deadline := m.by(ctx)
+	ref, ok := m.directory.Controller()
+	must(ok, "no controller")
+	type answer struct{ err error }
+	a, err := await(ctx, func(done func(answer)) {
+		broker.Ask(ref, deadline, request(deadline), func(_ controller.Done, err error) { done(answer{err}) })
+	})
+	return firstError(err, a.err)
+}
+
+// awaitReplicas waits until every partition of this member answers.
+func (m *Member) awaitReplicas(ctx context.Context) error {
+	for _, h := range placement.ReplicasOf(m.table.Load(), m.id.member) {
+		if err := m.awaitReplica(ctx, h.Partition); err != nil {
+			return fmt.Errorf("start partition %s/%d: %w", h.Topic.Name, h.Partition.Partition, err)
+		}
+	}
+	return nil
+}
+
+// awaitReplica waits until a replica has a leader that answers: it asks for no bytes, which is answered at once then.
+func (m *Member) awaitReplica(ctx context.Context, tp record.TopicPartition) error {
+	r, ok := m.directory.Replica(tp)
+	must(ok, "replica of %s is not placed here", tp)
+	type answer struct{ err error }
+	a, err := await(ctx, func(done func(answer)) {
+		r.Ref.Ask(m.by(ctx), replica.Watch{Deadline: m.by(ctx)}, func(_ any, err error) { done(answer{err}) })
+	})
+	return firstError(err, a.err)
+}
+
+// stopped hears of every activation that ended.
+func (m *Member) stopped(id actors.Identity, err error) {
+	switch id.Kind {
+	case replica.KindName:
+		m.directory.stopped(id, err)
+	case taskactor.KindName:
+		m.directory.tasks.stopped(id, err)
+	default:
+		if err != nil {
+			m.config.Logger.Error("actor stopped", "kind", id.Kind, "identity", id.Name, "err", err)
+		}
+	}
+}
+
+// replicaPorts gives a life of a replica what it works with.
+func (m *Member) replicaPorts(id actors.Identity) replica.Ports {
+	p := m.directory.named(id.Name)
+	if p == nil { // the table dropped it in this moment: its stop is on the way
+		return replica.Ports{}
+	}
+	ports := replica.Ports{
+		Store: m.store, View: &p.view,
+		Config: partition.Config{
+			Group: p.tp, ID: p.id, Voters: p.voters, Settings: *p.settings.Load(), Logger: m.config.Logger,
+		},
+	}
+	switch {
+	case p.topic == nil:
+		ports.Machine = func() partition.Machine { return meta.New() }
+		ports.Applied = func(machine partition.Machine) { m.publish(machine.(*meta.Machine).Table()) }
+	case p.topic.Name == config.OffsetsTopic:
+		ports.Machine = func() partition.Machine { return group.New() }
+	}
+	return ports
+}
+
+// publish makes a new table the one that everybody sees. It runs on the metadata replica's goroutine.
+func (m *Member) publish(now *placement.Table) {
+	if old := m.table.Swap(now); old != now {
+		m.directory.changed(old, now)
+	}
+}
+
+func (m *Member) controllerPorts(actors.Identity) controller.Ports {
+	return controller.Ports{
+		Table:  m.table.Load,
+		Policy: meta.Policy{Defaults: placement.Defaults{Partitions: int32(m.config.DefaultPartitions), Replicas: 1}},
+		Propose: func(frame []byte, deadline time.Time, done func(error)) {
+			r, ok := m.directory.Replica(record.TopicPartition{})
+			must(ok, "no metadata replica")
+			p := partition.Propose{Epoch: record.NoEpoch, Frame: frame, Deadline: deadline}
+			broker.Ask(r.Ref, deadline, p, func(a partition.Reply, err error) { done(firstError(err, a.Err)) })
+		},
+	}
+}
+
+// describe tells the member's configuration as Kafka names it.
+func (m *Member) describe() []config.Entry {
+	tell := func(c Config) config.Broker {
+		return config.Broker{
+			ID: uint64(m.id.member), Partitions: int32(c.DefaultPartitions), Replicas: 1, AutoCreate: c.AutoCreateTopics,
+			Offsets: config.OffsetsPartitions,
+		}
+	}
+	running := tell(m.config)
+	running.DataDir = m.dir
+	if m.door != nil {
+		running.Listener, running.Advertised = m.door.listens, m.door.advertised
+	}
+	return config.DescribeBroker(running, tell(Defaults()))
+}
