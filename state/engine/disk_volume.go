@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
@@ -50,26 +48,30 @@ func (v *diskVolume) open(id bucketID, writable bool) (bucket, error) {
 	if writable {
 		return v.openWritable(id)
 	}
-	b, err := openBadger(v.path(id), v.o, false, v.logger())
-	if err == nil {
-		return b, nil
-	}
-	if !errors.Is(err, badger.ErrTruncateNeeded) {
+	if err := removeEmptyFiles(v.path(id)); err != nil {
 		return nil, err
 	}
-	// The process died before the bucket was closed: its last rows are only in the write-ahead file. Opening it for
-	// writing once puts them where a reader finds them.
-	w, err := v.openWritable(id)
+	// Opening an unflushed bucket for writing once puts its last rows where a reader finds them.
+	late, err := unflushed(v.path(id))
 	if err != nil {
 		return nil, err
 	}
-	if err := w.close(); err != nil {
-		return nil, err
+	if late {
+		w, err := v.openWritable(id)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.close(); err != nil {
+			return nil, err
+		}
 	}
 	return openBadger(v.path(id), v.o, false, v.logger())
 }
 
 func (v *diskVolume) openWritable(id bucketID) (*badgerBucket, error) {
+	if err := removeEmptyFiles(v.path(id)); err != nil {
+		return nil, err
+	}
 	if err := addFreshValueLog(v.path(id)); err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ func openRow(key, b []byte) ([]byte, error) {
 	if b[0] != rowVersion {
 		return nil, fault.New(fault.CorruptRecord, "row %x has version %d, this build reads %d", key, b[0], rowVersion)
 	}
-	if want, got := binary.BigEndian.Uint32(b[4:]), rowCRC(key, b); want != got {
+	if want, got := binary.BigEndian.Uint32(b[4:]), rowCRC(key, b); want != got || b[1]|b[2]|b[3] != 0 {
 		return nil, fault.New(fault.CorruptRecord, "row %x has checksum %08x, its header says %08x", key, got, want)
 	}
 	return b[rowHeader:], nil
