@@ -43,7 +43,9 @@ func (in *inputPartition) drop() {
 func (in *inputPartition) idle() bool { return in.batch == nil && len(in.chunks) == 0 }
 
 func (c *Core) locate() {
-	c.effects.Locate = &Locate{Topics: c.sub.SourceTopics(), Partition: c.cfg.ID.Partition}
+	c.effects.Locate = &Locate{
+		Topics: c.sub.SourceTopics(), Partition: c.cfg.ID.Partition, First: c.phase == phaseLocating && c.located.last == 0,
+	}
 }
 
 // retryLocate asks again where the pause after a failure is over.
@@ -171,7 +173,7 @@ func (c *Core) fetchFailed(in *inputPartition, err error) error {
 	case fault.CodeOf(err) == fault.OffsetOutOfRange:
 		in.reset = true
 		c.locate()
-	case retryable(err):
+	case retryable(err) && fault.CodeOf(err) != fault.CorruptRecord: // damage stays; a client may ask again, we need not
 		in.pause.begin(c.now)
 	default:
 		return c.damaged(in, err)

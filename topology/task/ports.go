@@ -48,6 +48,7 @@ type Effects struct {
 type Locate struct {
 	Topics    []string // sorted
 	Partition record.Partition
+	First     bool // nothing has been asked for in this life of the task yet
 }
 
 // Describe asks for an output topic.
