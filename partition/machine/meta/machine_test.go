@@ -137,12 +137,13 @@ func TestTablesShare(t *testing.T) {
 // restoring between.
 func TestIdsAreNeverGivenTwice(t *testing.T) {
 	m, _ := replay([]state.Entry{entry(1, initCluster("c", 7)), entry(2, registerMember(1, "", ""))})
+	oneTask := map[string]record.MemberID{"0_0": 1}
 	topics, replicas, last := map[record.TopicID]bool{}, map[record.ReplicaID]bool{7: true}, uint64(0)
 	for round := range 50 {
 		at := uint64(10 + 10*round)
 		plan := [][]record.MemberID{{1}, {1}}
 		must(m.Apply(entry(at, createTopic("t", false, nil, plan))) == nil, "create in round %d", round)
-		must(m.Apply(entry(at+1, placeTasks("app", map[string]record.MemberID{"0_0": 1}))) == nil, "place in %d", round)
+		must(m.Apply(entry(at+1, placeTasks("app", oneTask))) == nil, "place in round %d", round)
 		topic, task := m.Table().Topics["t"], m.Table().Apps["app"].Tasks["0_0"]
 		if topics[topic.ID] || topic.ID.IsZero() || task.Epoch <= last {
 			t.Fatalf("round %d: topic %s, epoch %d after %d", round, topic.ID, task.Epoch, last)
@@ -170,9 +171,11 @@ func TestIdsAreNeverGivenTwice(t *testing.T) {
 // Goal: what a second decider changed in between is refused with its code. Method: a state, then each late
 // command.
 func TestApplyRefuses(t *testing.T) {
-	one := [][]record.MemberID{{1}}
+	one, two := [][]record.MemberID{{1}}, [][]record.MemberID{{1}, {2}}
+	tasks := map[string]record.MemberID{"0_0": 1, "0_1": 3}
 	start := []state.Entry{
-		entry(1, initCluster("c", 1)), entry(2, registerMember(1, "", "")), entry(3, createTopic("t", false, nil, one)),
+		entry(1, initCluster("c", 1)), entry(2, registerMember(1, "", "")),
+		entry(3, createTopic("t", false, nil, one)),
 		entry(4, allocateProducers(1, ProducerBlock)),
 	}
 	m, refused := replay(start)
@@ -184,14 +187,14 @@ func TestApplyRefuses(t *testing.T) {
 	}{
 		"second cluster":     {initCluster("d", 1), fault.InvalidRequest},
 		"name is taken":      {createTopic("t", false, nil, one), fault.TopicAlreadyExists},
-		"unknown member":     {createTopic("u", false, nil, [][]record.MemberID{{1}, {2}}), fault.InvalidReplicaAssignment},
+		"unknown member":     {createTopic("u", false, nil, two), fault.InvalidReplicaAssignment},
 		"deleted already":    {deleteTopic(record.TopicID{4}), fault.UnknownTopicID},
 		"grown already":      {createPartitions(id, 2, one), fault.InvalidPartitions},
 		"grows what is gone": {createPartitions(record.TopicID{4}, 1, one), fault.UnknownTopicID},
 		"grows to unknown":   {createPartitions(id, 1, [][]record.MemberID{{5}}), fault.InvalidReplicaAssignment},
 		"block is taken":     {allocateProducers(1, ProducerBlock), fault.NotController},
 		"block from nowhere": {allocateProducers(5000, ProducerBlock), fault.NotController},
-		"task to unknown":    {placeTasks("a", map[string]record.MemberID{"0_0": 1, "0_1": 3}), fault.InvalidReplicaAssignment},
+		"task to unknown":    {placeTasks("a", tasks), fault.InvalidReplicaAssignment},
 	} {
 		if err := m.Apply(entry(9, c.command)); fault.CodeOf(err) != c.code {
 			t.Errorf("%s: %v", name, err)
@@ -204,7 +207,8 @@ func TestApplyRefuses(t *testing.T) {
 		t.Errorf("before the cluster has an id: %v", err)
 	}
 	m.table.NextProducer = math.MaxInt64 - 5
-	if err := m.Apply(entry(9, allocateProducers(math.MaxInt64-5, 6))); fault.CodeOf(err) != fault.NotController {
+	err := m.Apply(entry(9, allocateProducers(math.MaxInt64-5, 6)))
+	if fault.CodeOf(err) != fault.NotController {
 		t.Errorf("ids ran over: %v", err)
 	}
 }
@@ -228,7 +232,8 @@ func TestEntriesThatAreNoCommands(t *testing.T) {
 	}
 	newer := registerMember(3, "", "")
 	newer.stored.Version++
-	if err := m.Admit(state.EntryControl, newer.Frame()[state.FrameRoom:]); fault.CodeOf(err) != fault.UnsupportedVersion {
+	err := m.Admit(state.EntryControl, newer.Frame()[state.FrameRoom:])
+	if fault.CodeOf(err) != fault.UnsupportedVersion {
 		t.Error(err)
 	}
 	defer func() {

@@ -53,7 +53,8 @@ func create(n NewTopic) func(*placement.Table) (Command, error) {
 func TestPolicyMakesTopics(t *testing.T) {
 	table := small(t).Table()
 	topic, ok := table.Topic("a.b")
-	if !ok || len(topic.Partitions) != 3 || topic.Internal || topic.Config.MaxMessageBytes != config.DefaultMaxMessageBytes {
+	if !ok || len(topic.Partitions) != 3 || topic.Internal ||
+		topic.Config.MaxMessageBytes != config.DefaultMaxMessageBytes {
 		t.Errorf("%+v", topic)
 	}
 	offsets, ok := table.Topic(config.OffsetsTopic)
@@ -64,8 +65,10 @@ func TestPolicyMakesTopics(t *testing.T) {
 		t.Errorf("%+v", table)
 	}
 	size := "4096"
-	p, err := policy.CreateTopic(table, NewTopic{Name: "new", Wanted: placement.Wanted{Partitions: 2, Replicas: -1},
-		Settings: map[string]*string{config.KeyMaxMessageBytes: &size}})
+	p, err := policy.CreateTopic(table, NewTopic{
+		Name: "new", Wanted: placement.Wanted{Partitions: 2, Replicas: -1},
+		Settings: map[string]*string{config.KeyMaxMessageBytes: &size},
+	})
 	if err != nil || p.Partitions != 2 || p.Replicas != 1 || p.Config.MaxMessageBytes != 4096 || p.IsZero() {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -97,7 +100,7 @@ func TestPolicyRefuses(t *testing.T) {
 		"collides":         {made(NewTopic{Name: "a_b", Wanted: one}), fault.InvalidTopic},
 		"internal exists":  {made(offsets), fault.TopicAlreadyExists},
 		"bad setting":      {made(compacted), fault.InvalidConfig},
-		"no partition":     {made(NewTopic{Name: "n", Wanted: placement.Wanted{Replicas: 1}}), fault.InvalidPartitions},
+		"no partition":     {made(NewTopic{Name: "n"}), fault.InvalidPartitions},
 		"too many copies":  {made(NewTopic{Name: "n", Wanted: three}), fault.InvalidReplicationFactor},
 		"delete unknown":   {gone(TopicRef{Name: "n"}), fault.UnknownTopicOrPartition},
 		"delete unknown 2": {gone(TopicRef{ID: record.TopicID{1}}), fault.UnknownTopicID},
