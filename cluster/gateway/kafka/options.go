@@ -16,6 +16,7 @@ const (
 	DefaultIdleTimeout     = 10 * time.Minute // Kafka's connections.max.idle.ms
 	DefaultFrameTimeout    = 30 * time.Second
 	DefaultDrainTimeout    = 10 * time.Second
+	DefaultMinRate         = 64 << 10
 )
 
 // Options says how a door behaves. The zero value is useful: every zero field means its default.
@@ -36,8 +37,10 @@ type Options struct {
 	// IdleTimeout closes a connection that asks for nothing and waits for nothing.
 	IdleTimeout time.Duration
 	// FrameTimeout is how long a frame that has begun may take to arrive, or an answer to be taken. A big one gets a
-	// second more for every 64 KiB.
+	// second more for every MinRate bytes.
 	FrameTimeout time.Duration
+	// MinRate is the slowest transfer that is put up with, in bytes per second.
+	MinRate int
 	// DrainTimeout is how long Serve waits for requests in flight once it has been told to end.
 	DrainTimeout time.Duration
 	// Now is the clock of deadlines that go to the port; nil means time.Now.
@@ -45,9 +48,6 @@ type Options struct {
 	// Observer is told what happens; nil means nobody.
 	Observer Observer
 }
-
-// minRate is the slowest transfer of a frame that is put up with, in bytes per second.
-const minRate = 64 << 10
 
 func (o Options) withDefaults() Options {
 	if o.Logger == nil {
@@ -59,6 +59,7 @@ func (o Options) withDefaults() Options {
 	o.IdleTimeout = orDefault(o.IdleTimeout, DefaultIdleTimeout)
 	o.FrameTimeout = orDefault(o.FrameTimeout, DefaultFrameTimeout)
 	o.DrainTimeout = orDefault(o.DrainTimeout, DefaultDrainTimeout)
+	o.MinRate = orDefault(o.MinRate, DefaultMinRate)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -77,7 +78,7 @@ func orDefault[T int | int64 | time.Duration](v, def T) T {
 
 // transferTimeout is how long n bytes of one frame may take on the wire.
 func (o Options) transferTimeout(n int) time.Duration {
-	return o.FrameTimeout + time.Duration(n/minRate)*time.Second
+	return o.FrameTimeout + time.Duration(n/o.MinRate)*time.Second
 }
 
 // endpoint is an address as Metadata tells it.

@@ -119,11 +119,12 @@ func (k *skimmer) tags(known map[uint32][]field) {
 			return
 		}
 		if of, ok := known[tag]; ok {
-			inner := skimmer{b: k.b[:size], version: k.version, flexible: k.flexible}
-			inner.fields(of)
-			if inner.bad || len(inner.b) > 0 {
-				k.bad = true
-			}
+			rest := k.b[size:]
+			k.b = k.b[:size]
+			k.fields(of)
+			k.bad = k.bad || len(k.b) > 0
+			k.b = rest
+			continue
 		}
 		k.skip(int(size))
 	}
