@@ -145,12 +145,6 @@ func (r *Replica) takeCommit(commit uint64) {
 		r.viewStale = true
 		r.release(onCommit, commit)
 	}
-	if r.leading && !r.ready {
-		if term, err := r.log.Term(r.commit); err == nil && term == r.term {
-			r.ready = true
-			r.viewStale = true
-		}
-	}
 }
 
 // apply feeds committed entries to the machine and the producer table, and tells raft so at once: both are memory.
@@ -170,6 +164,12 @@ func (r *Replica) apply(m raftpb.Message) {
 		r.countApplied(e)
 	}
 	r.log.SetApplied(r.applied)
+	// Applied, not only committed: before that the producer table lacks what older leaders appended, and a retry of
+	// it would be taken for new.
+	if term, _ := r.log.Term(r.applied); r.leading && !r.ready && term == r.term {
+		r.ready = true
+		r.viewStale = true
+	}
 	r.deliver(m.Responses)
 	r.answerQueries()
 	if r.sinceSnapshot.entries >= snapshotEntries || r.sinceSnapshot.bytes >= snapshotBytes {

@@ -30,7 +30,7 @@ type Replica struct {
 	term      uint64
 	lead      uint64
 	leading   bool
-	ready     bool // leading, and an entry of this term is committed
+	ready     bool // leading, and an entry of this term is applied
 	commit    uint64
 	commitEnd record.Offset // the high watermark
 	applied   uint64

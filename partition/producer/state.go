@@ -11,8 +11,8 @@ import (
 // Window is how many batches of a producer are remembered, as in Kafka: clients keep at most five in flight.
 const Window = 5
 
-// ExpiryMs is how long after its last append, in log time, a producer is forgotten: a day, Kafka's default.
-const ExpiryMs = 24 * 60 * 60 * 1000
+// ExpiryMs is how long after its last append, in log time, a producer is forgotten: a week.
+const ExpiryMs = 7 * 24 * 60 * 60 * 1000
 
 // MaxProducers bounds the table of one partition; beyond it the tenth part that wrote longest ago is forgotten.
 const MaxProducers = 100_000
@@ -52,14 +52,21 @@ func (s *State) Len() int { return len(s.applied) }
 // Check says whether a batch of an idempotent producer may be appended at nowMs. A duplicate comes back as the batch
 // that holds it. Order as in Kafka: epoch, duplicate, gap. Errors: fault.InvalidProducerEpoch, fault.OutOfOrderSequence.
 //
-// A producer that is not known here (new, expired, or trimmed away) is taken with any sequence, as Kafka does: its
-// state may have been dropped through no fault of its own, and refusing would only stop it for good.
+// A producer that is not known here must begin with sequence 0. Kafka takes any sequence from it, because it may have
+// lost the state by retention; here the state outlives the records, and taking any sequence breaks the order: of two
+// batches on their way while a leader starts, the first is refused, the second would be taken, and the first never
+// again. To a client this refusal means: first what you sent before, or a new epoch.
 func (s *State) Check(b record.Batch, nowMs int64) (dup Batch, duplicate bool, err error) {
 	p, ok := s.pending[b.ProducerID()]
 	if !ok {
 		p, ok = s.applied[b.ProducerID()]
 	}
 	if !ok || nowMs-p.lastMs > ExpiryMs {
+		if first := b.BaseSequence(); first != 0 {
+			return Batch{}, false, fault.New(fault.OutOfOrderSequence,
+				"producer %d is not known here and begins with sequence %d", b.ProducerID(), first).
+				WithHint("send earlier batches first, or start again with a new producer epoch")
+		}
 		return Batch{}, false, nil
 	}
 	if b.ProducerEpoch() < p.epoch {
@@ -110,7 +117,7 @@ func (s *State) Apply(b record.Batch, index uint64, appendMs int64) {
 	if q, ok := s.pending[id]; ok && q.window[q.n-1].Index <= index {
 		delete(s.pending, id)
 	}
-	if appendMs-s.sweptAtMs > ExpiryMs/24 || len(s.applied) > MaxProducers {
+	if appendMs-s.sweptAtMs > ExpiryMs/100 || len(s.applied) > MaxProducers {
 		s.sweep(appendMs)
 	}
 }

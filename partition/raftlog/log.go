@@ -57,7 +57,7 @@ func New(t state.Tail, conf raftpb.ConfState, terms []TermStart, next record.Off
 		conf: conf, first: t.First, last: t.Last, terms: slices.Clone(terms), budget: budget,
 		applied: t.Commit,
 	}
-	l.start = state.Entry{Index: t.First - 1, Base: next, Last: next - 1}
+	l.start = state.Entry{Index: t.First - 1, Base: next, Last: next - 1, MaxTimestampMs: -1}
 	l.start.Term, _ = l.Term(t.First - 1)
 	return l
 }

@@ -28,14 +28,8 @@ func (v *View) Cached(from record.Offset, maxBytes int) (batches [][]byte, ok bo
 	}
 	i := sort.Search(len(v.tail), func(i int) bool { return v.tail[i].Last >= from })
 	c := cut{from: from, left: maxBytes}
-	for ; i < len(v.tail); i++ {
-		more, err := c.add(v.tail[i])
-		if err != nil {
-			return nil, false // damage is reported by the store
-		}
-		if !more {
-			break
-		}
+	if _, err := c.addAll(v.tail[i:]); err != nil {
+		return nil, false // damage is reported by Read
 	}
 	return c.out, true
 }
@@ -58,25 +52,44 @@ func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][
 		return nil, fmt.Errorf("seek offset %d of replica %d: %w", from, v.Replica, err)
 	}
 	c := cut{from: from, left: maxBytes}
-	var entries []state.Entry
-	for lo <= v.commit {
-		hi := min(lo+entriesPerRead, v.commit+1)
-		entries, err = store.Entries(v.Replica, lo, hi, max(c.left, 1), entries[:0])
-		if err != nil {
-			return nil, fmt.Errorf("read entries [%d, %d) of replica %d: %w", lo, hi, v.Replica, err)
+	more := true
+	for more && lo < v.tailIndex() {
+		var entries []state.Entry
+		if entries, err = v.load(store, lo, max(c.left, 1)); err != nil {
+			return nil, err
 		}
-		if len(entries) == 0 {
-			return nil, fault.New(fault.CorruptRecord, "entry %d of replica %d is missing", lo, v.Replica)
-		}
-		for _, e := range entries {
-			more, err := c.add(e)
-			if err != nil || !more {
-				return c.out, err
-			}
+		if more, err = c.addAll(entries); err != nil {
+			return nil, err
 		}
 		lo += uint64(len(entries))
 	}
+	if more {
+		// Committed by the others, perhaps not yet written here: from here on only the memory is sure to know.
+		if _, err = c.addAll(v.tail); err != nil {
+			return nil, err
+		}
+	}
 	return c.out, nil
+}
+
+// tailIndex is the index from which on the memory holds everything.
+func (v *View) tailIndex() uint64 {
+	if len(v.tail) == 0 {
+		return v.commit + 1
+	}
+	return v.tail[0].Index
+}
+
+// load reads some entries from lo on that are not in memory.
+func (v *View) load(store state.LogStore, lo uint64, maxBytes int) ([]state.Entry, error) {
+	entries, err := store.Entries(v.Replica, lo, min(lo+entriesPerRead, v.tailIndex()), maxBytes, nil)
+	if err != nil {
+		return nil, fmt.Errorf("read entry %d of replica %d: %w", lo, v.Replica, err)
+	}
+	if len(entries) == 0 {
+		return nil, fault.New(fault.CorruptRecord, "entry %d of replica %d is missing", lo, v.Replica)
+	}
+	return entries, nil
 }
 
 // cut collects whole batches that end behind from, up to a number of bytes.
@@ -84,6 +97,16 @@ type cut struct {
 	from record.Offset
 	left int
 	out  [][]byte
+}
+
+// addAll takes what fits of entries; more is false when nothing further may be added.
+func (c *cut) addAll(entries []state.Entry) (more bool, err error) {
+	for i := range entries {
+		if more, err = c.add(entries[i]); err != nil || !more {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // add takes what fits of an entry; more is false when nothing further may be added.

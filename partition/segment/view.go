@@ -75,3 +75,6 @@ func (v *View) EndOffsetFor(epoch record.Epoch) (record.Epoch, record.Offset) {
 		return v.Epochs[next-1].Epoch, v.Epochs[next].Start
 	}
 }
+
+// LastIndex is the index of the last entry that readers may see.
+func (v *View) LastIndex() uint64 { return v.commit }

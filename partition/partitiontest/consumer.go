@@ -1,0 +1,148 @@
+package partitiontest
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/millstream-io/millstream/partition"
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
+)
+
+// consumer reads from whoever says that it leads, by long polls.
+type consumer struct {
+	c     *Cluster
+	id    int
+	at    record.Offset
+	epoch record.Epoch // the newest leader epoch it has heard of: an older leader is not asked
+}
+
+// seen is one record as a reader saw it.
+type seen struct {
+	offset   record.Offset
+	epoch    record.Epoch
+	value    string // without padding
+	producer record.ProducerID
+	sequence record.Sequence
+}
+
+func newConsumer(c *Cluster, id int) *consumer {
+	co := &consumer{c: c, id: id}
+	c.after(c.between(0, 50*time.Millisecond), co.poll)
+	return co
+}
+
+// poll asks the leader to say when there is something, then fetches. It never stops.
+func (co *consumer) poll() {
+	co.c.after(co.c.between(100*time.Millisecond, 300*time.Millisecond), co.poll)
+	l := co.c.leader()
+	if co.c.o.Break == ReadAhead {
+		co.readAhead()
+		return
+	}
+	if l == nil {
+		return
+	}
+	l.ask(func(req partition.ReqID) partition.Input {
+		return partition.Watch{Req: req, From: co.at, MinBytes: 1 + co.c.rng.IntN(500), Deadline: co.c.now.Add(200 * time.Millisecond)}
+	}, func(r partition.Reply) {
+		if r.Err == nil && r.View != nil && r.View.Ready {
+			co.fetch(l)
+		}
+	})
+}
+
+func (co *consumer) fetch(h *host) {
+	v := h.view
+	if v == nil || !v.Leader || !v.Ready || v.Epoch < co.epoch {
+		return
+	}
+	co.epoch = v.Epoch
+	max := 1 + co.c.rng.IntN(20<<10)
+	batches, ok := v.Cached(co.at, max)
+	if !ok {
+		var err error
+		batches, err = v.Read(h.store, co.at, max)
+		switch {
+		case errors.Is(err, fault.OffsetOutOfRange):
+			co.c.history.fail("P4", "consumer %d is at %d, the leader of epoch %d has [%d, %d]: %v",
+				co.id, co.at, v.Epoch, v.LogStart, v.LogEnd, err)
+			return
+		case err != nil && !errors.Is(err, fault.OffsetNotAvailable):
+			co.c.history.fail("P4", "consumer %d can't read offset %d: %v", co.id, co.at, err)
+			return
+		case err != nil:
+			return
+		}
+	}
+	got, err := decode(batches, co.at)
+	if err != nil || len(got) == 0 && co.at < v.HighWatermark {
+		co.c.history.fail("P4", "consumer %d reads %d records at %d of %d: %v", co.id, len(got), co.at, v.HighWatermark, err)
+		return
+	}
+	co.take(got)
+}
+
+func (co *consumer) take(got []seen) {
+	for _, s := range got {
+		co.c.history.observe(s)
+		co.at = s.offset + 1
+	}
+}
+
+// readAhead reads everything that a leader has appended, committed or not.
+func (co *consumer) readAhead() {
+	for _, h := range co.c.hosts {
+		if h.view == nil || !h.view.Leader {
+			continue
+		}
+		tail, _, err := h.store.Load(h.id)
+		if err != nil || tail.Last < tail.First {
+			continue
+		}
+		entries, err := h.store.Entries(h.id, tail.First, tail.Last+1, 1<<30, nil)
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if e.Type == state.EntryRecords && e.Base >= co.at {
+				if got, err := decode([][]byte{e.Payload()}, e.Base); err == nil {
+					co.take(got)
+				}
+			}
+		}
+	}
+}
+
+// decode unpacks what a read returned, from offset at on.
+func decode(slices [][]byte, at record.Offset) ([]seen, error) {
+	var out []seen
+	for _, rest := range slices {
+		for len(rest) > 0 {
+			b, next, err := record.Next(rest)
+			if err != nil {
+				return out, err
+			}
+			rest = next
+			if err := b.Check(); err != nil {
+				return out, err
+			}
+			for r, err := range b.Records(0) {
+				if err != nil {
+					return out, err
+				}
+				if r.Offset < at {
+					continue
+				}
+				v, _, _ := strings.Cut(string(r.Value), ".")
+				out = append(out, seen{
+					offset: r.Offset, epoch: b.LeaderEpoch(), value: v, producer: b.ProducerID(),
+					sequence: b.BaseSequence().Plus(int32(r.Offset - b.BaseOffset())),
+				})
+			}
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,177 @@
+package partitiontest
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/millstream-io/millstream/partition/segment"
+	"github.com/millstream-io/millstream/proto/record"
+)
+
+// History is what clients and consumers saw, and the logs as they are in the end.
+type History struct {
+	acked    []acked
+	bumped   map[int]bool // clients that had to start a new producer epoch
+	observed map[record.Offset]seen
+	leaders  map[record.Epoch]record.ReplicaID
+	logs     [][]seen // per host
+	failures []string
+}
+
+// acked is one acknowledged batch.
+type acked struct {
+	client, first, count int
+	base                 record.Offset
+	all                  bool
+}
+
+func newHistory() History {
+	return History{bumped: map[int]bool{}, observed: map[record.Offset]seen{}, leaders: map[record.Epoch]record.ReplicaID{}}
+}
+
+// fail notes a broken property. Only the first few are kept.
+func (h *History) fail(property, format string, args ...any) {
+	if len(h.failures) < 20 {
+		h.failures = append(h.failures, property+": "+fmt.Sprintf(format, args...))
+	}
+}
+
+// sawView notes who claims to lead.
+func (h *History) sawView(v *segment.View) {
+	if !v.Leader {
+		return
+	}
+	if other, ok := h.leaders[v.Epoch]; ok && other != v.Replica {
+		h.fail("P5", "replicas %d and %d both lead epoch %d", other, v.Replica, v.Epoch)
+	}
+	h.leaders[v.Epoch] = v.Replica
+	if v.LogStart > v.HighWatermark || v.HighWatermark > v.LogEnd {
+		h.fail("P4", "replica %d shows the log [%d, %d] with high watermark %d", v.Replica, v.LogStart, v.LogEnd, v.HighWatermark)
+	}
+}
+
+// observe notes what a consumer read; a record that was read once stays what it was.
+func (h *History) observe(s seen) {
+	if old, ok := h.observed[s.offset]; ok && old != s {
+		h.fail("P4", "offset %d was read as %+v, and then as %+v", s.offset, old, s)
+	}
+	h.observed[s.offset] = s
+}
+
+// Check runs all checkers and returns what is broken.
+func (h *History) Check() []string {
+	if len(h.logs) == 0 || h.logs[0] == nil {
+		h.fail("P9", "there is no log in the end")
+		return h.failures
+	}
+	h.checkSame()
+	h.checkDense()
+	h.checkAcked()
+	h.checkOrder()
+	return h.failures
+}
+
+// checkSame: P4, the same record at the same offset on every replica and over time.
+func (h *History) checkSame() {
+	for i, log := range h.logs[1:] {
+		if len(log) != len(h.logs[0]) {
+			h.fail("P4", "replica %d holds %d records, replica 1 %d", i+2, len(log), len(h.logs[0]))
+			continue
+		}
+		for j := range log {
+			if log[j] != h.logs[0][j] {
+				h.fail("P4", "replica %d holds %+v where replica 1 holds %+v", i+2, log[j], h.logs[0][j])
+				break
+			}
+		}
+	}
+	for o, s := range h.observed {
+		if int(o) >= len(h.logs[0]) || h.logs[0][o] != s {
+			h.fail("P4", "offset %d was read as %+v, the log in the end has %d records", o, s, len(h.logs[0]))
+			break
+		}
+	}
+}
+
+// checkDense: P4, offsets are unique and dense, epochs never go down.
+func (h *History) checkDense() {
+	for i, s := range h.logs[0] {
+		if s.offset != record.Offset(i) {
+			h.fail("P4", "record %d of the log has offset %d", i, s.offset)
+			return
+		}
+		if i > 0 && s.epoch < h.logs[0][i-1].epoch {
+			h.fail("P4", "epoch %d at offset %d follows epoch %d", s.epoch, i, h.logs[0][i-1].epoch)
+		}
+	}
+}
+
+// checkAcked: P1, what was acknowledged with acks all is where the acknowledgement said.
+func (h *History) checkAcked() {
+	for _, a := range h.acked {
+		if !a.all {
+			continue
+		}
+		for i := range a.count {
+			o, want := int(a.base)+i, value(a.client, a.first+i)
+			if o >= len(h.logs[0]) || h.logs[0][o].value != want {
+				h.fail("P1", "%s was acknowledged at offset %d and is not there", want, o)
+				return
+			}
+		}
+	}
+}
+
+// checkOrder: P2, the values of a client are in order; P3, none is there twice. A client that had to start a new
+// producer epoch because acks 1 lost records may repeat some.
+func (h *History) checkOrder() {
+	last := map[string]int{}
+	have := map[string]bool{}
+	for _, s := range h.logs[0] {
+		client, number, ok := parse(s.value)
+		if !ok {
+			h.fail("P4", "offset %d holds %q, which nobody sent", s.offset, s.value)
+			return
+		}
+		if id, _ := strconv.Atoi(client[1:]); h.bumped[id] {
+			continue
+		}
+		if have[s.value] {
+			h.fail("P3", "%s is there twice, the second time at offset %d", s.value, s.offset)
+			have[s.value] = true
+			continue
+		}
+		have[s.value] = true
+		if n, ok := last[client]; ok && number < n {
+			h.fail("P2", "%s at offset %d follows number %d", s.value, s.offset, n)
+		}
+		last[client] = number
+	}
+}
+
+func parse(value string) (client string, number int, ok bool) {
+	parts := strings.Split(value, "/")
+	if len(parts) != 3 || len(parts[0]) < 2 {
+		return "", 0, false
+	}
+	n, err := strconv.Atoi(parts[1])
+	return parts[0], n, err == nil
+}
+
+// lostOfAcks1 counts records that were acknowledged with acks 1 and are not in the log.
+func (h *History) lostOfAcks1() int {
+	have := map[string]bool{}
+	for _, s := range h.logs[0] {
+		have[s.value] = true
+	}
+	n := 0
+	for _, a := range h.acked {
+		for i := range a.count {
+			if !a.all && !have[value(a.client, a.first+i)] {
+				n++
+			}
+		}
+	}
+	return n
+}

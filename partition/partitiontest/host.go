@@ -1,0 +1,242 @@
+package partitiontest
+
+import (
+	"time"
+
+	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/millstream-io/millstream/partition"
+	"github.com/millstream-io/millstream/partition/segment"
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
+	"github.com/millstream-io/millstream/state/engine"
+)
+
+// host is a member with one replica: it carries the effects out, with delays, and may crash.
+type host struct {
+	c        *Cluster
+	id       record.ReplicaID
+	store    *engine.Memory
+	replica  *partition.Replica
+	view     *segment.View
+	up       bool
+	life     int // events of an older life are dropped
+	by       state.Incarnation
+	waiting  map[partition.ReqID]func(partition.Reply)
+	req      partition.ReqID
+	wake     time.Time
+	settling bool // a step of the store is scheduled
+	slow     bool // the disk takes long
+}
+
+func newHost(c *Cluster, id record.ReplicaID) *host {
+	o := engine.Options{BucketBytes: c.o.BucketBytes, Faults: &engine.Faults{NoSync: c.o.Break == NoSync}}
+	return &host{c: c, id: id, store: engine.NewMemory(o)}
+}
+
+// live schedules run in this life of the host.
+func (h *host) live(d time.Duration, run func()) {
+	life := h.life
+	h.c.after(d, func() {
+		if h.up && h.life == life {
+			run()
+		}
+	})
+}
+
+// begin starts a life: what an older one left queued is fenced, then the log is loaded.
+func (h *host) begin() {
+	h.up, h.replica, h.view, h.wake = true, nil, nil, time.Time{}
+	h.life++
+	h.by++
+	h.waiting = map[partition.ReqID]func(partition.Reply){}
+	loaded := func(error) { h.live(h.c.between(0, time.Millisecond), h.load) }
+	h.store.Barrier(h.id, h.by, loaded)
+	h.settle()
+}
+
+func (h *host) load() {
+	tail, rows, err := h.store.Load(h.id)
+	if err != nil {
+		h.c.history.fail("P1", "host %d can't load its log: %v", h.id, err)
+		return
+	}
+	if h.c.o.Break == ForgetVote && tail.First != 0 {
+		tail.Vote, tail.Term = 0, tail.LastTerm
+	}
+	var voters []record.ReplicaID
+	for _, o := range h.c.hosts {
+		voters = append(voters, o.id)
+	}
+	h.replica, err = partition.New(partition.Config{
+		ID: h.id, Incarnation: h.by, Voters: voters, Tail: tail, Rows: rows,
+		Settings: partition.Settings{Class: state.ClassLong}, MaxTailCacheBytes: 8 << 10, MaxUncommittedBytes: 64 << 10,
+	})
+	if err != nil {
+		h.c.history.fail("P1", "host %d can't open its log: %v", h.id, err)
+		return
+	}
+	h.step(partition.Tick{})
+}
+
+// crash kills the host; what was not durable is lost. It starts again after a while.
+func (h *host) crash() {
+	if !h.up {
+		return
+	}
+	h.c.note('x', uint64(h.id))
+	h.up = false
+	h.life++
+	h.settling = false
+	if err := h.store.Crash(h.c.rng); err != nil {
+		h.c.history.fail("P1", "host %d: the store does not open after a crash: %v", h.id, err)
+	}
+	life := h.life
+	h.c.after(h.c.between(50*time.Millisecond, 3*time.Second), func() {
+		if h.life == life {
+			h.begin()
+		}
+	})
+}
+
+// restart begins a new life of the replica only; what it queued in the store is still written.
+func (h *host) restart() {
+	if h.up {
+		h.c.note('r', uint64(h.id))
+		h.begin()
+	}
+}
+
+// step gives the replica an input and carries out what it says.
+func (h *host) step(in partition.Input) {
+	if h.replica == nil {
+		return
+	}
+	eff := h.replica.Step(h.c.now, in)
+	h.c.note('s', uint64(h.id), uint64(len(eff.Persist)), uint64(len(eff.Send)), uint64(len(eff.Replies)))
+	for _, p := range eff.Persist {
+		h.persist(p)
+	}
+	if r := eff.Read; r != nil {
+		h.read(*r)
+	}
+	for _, m := range eff.Send {
+		h.c.note('m', m.From, m.To, uint64(m.Type), m.Term, m.Index, m.Commit)
+		h.c.net.send(m)
+	}
+	if eff.View != nil {
+		fresh := eff.View.Leader && (h.view == nil || !h.view.Leader)
+		h.view = eff.View
+		h.c.history.sawView(h.view)
+		if fresh && h.c.o.Hunt {
+			h.c.hunt(h)
+		}
+	}
+	for _, r := range eff.Replies {
+		if f := h.waiting[r.Req]; f != nil {
+			delete(h.waiting, r.Req)
+			f(r)
+		}
+	}
+	if eff.Stop != nil {
+		h.restart()
+		return
+	}
+	if !eff.Wake.IsZero() && !eff.Wake.Equal(h.wake) {
+		h.wake = eff.Wake
+		at := eff.Wake
+		h.live(max(at.Sub(h.c.now), 0), func() {
+			if h.wake.Equal(at) {
+				h.wake = time.Time{}
+				h.step(partition.Tick{})
+			}
+		})
+	}
+}
+
+func (h *host) persist(p partition.Persist) {
+	for _, e := range p.Write.Entries {
+		h.c.note('p', uint64(h.id), e.Index, e.Term, uint64(e.Base), uint64(e.Last))
+	}
+	life := h.life
+	h.store.Append(p.Class, p.Write, func(err error) {
+		if h.up && h.life == life {
+			h.live(0, func() { h.step(partition.Persisted{By: p.Write.By, Token: p.Token, Err: err}) })
+		}
+	})
+	h.settle()
+}
+
+// settle lets the store write a group after a while.
+func (h *host) settle() {
+	if h.settling {
+		return
+	}
+	h.settling = true
+	d := h.c.between(100*time.Microsecond, 4*time.Millisecond)
+	if h.slow {
+		d = h.c.between(20*time.Millisecond, 300*time.Millisecond)
+	}
+	life := h.life
+	h.c.after(d, func() {
+		// A crash drops this; a new life of the replica alone does not stop the disk.
+		if !h.up || h.life != life && !h.settling {
+			return
+		}
+		h.settling = false
+		if h.store.Step() && h.store.Pending() > 0 {
+			h.settle()
+		}
+	})
+}
+
+func (h *host) read(r partition.Read) {
+	h.live(h.c.between(100*time.Microsecond, 5*time.Millisecond), func() {
+		e, err := h.store.Entries(h.id, r.Lo, r.Hi, r.MaxBytes, nil)
+		h.step(partition.Loaded{By: h.by, Lo: r.Lo, Hi: r.Hi, Entries: e, Err: err})
+	})
+}
+
+// ask gives the replica a request; answer runs at most once, and never where this life ends before.
+func (h *host) ask(make func(partition.ReqID) partition.Input, answer func(partition.Reply)) {
+	h.req++
+	if h.replica == nil {
+		answer(partition.Reply{Err: fault.New(fault.NotLeader, "host %d is starting", h.id)})
+		return
+	}
+	h.waiting[h.req] = answer
+	h.step(make(h.req))
+}
+
+func (h *host) receive(m raftpb.Message) {
+	if h.up {
+		h.step(partition.Received{Message: m})
+	}
+}
+
+// readAll reads the committed log from the store alone, batch by batch.
+func (h *host) readAll() []seen {
+	if h.view == nil {
+		return nil
+	}
+	cold := segment.New(segment.View{
+		Replica: h.id, LogStart: h.view.LogStart, HighWatermark: h.view.HighWatermark, LogEnd: h.view.LogEnd,
+	}, h.view.LastIndex(), nil)
+	var all []seen
+	for at := cold.LogStart; at < cold.HighWatermark; {
+		batches, err := cold.Read(h.store, at, 16<<10)
+		if err != nil {
+			h.c.history.fail("P4", "host %d can't read offset %d: %v", h.id, at, err)
+			return all
+		}
+		got, err := decode(batches, at)
+		if err != nil || len(got) == 0 {
+			h.c.history.fail("P4", "host %d reads %d records at offset %d: %v", h.id, len(got), at, err)
+			return all
+		}
+		all = append(all, got...)
+		at = got[len(got)-1].offset + 1
+	}
+	return all
+}
