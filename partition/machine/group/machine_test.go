@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,9 @@ func payloadOf(frame []byte) []byte { return frame[state.FrameRoom:] }
 func commit(p record.Partition, generation int32, offset record.Offset) []byte {
 	frame, err := Frame(Commit{
 		Group: "g", Generation: generation, TimeMs: int64(offset),
-		Positions: []Position{{TopicPartition: TopicPartition{"t", p}, Offset: offset, LeaderEpoch: 2, Metadata: "m"}},
+		Positions: []Position{
+			{TopicPartition: TopicPartition{"t", p}, Offset: offset, LeaderEpoch: 2, Metadata: "m"},
+		},
 	})
 	must(err == nil, "frame: %v", err)
 	return frame
@@ -59,7 +62,8 @@ func TestCommitAndQuery(t *testing.T) {
 		t.Errorf("all: %+v", got)
 	}
 	some := []TopicPartition{{"t", 10}, {"t", 77}, {"s", 11}}
-	if got := m.Query(Question{Group: "g", Partitions: some}); !reflect.DeepEqual(got, Answer{want[0], want[2]}) {
+	got := m.Query(Question{Group: "g", Partitions: some})
+	if !reflect.DeepEqual(got, Answer{want[0], want[2]}) {
 		t.Errorf("some: %+v", got)
 	}
 	for _, q := range []Question{{Group: "h"}, {Group: "g", Partitions: []TopicPartition{}}} {
@@ -108,7 +112,8 @@ func TestGenerationFence(t *testing.T) {
 	if err := next.Restore(m.Snapshot()); err != nil {
 		t.Fatal(err)
 	}
-	if err := next.Admit(state.EntryRecords, payloadOf(commit(0, 5, 1))); fault.CodeOf(err) != fault.IllegalGeneration {
+	err := next.Admit(state.EntryRecords, payloadOf(commit(0, 5, 1)))
+	if fault.CodeOf(err) != fault.IllegalGeneration {
 		t.Errorf("after a restore: %v", err)
 	}
 	// And where a lower one is in the log all the same, it does not count.
@@ -230,7 +235,8 @@ func TestSnapshotDamage(t *testing.T) {
 	good := replay([]state.Entry{records(commit(0, 1, 1)), records(commit(1, NoGeneration, 2))}).Snapshot()
 	m := replay([]state.Entry{records(commit(5, 1, 1))})
 	before := m.Snapshot()
-	bad := [][]byte{append(bytes.Clone(good), 0), append([]byte{1, 4}, append(bytes.Clone(good[2:]), good[2:]...)...)}
+	twice := slices.Concat([]byte{1, 4}, good[2:], good[2:])
+	bad := [][]byte{append(bytes.Clone(good), 0), twice}
 	for cut := range good {
 		bad = append(bad, good[:cut])
 	}

@@ -10,6 +10,9 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
+// v4 is a value of version 4 without its tagged fields.
+const v4 = "0004000000000000002a00000007056d6574610000018bcfe56800"
+
 func unhex(s string) []byte {
 	b, err := hex.DecodeString(s)
 	must(err == nil, "bad test bytes: %v", err)
@@ -37,9 +40,9 @@ func TestRowsAreKafkas(t *testing.T) {
 		ours  bool
 	}{
 		{"0003000000000000002a0000000700046d6574610000018bcfe56800", plain, true},
-		{"0004000000000000002a00000007056d6574610000018bcfe5680001f3da010400000005", fenced, true},
-		{"0004000000000000002a00000007056d6574610000018bcfe56800" + "01001001020300000000000000000000000000", plain, false},
-		{"0004000000000000002a00000007056d6574610000018bcfe56800" + "02000101" + "f3da010400000005", fenced, false},
+		{v4 + "01f3da010400000005", fenced, true},
+		{v4 + "01001001020300000000000000000000000000", plain, false},
+		{v4 + "02000101" + "f3da010400000005", fenced, false},
 	} {
 		v, err := decodeValue(unhex(c.bytes))
 		if err != nil || v != c.want {
@@ -66,12 +69,12 @@ func TestRowsMalformed(t *testing.T) {
 	if k, err := decodeKey(unhex("000200086d792d67726f7570")); err != nil || k.known {
 		t.Errorf("group metadata: %+v, %v", k, err)
 	}
-	const v4 = "0004000000000000002a00000007056d6574610000018bcfe56800"
 	for name, b := range map[string]string{
-		"empty": "", "cut": "0003000000000000", "negative offset": "0003ffffffffffffffff00000007000000000000000000" + "00",
-		"null metadata": "0003000000000000002a00000007ffff0000018bcfe56800",
-		"more behind":   "0003000000000000002a0000000700046d6574610000018bcfe5680000",
-		"no tags":       v4, "tag is cut": v4 + "01f3da0104000000", "tag too short": v4 + "01f3da0103000005",
+		"empty": "", "cut": "0003000000000000",
+		"negative offset": "0003ffffffffffffffff0000000700000000000000000000",
+		"null metadata":   "0003000000000000002a00000007ffff0000018bcfe56800",
+		"more behind":     "0003000000000000002a0000000700046d6574610000018bcfe5680000",
+		"no tags":         v4, "tag is cut": v4 + "01f3da0104000000", "tag too short": v4 + "01f3da0103000005",
 		"negative generation": v4 + "01f3da0104ffffffff", "tag twice": v4 + "02f3da010400000005f3da010400000005",
 		"endless count": v4 + "ffffffffffffffffff01", "huge size": v4 + "0100ffffffffffffffffff01",
 		"null compact": "0004000000000000002a00000007" + "00" + "0000018bcfe5680000",
@@ -164,7 +167,8 @@ func TestFrame(t *testing.T) {
 		t.Fatal(err)
 	}
 	batch, rest, err := record.Next(payloadOf(frame))
-	if err != nil || len(rest) != 0 || batch.Check() != nil || batch.Count() != 2 || batch.MaxTimestampMs() != 5 {
+	if err != nil || len(rest) != 0 || batch.Check() != nil || batch.Count() != 2 ||
+		batch.MaxTimestampMs() != 5 {
 		t.Errorf("%v, %v", batch, err)
 	}
 	rows, err := New().rows(payloadOf(frame))
