@@ -21,8 +21,8 @@ func (s *sink) answered(b *batch, a Produced, now time.Time) (moved bool) {
 		b.resolve(a.Base, nil)
 	case code == fault.DuplicateSequence && s.o.idempotent:
 		b.resolve(-1, nil) // an earlier attempt has been written
-	case outOfSequence(code) && s.o.idempotent && s.before(b):
-		b.err = a.Err // the one before it is not in; both are sent again, in order
+	case outOfSequence(code) && s.o.idempotent && (b.behind || s.broken):
+		b.err = a.Err // the one before it was not in; it is sent again, behind that
 	case code == fault.UnknownProducer && s.forgotten(b, a):
 		b.err = a.Err
 		s.broken = true // goes out again as the first of a new identity
@@ -38,23 +38,10 @@ func (s *sink) answered(b *batch, a Produced, now time.Time) (moved bool) {
 	return false
 }
 
-// before reports whether a batch that was sent before b has no answer that counts yet.
-func (s *sink) before(b *batch) bool {
-	for _, other := range s.flight {
-		if other == b {
-			return s.broken
-		}
-		if !other.resolved {
-			return true
-		}
-	}
-	return false
-}
-
 // forgotten reports whether the leader does not know the producer because retention has removed all that it wrote.
 // Any other reason means that acknowledged records are gone.
 func (s *sink) forgotten(b *batch, a Produced) bool {
-	return s.o.idempotent && !b.ambiguous && !s.before(b) && a.LogStart > s.lastAcked
+	return s.o.idempotent && !b.ambiguous && a.LogStart > s.lastAcked
 }
 
 // fail gives a sent batch up. Its sequence numbers are missing from then on.
@@ -72,7 +59,7 @@ func (s *sink) backOff(now time.Time) {
 	if now.Before(s.retryAt) {
 		return // several batches that failed together wait once
 	}
-	s.backoff = min(max(2*s.backoff, leastBackoff), mostBackoff)
+	s.backoff = s.o.longer(s.backoff)
 	s.retryAt = now.Add(jitter(s.backoff))
 }
 

@@ -32,7 +32,9 @@ func (p *producer) note(err error) {
 	defer p.mu.Unlock()
 	for _, s := range p.askers {
 		for _, b := range s.queue {
-			b.err = err
+			if !b.resolved {
+				b.err = err
+			}
 		}
 	}
 }

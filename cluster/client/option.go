@@ -34,6 +34,7 @@ type options struct {
 	deliveryTimeout time.Duration
 	requestTimeout  time.Duration
 	closeTimeout    time.Duration
+	leastBackoff    time.Duration // tests shorten it
 }
 
 func defaults() options {
@@ -41,8 +42,13 @@ func defaults() options {
 		acks: AcksAll, idempotent: true, partitioner: ByKey,
 		maxBatch: DefaultMaxBatchBytes, maxBuffered: DefaultMaxBufferedBytes,
 		deliveryTimeout: DefaultDeliveryTimeout, requestTimeout: DefaultRequestTimeout,
-		closeTimeout: DefaultCloseTimeout,
+		closeTimeout: DefaultCloseTimeout, leastBackoff: leastBackoff,
 	}
+}
+
+// longer is the wait after one of the length last. Short delivery timeouts must leave time for several attempts.
+func (o *options) longer(last time.Duration) time.Duration {
+	return min(max(2*last, o.leastBackoff), mostBackoff, max(o.deliveryTimeout/8, o.leastBackoff))
 }
 
 // inFlight is how many batches of a partition may be under way. Without idempotence a second one could overtake the

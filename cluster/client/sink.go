@@ -59,6 +59,7 @@ type batch struct {
 	seq       record.Sequence
 	attempts  int
 	awaiting  bool // sent, not answered
+	behind    bool // when it was sent last, one before it had no answer: it may have come too early
 	ambiguous bool // an attempt may have been written though it was answered with an error
 	resolved  bool
 	base      record.Offset
@@ -134,6 +135,11 @@ func (s *sink) dispatch(now time.Time, current *identity, e *effects) {
 		}
 		b := s.queue[0]
 		s.queue = slices.Delete(s.queue, 0, 1)
+		if b.resolved { // by a restart; its callbacks have waited for those before it
+			s.flight = append(s.flight, b)
+			s.settle(e)
+			continue
+		}
 		b.by, b.seq = s.id, s.nextSeq
 		s.nextSeq = s.nextSeq.Plus(int32(b.builder.Count()))
 		s.flight = append(s.flight, b)
@@ -163,7 +169,7 @@ func (s *sink) turn(now time.Time, e *effects) bool {
 }
 
 func (s *sink) send(b *batch, e *effects) {
-	b.awaiting = true
+	b.awaiting, b.behind = true, s.flight[0] != b // what is resolved does not stay at the front
 	b.attempts++
 	e.send = append(e.send, b)
 }
@@ -198,10 +204,12 @@ func (s *sink) expireSent(now time.Time) {
 
 // expireUnsent gives up batches that never got their turn.
 func (s *sink) expireUnsent(now time.Time, e *effects) {
-	for len(s.queue) > 0 && !now.Before(s.queue[0].deadline) {
+	for len(s.queue) > 0 && (s.queue[0].resolved || !now.Before(s.queue[0].deadline)) {
 		b := s.queue[0]
 		s.queue = slices.Delete(s.queue, 0, 1)
-		b.resolve(-1, b.expired())
+		if !b.resolved {
+			b.resolve(-1, b.expired())
+		}
 		e.finished = append(e.finished, b)
 	}
 	if len(s.queue) == 0 && s.open != nil && !now.Before(s.open.deadline) {
@@ -227,8 +235,8 @@ func (s *sink) nextDeadline(e *effects) {
 // restart leaves a broken sequence behind. What was surely not written goes out again under another identity, before
 // everything else; what may have been written gets its error, since sending it again could write it twice.
 func (s *sink) restart() {
-	var again []*batch
-	for _, b := range s.flight {
+	again := len(s.flight)
+	for i, b := range s.flight {
 		switch {
 		case b.resolved:
 		case s.remade != nil:
@@ -238,11 +246,11 @@ func (s *sink) restart() {
 			b.resolve(-1, b.doubtful())
 		default:
 			b.by, b.seq = nil, 0
-			again = append(again, b)
+			again = min(again, i)
 		}
 	}
-	s.flight = slices.DeleteFunc(s.flight, func(b *batch) bool { return !b.resolved })
-	s.queue = append(again, s.queue...)
+	s.queue = append(slices.Clone(s.flight[again:]), s.queue...) // resolved ones keep their place
+	s.flight = slices.Delete(s.flight, again, len(s.flight))
 	if s.remade != nil {
 		s.topicID, s.remade = *s.remade, nil
 	}
@@ -274,7 +282,9 @@ func (s *sink) abandon(e *effects) {
 func (s *sink) failUnsent(err error, e *effects) {
 	s.closeOpen()
 	for _, b := range s.queue {
-		b.resolve(-1, err)
+		if !b.resolved {
+			b.resolve(-1, err)
+		}
 		e.finished = append(e.finished, b)
 	}
 	s.queue = nil
