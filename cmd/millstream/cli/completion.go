@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	urfave "github.com/urfave/cli/v2"
+)
+
+// The scripts ask the hidden command __complete; it knows commands, options, their values, and asks a member for the
+// names of topics.
+var completionScripts = map[string]string{
+	"bash": `# millstream completion bash: source <(millstream completion bash)
+_millstream() {
+	local IFS=$'\n'
+	COMPREPLY=($(millstream __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+}
+complete -o default -F _millstream millstream
+`,
+	"zsh": `#compdef millstream
+# millstream completion zsh: source <(millstream completion zsh)
+_millstream() {
+	local -a found
+	found=("${(@f)$(millstream __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+	found=(${found:#})
+	if (( ${#found} )); then compadd -- "${found[@]}"; else _files; fi
+}
+compdef _millstream millstream
+`,
+	"fish": `# millstream completion fish: millstream completion fish | source
+complete -c millstream -f -a '(millstream __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+`,
+}
+
+func (s *shell) completionCommand() *urfave.Command {
+	return &urfave.Command{
+		Name: "completion", Usage: "print the completion script of a shell", ArgsUsage: "bash|zsh|fish",
+		Action: func(c *urfave.Context) error {
+			name, err := oneArgument(c, "bash, zsh or fish")
+			if err != nil {
+				return err
+			}
+			script, ok := completionScripts[name]
+			if !ok {
+				return usage("no completion for %q", name).hint("bash, zsh or fish")
+			}
+			fmt.Fprint(s.Stdout, script)
+			return nil
+		},
+	}
+}
+
+func (s *shell) completeCommand() *urfave.Command {
+	return &urfave.Command{
+		Name: "__complete", Hidden: true, SkipFlagParsing: true,
+		Action: func(c *urfave.Context) error {
+			for _, w := range s.complete(c.Context, c.App, c.Args().Slice()) {
+				fmt.Fprintln(s.Stdout, w)
+			}
+			return nil
+		},
+	}
+}
+
+// fixedValues are the values of options that have few.
+var fixedValues = map[string][]string{
+	"output": {"table", "json", "yaml", "name"}, "acks": {"0", "1", "all"},
+	"compression": {"none", "gzip", "snappy", "lz4", "zstd"}, "offset": {"start", "end"}, "o": {"start", "end"},
+}
+
+// complete returns what the last word could become, given the words before it.
+func (s *shell) complete(ctx context.Context, app *urfave.App, words []string) []string {
+	if len(words) == 0 {
+		words = []string{""}
+	}
+	last, before := words[len(words)-1], words[:len(words)-1]
+	commands, flags := app.Commands, app.Flags
+	var command *urfave.Command
+	brokers, wants := "", ""
+	for i, w := range before {
+		name := strings.TrimLeft(w, "-")
+		if strings.HasPrefix(w, "-") {
+			if flagTable(flags)[name] && i == len(before)-1 {
+				wants = name
+			}
+			if name == "brokers" && i+1 < len(before) {
+				brokers = before[i+1]
+			}
+			continue
+		}
+		if c := findCommand(commands, w); c != nil {
+			command, commands, flags = c, visible(c.Subcommands), c.Flags
+		}
+	}
+	var found []string
+	switch {
+	case wants != "":
+		found = fixedValues[wants]
+	case strings.HasPrefix(last, "-"):
+		for n := range flagTable(flags) {
+			if len(n) > 1 {
+				found = append(found, "--"+n)
+			}
+		}
+	case len(commands) > 0:
+		for _, c := range commands {
+			if !c.Hidden {
+				found = append(found, c.Name)
+			}
+		}
+	case command != nil && command.Name == "completion":
+		found = []string{"bash", "zsh", "fish"}
+	case command != nil && takesTopic(command):
+		found = s.topicNames(ctx, brokers)
+	}
+	return matching(found, last)
+}
+
+// takesTopic reports whether a command's words are names of topics that are there.
+func takesTopic(c *urfave.Command) bool {
+	switch c.Name {
+	case "consume", "produce", "describe", "delete", "add-partitions":
+		return true
+	}
+	return false
+}
+
+// topicNames asks a member, quickly; no answer is no names.
+func (s *shell) topicNames(ctx context.Context, brokers string) []string {
+	ctx, cancel := context.WithTimeout(ctx, 700*time.Millisecond)
+	defer cancel()
+	cl, err := s.dial(ctx, brokers)
+	if err != nil {
+		return nil
+	}
+	defer cl.Close()
+	topics, err := kadm.NewClient(cl).ListTopics(ctx)
+	if err != nil {
+		return nil
+	}
+	return topics.Names()
+}
+
+func matching(words []string, prefix string) []string {
+	var out []string
+	for _, w := range words {
+		if strings.HasPrefix(w, prefix) {
+			out = append(out, w)
+		}
+	}
+	sort.Strings(out)
+	return out
+}

@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster"
+)
+
+func (s *shell) devCommand() *urfave.Command {
+	return &urfave.Command{
+		Name: "dev", Usage: "everything in one command: a member to try things on",
+		Description: "Topics are made on first use. Without --data everything is gone when the command ends.",
+		Flags: []urfave.Flag{
+			&urfave.BoolFlag{Name: "demo", Usage: "show a topology at work on a book"},
+			&urfave.StringFlag{Name: "data", Usage: "keep the log in `DIR`"},
+			&urfave.StringFlag{Name: "kafka", Value: defaultBrokers,
+				Usage: "`ADDRESS` of the Kafka door; a free port is taken if the default one is in use"},
+			&urfave.BoolFlag{Name: "insecure", Usage: "allow an address beyond loopback: anybody may then read and write"},
+			&urfave.BoolFlag{Name: "verbose", Usage: "also log what changes inside"},
+		},
+		Action: s.dev,
+	}
+}
+
+func (s *shell) dev(c *urfave.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	begin := time.Now()
+	m, err := s.startDev(c)
+	if err != nil {
+		return err
+	}
+	s.greet(m, c.String("data"), time.Since(begin))
+	if c.Bool("demo") {
+		err = s.demo(c.Context, m)
+	} else {
+		s.suggest(m.KafkaAddr(), "Try in another terminal:", "millstream produce lines         # every line you type is a record",
+			"millstream consume lines", "millstream topic ls")
+		<-c.Context.Done()
+	}
+	s.notef("\nstopping …")
+	if closeErr := m.Close(); closeErr != nil {
+		err = errors.Join(err, fail(exitFailure, "the member did not stop in good order").because("%v", closeErr))
+	}
+	return err
+}
+
+// startDev starts the member; when nobody asked for a certain port and the default one is taken, it takes a free one.
+func (s *shell) startDev(c *urfave.Context) (*cluster.Member, error) {
+	level := slog.LevelWarn
+	if c.Bool("verbose") {
+		level = slog.LevelDebug
+	}
+	config := cluster.Config{
+		DataDir: c.String("data"), Kafka: c.String("kafka"), Insecure: c.Bool("insecure"), AutoCreateTopics: true,
+		Logger: slog.New(slog.NewTextHandler(s.Stderr, &slog.HandlerOptions{Level: level})),
+	}
+	if err := config.Validate(); err != nil {
+		return nil, usage("these options do not hold").because("%v", err)
+	}
+	m, err := cluster.Start(c.Context, config)
+	if err != nil && addressTaken(err) && !c.IsSet("kafka") {
+		s.notef("%s is in use: taking a free port", config.Kafka)
+		config.Kafka = "127.0.0.1:0"
+		m, err = cluster.Start(c.Context, config)
+	}
+	if err != nil {
+		return nil, notStarted(c.Context, err)
+	}
+	return m, nil
+}
+
+func addressTaken(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
+
+func (s *shell) greet(m *cluster.Member, data string, took time.Duration) {
+	kept := "gone when this ends; --data DIR keeps it"
+	if data != "" {
+		kept = "kept"
+	}
+	s.notef("Millstream: one member, ready in %s", took.Round(time.Millisecond))
+	s.notef("  Kafka  %s", m.KafkaAddr())
+	s.notef("  data   %s (%s)\n", m.DataDir(), kept)
+}
+
+// suggest prints commands as they can be typed here: with the address if it is not the usual one, and with `go run`
+// if this process was started so.
+func (s *shell) suggest(addr, title string, commands ...string) {
+	s.notef("%s", title)
+	for _, c := range commands {
+		c = strings.ReplaceAll(c, defaultBrokers, addr)
+		if words, ok := strings.CutPrefix(c, "millstream "); ok {
+			c = programName(s.Args[0]) + " " + words
+			if addr != defaultBrokers {
+				c = "MILLSTREAM_BROKERS=" + addr + " " + c
+			}
+		}
+		s.notef("  %s", c)
+	}
+	s.notef("Ctrl-C ends it.")
+}
+
+// programName is how the program was called; what `go run` builds lives in a temporary directory that nobody types.
+func programName(arg0 string) string {
+	if strings.Contains(arg0, "go-build") {
+		return "go run ./cmd/millstream"
+	}
+	if strings.HasPrefix(arg0, ".") {
+		return arg0
+	}
+	if i := strings.LastIndexByte(arg0, os.PathSeparator); i >= 0 {
+		return arg0[i+1:]
+	}
+	return arg0
+}
+
+// waitOr waits for a duration, or until the context ends; it reports whether the context is still on.
+func waitOr(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,291 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	urfave "github.com/urfave/cli/v2"
+)
+
+// maxLine bounds the memory that one line of input may take.
+const maxLine = 64 << 20
+
+func (s *shell) produceCommand() *urfave.Command {
+	return &urfave.Command{
+		Name: "produce", Usage: "send lines as records", ArgsUsage: "TOPIC",
+		Flags: []urfave.Flag{
+			&urfave.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "`KEY` of every record"},
+			&urfave.StringSliceFlag{Name: "header", Aliases: []string{"H"}, Usage: "header `KEY=VALUE`; may be repeated"},
+			&urfave.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "%v", Usage: "`FORMAT` of a line: '%k\\t%v'"},
+			&urfave.StringFlag{Name: "file", Usage: "read lines from `FILE` instead of standard input"},
+			&urfave.Float64Flag{Name: "rate", Usage: "at most `N` records a second"},
+			&urfave.IntFlag{Name: "partition", Usage: "to partition `P`; by key, or in turns, without it"},
+			&urfave.StringFlag{Name: "acks", Value: "all", Usage: "wait for `WHOM`: 0 nobody, 1 the leader, all"},
+			&urfave.StringFlag{Name: "compression", Value: "none", Usage: "`CODEC`: none, gzip, snappy, lz4 or zstd"},
+			brokersFlag(), timeoutFlag(),
+		},
+		Action: s.produce,
+	}
+}
+
+// sending is one run of produce: what every record has in common, and what became of them.
+type sending struct {
+	topic     string
+	key       []byte
+	headers   []kgo.RecordHeader
+	partition int32
+	reader    *reader
+	rate      float64
+
+	mu     sync.Mutex
+	sent   int64
+	failed int64
+	first  error
+}
+
+func (s *shell) produce(c *urfave.Context) error {
+	topic, err := oneArgument(c, "TOPIC")
+	if err != nil {
+		return err
+	}
+	p, err := newSending(c, topic)
+	if err != nil {
+		return err
+	}
+	opts, err := produceOptions(c)
+	if err != nil {
+		return err
+	}
+	in := s.Stdin
+	if name := c.String("file"); name != "" {
+		f, err := os.Open(name)
+		if err != nil {
+			return fail(exitFailure, "the file cannot be read").because("%v", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	cl, err := s.dial(c.Context, c.String("brokers"), opts...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	if in == s.Stdin && isTerminal(in) {
+		s.notef("every line is a record; Ctrl-D ends")
+	}
+	readErr := p.sendLines(c.Context, cl, in)
+	flushErr := cl.Flush(context.WithoutCancel(c.Context)) // bounded by --timeout of each record
+	if err := p.outcome(); err != nil {
+		return err
+	}
+	if isTerminal(s.Stderr) && readErr == nil {
+		s.notef("sent %s to %s", count(p.sent, "record"), topic)
+	}
+	return errors.Join(readErr, flushErr)
+}
+
+func newSending(c *urfave.Context, topic string) (*sending, error) {
+	p := &sending{topic: topic, partition: -1, rate: c.Float64("rate")}
+	var err error
+	if p.reader, err = parseReader(c.String("format")); err != nil {
+		return nil, err
+	}
+	if c.IsSet("key") {
+		if p.reader.key {
+			return nil, usage("--key and %%k in --format exclude each other").hint("one of them")
+		}
+		p.key = append([]byte{}, c.String("key")...)
+	}
+	for _, h := range c.StringSlice("header") {
+		k, v, ok := strings.Cut(h, "=")
+		if !ok || k == "" {
+			return nil, usage("-H %q is not KEY=VALUE", h).hint("-H origin=file")
+		}
+		p.headers = append(p.headers, kgo.RecordHeader{Key: k, Value: []byte(v)})
+	}
+	if c.IsSet("rate") && p.rate <= 0 {
+		return nil, usage("--rate %v is not positive", p.rate).hint("--rate 100")
+	}
+	if c.IsSet("partition") {
+		n := c.Int("partition")
+		if n < 0 || n > 1<<30 {
+			return nil, usage("--partition %d is out of range", n).hint("a number from 0")
+		}
+		p.partition = int32(n)
+	}
+	return p, nil
+}
+
+// produceOptions turns the options of produce into those of the client library.
+func produceOptions(c *urfave.Context) ([]kgo.Opt, error) {
+	opts := []kgo.Opt{
+		kgo.AllowAutoTopicCreation(), kgo.RecordDeliveryTimeout(c.Duration("timeout")),
+		kgo.ProducerLinger(5 * time.Millisecond), kgo.MaxBufferedBytes(64 << 20),
+	}
+	switch acks := c.String("acks"); acks {
+	case "all", "-1":
+	case "1":
+		opts = append(opts, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
+	case "0":
+		opts = append(opts, kgo.RequiredAcks(kgo.NoAck()), kgo.DisableIdempotentWrite())
+	default:
+		return nil, usage("--acks %q is unknown", acks).hint("0, 1 or all")
+	}
+	codecs := map[string]kgo.CompressionCodec{
+		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
+		"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+	}
+	codec, ok := codecs[c.String("compression")]
+	if !ok {
+		f := usage("--compression %q is unknown", c.String("compression")).hint("none, gzip, snappy, lz4 or zstd")
+		return nil, f
+	}
+	opts = append(opts, kgo.ProducerBatchCompression(codec))
+	if c.IsSet("partition") {
+		opts = append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	}
+	return opts, nil
+}
+
+// sendLines hands every line to the client. It blocks for as long as the input lasts; a failed record ends it, since
+// more of them would fail too.
+func (p *sending) sendLines(ctx context.Context, cl *kgo.Client, in io.Reader) error {
+	scan := bufio.NewScanner(&interruptible{ctx, in})
+	scan.Buffer(make([]byte, 64<<10), maxLine)
+	begin := time.Now()
+	for n := int64(1); scan.Scan(); n++ {
+		r, err := p.record(scan.Text(), n)
+		if err != nil {
+			return err
+		}
+		if err := p.pace(ctx, begin, n); err != nil {
+			return err
+		}
+		cl.Produce(context.WithoutCancel(ctx), r, p.done) // what was read is sent, also after an interrupt
+		if p.stopped() {
+			break
+		}
+	}
+	if err := scan.Err(); err != nil && ctx.Err() == nil {
+		return fail(exitFailure, "the input cannot be read").because("%v", err)
+	}
+	return ctx.Err()
+}
+
+// record makes the record of line n.
+func (p *sending) record(line string, n int64) (*kgo.Record, error) {
+	key, value, ok := p.reader.split(line)
+	if !ok {
+		return nil, fail(exitFailure, fmt.Sprintf("line %d does not look like the format", n)).
+			hint("look at line %d, or change --format", n)
+	}
+	r := &kgo.Record{Topic: p.topic, Key: p.key, Value: []byte(value), Headers: p.headers, Partition: p.partition}
+	if p.reader.key {
+		r.Key = []byte(key)
+	}
+	return r, nil
+}
+
+// pace waits until the rate allows record n.
+func (p *sending) pace(ctx context.Context, begin time.Time, n int64) error {
+	if p.rate <= 0 {
+		return nil
+	}
+	due := begin.Add(time.Duration(float64(n-1) / p.rate * float64(time.Second)))
+	wait := time.NewTimer(time.Until(due))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// done notes what became of a record; the client library calls it on its own goroutine.
+func (p *sending) done(_ *kgo.Record, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil {
+		p.sent++
+		return
+	}
+	p.failed++
+	if p.first == nil {
+		p.first = err
+	}
+}
+
+func (p *sending) stopped() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failed > 0
+}
+
+// outcome says what failed: part of the records, or all.
+func (p *sending) outcome() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failed == 0 {
+		return nil
+	}
+	f := refused(fmt.Sprintf("%s not accepted by topic %q", wasWere(p.failed), p.topic), p.first, "")
+	if errors.Is(p.first, kgo.ErrRecordTimeout) {
+		f.code, f.why = exitUnreachable, "no answer within the time limit"
+		f.hint("a longer --timeout, or look at the member's log")
+	}
+	if f.code == exitNotFound {
+		f.hint("millstream topic create %s", p.topic)
+	}
+	if p.sent > 0 {
+		f.code = exitPartial
+		f.what += fmt.Sprintf(", %d before it accepted", p.sent)
+	}
+	return f
+}
+
+func wasWere(n int64) string {
+	if n == 1 {
+		return "1 record was"
+	}
+	return fmt.Sprintf("%d records were", n)
+}
+
+// interruptible ends a read when the context ends: a terminal would otherwise hold the command until the next line.
+type interruptible struct {
+	ctx context.Context
+	in  io.Reader
+}
+
+// Read is as io.Reader's. The reading goroutine is left behind in a blocked read when the context ends; the process
+// is about to exit then.
+func (r *interruptible) Read(p []byte) (int, error) {
+	type result struct {
+		n   int
+		err error
+	}
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	done := make(chan result, 1)
+	buf := make([]byte, len(p))
+	go func() {
+		n, err := r.in.Read(buf)
+		done <- result{n, err}
+	}()
+	select {
+	case got := <-done:
+		copy(p, buf[:got.n])
+		return got.n, got.err
+	case <-r.ctx.Done():
+		return 0, r.ctx.Err()
+	}
+}

@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	urfave "github.com/urfave/cli/v2"
+)
+
+func (s *shell) topicAddPartitionsCommand() *urfave.Command {
+	return &urfave.Command{
+		Name: "add-partitions", Usage: "grow a topic by N partitions; keys then map to other partitions",
+		ArgsUsage: "NAME N",
+		Flags:     []urfave.Flag{brokersFlag(), timeoutFlag()},
+		Action:    s.topicAddPartitions,
+	}
+}
+
+func (s *shell) topicAddPartitions(c *urfave.Context) error {
+	if c.NArg() != 2 {
+		return usage("topic add-partitions takes a NAME and how many partitions to add").
+			hint("millstream topic add-partitions NAME 2")
+	}
+	name := c.Args().Get(0)
+	n, err := strconv.Atoi(c.Args().Get(1))
+	if err != nil || n < 1 || n > 1<<20 {
+		return usage("%q is not a number of partitions to add", c.Args().Get(1)).
+			hint("millstream topic add-partitions %s 2", name)
+	}
+	return s.admin(c, func(ctx context.Context, ad *kadm.Client) error {
+		t, err := topicOf(ctx, ad, name)
+		if err != nil {
+			return err
+		}
+		responses, err := ad.CreatePartitions(ctx, n, name)
+		if err == nil {
+			r := responses[name]
+			if err = r.Err; err != nil {
+				return refused(fmt.Sprintf("topic %q was not grown", name), err, r.ErrMessage)
+			}
+		}
+		if err != nil {
+			return refused(fmt.Sprintf("topic %q was not grown", name), err, "")
+		}
+		fmt.Fprintf(s.Stdout, "topic %s now has %s\n", name, count(int64(len(t.Partitions)+n), "partition"))
+		return nil
+	})
+}

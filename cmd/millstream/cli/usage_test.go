@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+)
+
+// Goal: a wrong word is refused with exit code 2 and the nearest right one, before anything is dialled. Method: a
+// table of command lines without any broker.
+func TestUsage(t *testing.T) {
+	tests := []struct {
+		line string
+		code int
+		says []string
+	}{
+		{"topc ls", 2, []string{`unknown command "topc"`, "millstream topic"}},
+		{"topic lst", 2, []string{`unknown command "topic lst"`, "try: millstream topic ls"}},
+		{"topic ls --outptu json", 2, []string{"unknown option --outptu", "try: --output"}},
+		{"topic ls --output xml", 2, []string{"unknown form", "table, json, yaml or name"}},
+		{"consume", 2, []string{"at least one TOPIC"}},
+		{"consume x -o yesterday", 2, []string{`-o "yesterday" is no position`, "try: start, end"}},
+		{"consume x -o", 2, []string{"option -o needs a value"}},
+		{"consume x -f %q", 2, []string{"unknown %q in the format"}},
+		{"consume x --output json -f %v", 2, []string{"exclude each other"}},
+		{"consume x -n -3", 2, []string{"-n -3 is negative"}},
+		{"produce", 2, []string{"takes one TOPIC"}},
+		{"produce x --acks 2", 2, []string{`--acks "2" is unknown`, "0, 1 or all"}},
+		{"produce x --compression rar", 2, []string{"none, gzip, snappy, lz4 or zstd"}},
+		{"produce x -H novalue", 2, []string{"is not KEY=VALUE"}},
+		{"produce x --rate 0", 2, []string{"is not positive"}},
+		{"produce x -f %k%v", 2, []string{"cannot be taken apart"}},
+		{"produce x -k a -f %k:%v", 2, []string{"exclude each other"}},
+		{"topic create", 2, []string{"takes one NAME"}},
+		{"topic create x --partitions 0", 2, []string{"out of range"}},
+		{"topic create x --partitions many", 2, []string{"many"}},
+		{"topic create x --config novalue", 2, []string{"is not KEY=VALUE"}},
+		{"topic delete x", 2, []string{"no terminal", "--yes"}},
+		{"topic add-partitions x none", 2, []string{"not a number of partitions"}},
+		{"completion tcsh", 2, []string{"bash, zsh or fish"}},
+		{"version now", 2, []string{`takes no "now"`}},
+		{"dev --kafka 0.0.0.0:9092", 2, []string{"not a loopback address", "Insecure"}},
+		{"topic ls --brokers 127.0.0.1:1", 6, []string{"no member answers at 127.0.0.1:1", "millstream dev"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.line, func(t *testing.T) {
+			commandLine(t, "", nil, strings.Fields(tt.line)...).must(t, tt.code).says(t, tt.says...)
+		})
+	}
+}
+
+// Goal: every command explains itself. Method: --help everywhere in the tree ends well and names the options.
+func TestHelp(t *testing.T) {
+	for line, want := range map[string]string{
+		"--help": "dev", "topic --help": "add-partitions", "topic ls --help": "--output",
+		"consume --help": "--exit-at-end", "produce -h": "--acks", "server --help": "--kafka-listen",
+		"dev --help": "--demo", "": "produce", "topic": "describe",
+	} {
+		o := commandLine(t, "", nil, strings.Fields(line)...).must(t, 0)
+		if !strings.Contains(o.stdout, want) {
+			t.Errorf("%q does not name %s:\n%s", line, want, o.stdout)
+		}
+	}
+}
+
+// Goal: options may stand anywhere and take values that look like options. Method: arrange some lines and compare.
+func TestArrange(t *testing.T) {
+	s := &shell{}
+	for line, want := range map[string]string{
+		"consume t -o -10 -n5":       "consume -o=-10 -n=5 -- t",
+		"consume t --offset=-10 u":   "consume --offset=-10 -- t u",
+		"consume -- -o":              "consume -- -o",
+		"topic ls --output json":     "topic ls --output=json",
+		"produce t -H a=b -H c=d":    "produce -H=a=b -H=c=d -- t",
+		"server check-config --data": "error",
+		"topic delete a b --yes":     "topic delete --yes -- a b",
+	} {
+		got, err := arrange(s.app(), strings.Fields(line))
+		text := strings.Join(got, " ")
+		if err != nil {
+			text = "error"
+		}
+		if text != want {
+			t.Errorf("%s: %q, want %q (%v)", line, text, want, err)
+		}
+	}
+}
+
+// Goal: the nearest word is found, and no far-fetched one. Method: a table.
+func TestNearest(t *testing.T) {
+	known := []string{"topic", "produce", "consume", "kafka.listen"}
+	for word, want := range map[string]string{
+		"topci": "topic", "prduce": "produce", "cosnume": "consume", "kafka.lsten": "kafka.listen", "zebra": "",
+	} {
+		if got := nearest(word, known); got != want {
+			t.Errorf("nearest(%s) = %q, want %q", word, got, want)
+		}
+	}
+}
+
+// Goal: the error text is what, why and what to try, one line each. Method: one failure with a many-lined reason.
+func TestThreeLines(t *testing.T) {
+	o := commandLine(t, "", nil, "topci")
+	lines := strings.Split(strings.TrimRight(o.stderr, "\n"), "\n")
+	if len(lines) != 3 || !strings.HasPrefix(lines[0], "error: ") || !strings.HasPrefix(lines[1], "  why: ") ||
+		!strings.HasPrefix(lines[2], "  try: ") {
+		t.Errorf("not three lines:\n%s", o.stderr)
+	}
+}
