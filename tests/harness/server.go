@@ -1,0 +1,118 @@
+package harness
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startLimit is how long a member may take to be ready; generous, because the machine may be busy.
+const startLimit = 60 * time.Second
+
+// Server is a member that runs as a process of its own.
+type Server struct {
+	t     testing.TB
+	cmd   *exec.Cmd
+	ended chan struct{}
+
+	mu    sync.Mutex
+	lines []string
+	kafka string
+	ready chan struct{}
+}
+
+// StartServer runs `millstream server` on a data directory and waits until it is ready. Options follow those that every
+// test needs. The process is killed when the test ends.
+func StartServer(t testing.TB, dir string, options ...string) *Server {
+	t.Helper()
+	args := append([]string{"server", "--data", dir, "--kafka-listen", "127.0.0.1:0"}, options...)
+	s := &Server{
+		t: t, cmd: exec.Command(Binary(t), args...), ended: make(chan struct{}), ready: make(chan struct{}),
+	}
+	out, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Kill)
+	go s.read(out)
+	select {
+	case <-s.ready:
+	case <-s.ended:
+		t.Fatalf("the member ended before it was ready:\n%s", s.Log())
+	case <-time.After(startLimit):
+		t.Fatalf("the member was not ready within %s:\n%s", startLimit, s.Log())
+	}
+	return s
+}
+
+// Kafka is the address of the Kafka door.
+func (s *Server) Kafka() string { return s.kafka }
+
+// Pid is the process id.
+func (s *Server) Pid() int { return s.cmd.Process.Pid }
+
+// Kill ends the process at once, as a crash of the process would, and waits for its end. It is idempotent.
+func (s *Server) Kill() { s.end(syscall.SIGKILL) }
+
+// Stop asks the process to end in good order and waits for its end.
+func (s *Server) Stop() { s.end(syscall.SIGTERM) }
+
+// Running reports whether the process has not ended.
+func (s *Server) Running() bool {
+	select {
+	case <-s.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// Log is what the member has logged.
+func (s *Server) Log() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.lines, "\n")
+}
+
+func (s *Server) end(sig syscall.Signal) {
+	if s.Running() {
+		_ = s.cmd.Process.Signal(sig) // it may have ended in this moment
+	}
+	select {
+	case <-s.ended:
+	case <-time.After(startLimit):
+		_ = s.cmd.Process.Kill()
+		s.t.Errorf("the member did not end within %s of %s:\n%s", startLimit, sig, s.Log())
+	}
+}
+
+// read keeps the log and waits for the process.
+func (s *Server) read(out io.Reader) {
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		s.take(lines.Text())
+	}
+	_ = s.cmd.Wait() // how it ended is told by what the test finds
+	close(s.ended)
+}
+
+func (s *Server) take(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = append(s.lines, line)
+	var entry struct{ Msg, Kafka string }
+	if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "member ready" && s.kafka == "" {
+		s.kafka = entry.Kafka
+		close(s.ready)
+	}
+}
