@@ -13,23 +13,23 @@ func TestCreditOrder(t *testing.T) {
 		if waited, ok := c.take(nil, 90); waited || !ok {
 			t.Fatal("90 of 100 must not wait")
 		}
-		var served []int
+		served := make(chan int, 3)
 		for i, n := range []int64{50, 5, 300} {
-			go func() { c.take(nil, n); served = append(served, i) }()
+			go func() { c.take(nil, n); served <- i }()
 			synctest.Wait()
 		}
 		if len(served) != 0 {
-			t.Fatalf("served %v although the first in line does not fit", served)
+			t.Fatal("served although the first in line does not fit")
 		}
 		c.give(90)
 		synctest.Wait()
 		if len(served) != 2 || c.Used() != 55 {
-			t.Fatalf("served %v, used %d", served, c.Used())
+			t.Fatalf("served %d, used %d", len(served), c.Used())
 		}
 		c.give(55)
 		synctest.Wait()
 		if len(served) != 3 || c.Used() != 300 {
-			t.Fatalf("the big one must be served alone: %v, used %d", served, c.Used())
+			t.Fatalf("the big one must be served alone: %d served, used %d", len(served), c.Used())
 		}
 		c.give(300)
 	})

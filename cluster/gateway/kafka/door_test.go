@@ -14,6 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
+
+	"github.com/millstream-io/millstream/cluster/broker"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,11 +35,18 @@ type door struct {
 // openDoor serves port on loopback until the test ends.
 func openDoor(t testing.TB, port *memPort, change ...func(*Options)) *door {
 	t.Helper()
+	d := openDoorOn(t, port, change...)
+	d.port = port
+	return d
+}
+
+func openDoorOn(t testing.TB, port broker.Port, change ...func(*Options)) *door {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &door{t: t, port: port, addr: l.Addr().String(), seen: &ledger{}}
+	d := &door{t: t, addr: l.Addr().String(), seen: &ledger{}}
 	o := Options{Observer: d.seen, DrainTimeout: 5 * time.Second}
 	for _, fn := range change {
 		fn(&o)

@@ -88,8 +88,8 @@ func TestPanicCostsItsConnection(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
 	member := NewCredit(1 << 20)
-	d := openDoor(t, port, func(o *Options) { o.MemberBytes = member })
 	port.panics = true
+	d := openDoor(t, port, func(o *Options) { o.MemberBytes = member })
 	list := kmsg.NewPtrListOffsetsRequest()
 	list.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: "t", Partitions: []kmsg.ListOffsetsRequestTopicPartition{{}}}}
 	for _, req := range []kmsg.Request{produceRequest(9, "t", id, 0, testBatch("v", 1)), list} {

@@ -134,6 +134,8 @@ func TestProduceCopies(t *testing.T) {
 			t.Fatalf("%+v", resp)
 		}
 	}
+	d.seen.mu.Lock()
+	defer d.seen.mu.Unlock()
 	if d.seen.payload != rounds*len(batch) {
 		t.Fatalf("payload %d, want %d", d.seen.payload, rounds*len(batch))
 	}
@@ -141,6 +143,8 @@ func TestProduceCopies(t *testing.T) {
 	if limit := inputBytes + rounds*headReadBytes; d.seen.copied > limit {
 		t.Fatalf("copied %d of %d bytes, at most %d allowed", d.seen.copied, d.seen.payload, limit)
 	}
+	port.mu.Lock()
+	defer port.mu.Unlock()
 	if got := port.produced[3]; len(got.Frame) != state.FrameRoom+len(batch) || time.Until(got.Deadline) > 10*time.Second {
 		t.Fatalf("frame of %d bytes, deadline %v", len(got.Frame), got.Deadline)
 	}
@@ -175,6 +179,8 @@ func TestProduceStopsReadingWithoutCredit(t *testing.T) {
 	}
 	<-sent
 	eventually(t, "all credit is back", func() bool { return member.Used() == 0 })
+	d.seen.mu.Lock()
+	defer d.seen.mu.Unlock()
 	if d.seen.throttled == 0 {
 		t.Fatal("nobody was told of the throttling")
 	}
