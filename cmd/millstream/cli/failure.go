@@ -86,7 +86,7 @@ func refused(what string, err error, message string) *failure {
 	var ke *kerr.Error
 	why := oneLine(err.Error())
 	if errors.As(err, &ke) {
-		why = strings.ToLower(ke.Message) + ": " + oneLine(ke.Description)
+		why = strings.ToLower(strings.ReplaceAll(ke.Message, "_", " ")) + ": " + oneLine(ke.Description)
 		f.code = codeOf(ke)
 	}
 	if message != "" {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	urfave "github.com/urfave/cli/v2"
 )
@@ -242,8 +243,13 @@ func (p *sending) outcome() error {
 		f.code, f.why = exitUnreachable, "no answer within the time limit"
 		f.hint("a longer --timeout, or look at the member's log")
 	}
-	if f.code == exitNotFound {
+	switch {
+	case f.code == exitNotFound:
 		f.hint("millstream topic create %s", p.topic)
+	case errors.Is(p.first, kerr.MessageTooLarge):
+		f.hint("smaller lines; `millstream topic describe %s` shows max.message.bytes", p.topic)
+	case p.partition >= 0:
+		f.hint("`millstream topic describe %s` shows the partitions", p.topic)
 	}
 	if p.sent > 0 {
 		f.code = exitPartial
