@@ -1,0 +1,208 @@
+package topology_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/state/serde"
+	"github.com/millstream-io/millstream/topology"
+)
+
+type order struct{ Customer string }
+
+// line returns the number of the line that calls it.
+func line() int {
+	_, _, n, _ := runtime.Caller(1)
+	return n
+}
+
+// Goal: Build names every kind of fault with the user's line. Method: one faulty topology each; the fault's line is
+// noted beside the call.
+func TestBuildFaults(t *testing.T) {
+	type b = *topology.Builder
+	keep := func(string, string) bool { return true }
+	none := topology.Topic[string, string]{}
+	orders := topology.Topic[string, order]{Name: "orders"}
+	for name, c := range map[string]struct {
+		build func(b) int
+		want  string
+	}{
+		"no source":          {func(b b) int { return 0 }, `reads no topic`},
+		"empty source topic": {func(b b) int { topology.From(b, none).To(Upper); return line() }, `topic name is empty`},
+		"bad sink topic": {func(b b) int {
+			bad := Upper
+			bad.Name = "text output"
+			topology.From(b, Lines).To(bad)
+			return line() - 1
+		}, `topic name "text output" has ' ' in it`},
+		"source without serde": {func(b b) int { topology.From(b, orders).ForEach(nil); return line() },
+			`no serde for its value, a topology_test.order`},
+		"sink without serde": {func(b b) int {
+			s := topology.MapValues(topology.From(b, Lines), func(v string) order { return order{v} })
+			s.To(orders)
+			return line() - 1
+		}, `sink-2 has no serde for its value, a topology_test.order; name one in the topic`},
+		"two names": {func(b b) int {
+			s := topology.From(b, Lines).Filter(keep, topology.Named("x"))
+			s.Filter(keep, topology.Named("x")).To(Upper)
+			return line() - 1
+		}, `node name "x" is taken by the node of build_test.go:`},
+		"empty name":    {func(b b) int { topology.From(b, Lines, topology.Named("")).To(Upper); return line() }, `empty name`},
+		"unused source": {func(b b) int { topology.From(b, Lines); return line() }, `nobody takes what source-0 emits`},
+		"unused filter": {func(b b) int { topology.From(b, Lines).Filter(keep); return line() }, `what filter-1 emits`},
+		"unused branch": {func(b b) int { topology.From(b, Lines).Branch(keep); return line() }, `what branch-1 emits`},
+		"other types": {func(b b) int {
+			topology.From(b, Lines).To(Upper)
+			topology.From(b, topology.NewTopic(Lines.Name, serde.String, serde.Int64)).To(topology.NewTopic("o", serde.String, serde.Int64))
+			return line() - 1
+		}, `is read with other types at build_test.go:`},
+		"other serdes": {func(b b) int {
+			topology.From(b, Lines).To(Upper)
+			topology.From(b, topology.NewTopic(Lines.Name, serde.String, serde.JSON[string]())).To(Upper)
+			return line() - 1
+		}, `is read with other serdes at`},
+		"other start": {func(b b) int {
+			topology.From(b, Lines).To(Upper)
+			topology.From(b, Lines, topology.FromLatest()).To(Upper)
+			return line() - 1
+		}, `is read with other options at`},
+		"two starts": {func(b b) int {
+			topology.From(b, Lines, topology.FromLatest(), topology.FromEarliest()).To(Upper)
+			return line() - 1
+		}, `both at the earliest and at the latest`},
+		"no function": {func(b b) int { topology.From(b, Lines).Filter(nil).To(Upper); return line() }, `filter-1 has no function`},
+		"no writer":   {func(b b) int { topology.From(b, Lines).Print(nil); return line() }, `print-1 has no writer`},
+		"other builder": {func(b b) int {
+			other := topology.From(topology.NewBuilder("other"), Lines)
+			topology.From(b, Lines).Merge(other).To(Upper)
+			return line() - 1
+		}, `streams of different builders`},
+		"reads its dead letters": {func(b b) int {
+			dead := topology.NewTopic("app-dead-letter", serde.String, serde.String)
+			topology.From(b, dead).To(Upper)
+			return line() - 1
+		}, `reads the dead-letter topic`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := topology.NewBuilder("app")
+			at := c.build(b)
+			topo, err := b.Build()
+			if err == nil || topo != nil {
+				t.Fatalf("no error, topology %v", topo)
+			}
+			if fault.CodeOf(err) != fault.InvalidRequest {
+				t.Errorf("code %v", fault.CodeOf(err))
+			}
+			want := fmt.Sprintf("build_test.go:%d: ", at)
+			if !strings.Contains(err.Error(), c.want) || at > 0 && !strings.Contains(err.Error(), want) {
+				t.Errorf("error %q\nexpected %q at %q", err, c.want, want)
+			}
+		})
+	}
+}
+
+// Goal: all faults are reported at once. Method: four of them in one topology.
+func TestBuildReportsAllFaults(t *testing.T) {
+	b := topology.NewBuilder("my app", topology.DeadLetterTopic("?"))
+	topology.From(b, topology.NewTopic("", serde.String, serde.String)).Filter(nil)
+	_, err := b.Build()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) != 4 {
+		t.Fatalf("%d faults, expected 4:\n%v", len(lines), err)
+	}
+	for _, l := range lines {
+		if !regexp.MustCompile(`^build_test\.go:\d+: `).MatchString(l) {
+			t.Errorf("fault without a place: %s", l)
+		}
+	}
+}
+
+// Goal: a builder is good for one topology. Method: Build twice.
+func TestBuildTwice(t *testing.T) {
+	b := topology.NewBuilder("app")
+	topology.From(b, Lines).To(Upper)
+	if _, err := b.Build(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Build(); err == nil {
+		t.Fatal("built twice")
+	}
+}
+
+// Goal: a Stream that no source made is a bug of the program and found at once. Method: its zero value.
+func TestZeroStream(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Fatal("no panic")
+		}
+	}()
+	topology.Stream[string, string]{}.To(Upper)
+}
+
+// Goal: the plan has every node with its kind, edges, topics and place, cut into connected parts. Method: a topology of
+// two parts with every operator, printed.
+func TestPlan(t *testing.T) {
+	b := topology.NewBuilder("plan")
+	s := topology.From(b, Lines, topology.Named("lines"), topology.FromLatest())
+	other := topology.From(b, topology.NewTopic("other", serde.String, serde.String))
+	yes, no := s.Branch(func(string, string) bool { return true })
+	yes.Merge(no.FilterNot(func(string, string) bool { return true })).ToFunc(Upper, func(topology.Record[string, string]) string { return "" })
+	other.ToFunc(topology.Topic[string, string]{}, func(topology.Record[string, string]) string { return "x" })
+	topo, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `topology plan
+sub-topology 0
+  0 source lines topic=text-input → 2
+  2 branch branch-2 → 3, 4
+  3 filterNot filterNot-3 → 4
+  4 merge merge-4 → 5
+  5 sink sink-5 topic=<per record, else text-output>
+sub-topology 1
+  1 source source-1 topic=other → 6
+  6 sink sink-6 topic=<per record>
+`
+	if got := regexp.MustCompile(` \(build_test\.go:\d+\)`).ReplaceAllString(topo.String(), ""); got != want {
+		t.Fatalf("got\n%s\nexpected\n%s", got, want)
+	}
+	g := topo.Graph()
+	if topics := fmt.Sprint(g.SourceTopics(), g.SinkTopics(), g.Subs[1].SourceTopics(), g.Subs[0].SinkTopics()); topics !=
+		"[other text-input] [text-output] [other] [text-output]" {
+		t.Errorf("topics %s", topics)
+	}
+	if g.DeadLetter != "plan-dead-letter" || topo.App() != "plan" || len(g.Nodes) != 7 {
+		t.Errorf("graph %+v", g)
+	}
+}
+
+// Goal: every operator with a function refuses to go without. Method: each with nil.
+func TestOperatorsNeedFunctions(t *testing.T) {
+	b := topology.NewBuilder("app")
+	s := topology.From(b, Lines)
+	topology.Map(s, (func(string, string) (string, string))(nil)).To(Upper)
+	topology.MapValues(s, (func(string) string)(nil)).To(Upper)
+	topology.FlatMap(s, (func(string, string) iter.Seq2[string, string])(nil)).To(Upper)
+	topology.FlatMapValues(s, (func(string) iter.Seq[string])(nil)).To(Upper)
+	topology.SelectKey(s, nil, (func(string, string) string)(nil)).To(Upper)
+	topology.TryFilter(s, nil).To(Upper)
+	topology.TryMap(s, (func(context.Context, topology.Record[string, string]) (string, string, error))(nil)).To(Upper)
+	topology.TryForEach(s, nil)
+	topology.Process(s, (func() topology.Processor[string, string, string, string])(nil)).To(Upper)
+	s.Peek(nil)
+	s.ForEach(nil)
+	s.ToFunc(Upper, nil)
+	_, err := b.Build()
+	if n := strings.Count(fmt.Sprint(err), "has no function"); n != 12 {
+		t.Fatalf("%d of 12 faults:\n%v", n, err)
+	}
+}
