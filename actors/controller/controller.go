@@ -13,9 +13,13 @@ import (
 // KindName is the name of the kind.
 const KindName = "controller"
 
-// MaxOpen is how many changes may be on their way to the log; requests that would exceed it are refused with
-// fault.ThrottlingQuotaExceeded.
-const MaxOpen = 4096
+// Limits of what may be on its way to the log: changes, and the partitions that they add. What would exceed
+// them is refused with fault.ThrottlingQuotaExceeded. Plans that are made at the same time do not see each
+// other, so these also bound how far a burst of them can overshoot what a member may hold.
+const (
+	MaxOpen           = 4096
+	MaxOpenPartitions = placement.MaxPartitions
+)
 
 // Ports is what the controller works with. All functions are called in Receive and must not block.
 type Ports struct {
@@ -45,14 +49,18 @@ type shell struct {
 	jobs    map[uint64]*job
 	lastJob uint64
 	open    int // changes on their way
+	adding  int // partitions that they add
 	block   producerBlock
 }
 
 // step is one change of a request, or why there is none.
 type step struct {
-	command meta.Command
-	err     error
+	command    meta.Command
+	partitions int // that it adds
+	err        error
 }
+
+func (s *step) sends() bool { return s.err == nil && !s.command.IsZero() }
 
 // job is a request whose changes are on their way. finish runs when all of them have settled.
 type job struct {
@@ -114,7 +122,7 @@ func (s *shell) initCluster(c actors.Context, m InitCluster) {
 func (s *shell) single(c actors.Context, deadline time.Time) func(meta.Command, error) {
 	asker := c.Asker()
 	return func(command meta.Command, err error) {
-		s.propose(c, []step{{command, err}}, deadline, func(c actors.Context, steps []step) {
+		s.propose(c, []step{{command: command, err: err}}, deadline, func(c actors.Context, steps []step) {
 			if err := steps[0].err; err != nil {
 				c.ReplyTo(asker, err)
 				return
@@ -128,26 +136,30 @@ func (s *shell) single(c actors.Context, deadline time.Time) func(meta.Command, 
 // once where there is none.
 func (s *shell) propose(c actors.Context, steps []step, deadline time.Time,
 	finish func(actors.Context, []step)) {
-	j := &job{steps: steps, finish: finish}
+	j, adding := &job{steps: steps, finish: finish}, 0
 	for i := range steps {
-		if steps[i].err == nil && !steps[i].command.IsZero() {
+		if steps[i].sends() {
 			j.open++
+			adding += steps[i].partitions
 		}
 	}
-	if s.open+j.open > MaxOpen {
-		refuse(steps, j.open)
+	if s.open+j.open > MaxOpen || s.adding+adding > MaxOpenPartitions {
+		refuse(steps, fault.New(fault.ThrottlingQuotaExceeded,
+			"%d changes that add %d partitions are too much beside %d and %d on their way: %d and %d may be", j.open,
+			adding, s.open, s.adding, MaxOpen, MaxOpenPartitions).
+			WithHint("ask for fewer at a time, or again in a moment"))
 		j.open = 0
 	}
 	if j.open == 0 {
 		finish(c, steps)
 		return
 	}
-	s.open += j.open
+	s.open, s.adding = s.open+j.open, s.adding+adding
 	s.lastJob++
 	s.jobs[s.lastJob] = j
 	post, id := c.Post(), s.lastJob
 	for i := range steps {
-		if steps[i].err == nil && !steps[i].command.IsZero() {
+		if steps[i].sends() {
 			s.p.Propose(steps[i].command.Frame(), deadline, func(err error) { post(settled{id, i, err}) })
 		}
 	}
@@ -156,7 +168,7 @@ func (s *shell) propose(c actors.Context, steps []step, deadline time.Time,
 func (s *shell) settle(c actors.Context, m settled) {
 	j := s.jobs[m.job]
 	j.steps[m.step].err = m.err
-	s.open--
+	s.open, s.adding = s.open-1, s.adding-j.steps[m.step].partitions
 	if j.open--; j.open > 0 {
 		return
 	}
@@ -164,13 +176,11 @@ func (s *shell) settle(c actors.Context, m settled) {
 	j.finish(c, j.steps)
 }
 
-// refuse gives every step that has a command the reason why none of them is sent.
-func refuse(steps []step, count int) {
+// refuse gives every step that would send a command the reason why none is sent.
+func refuse(steps []step, why error) {
 	for i := range steps {
-		if steps[i].err == nil {
-			steps[i].err = fault.New(fault.ThrottlingQuotaExceeded,
-				"%d changes would exceed the %d that may be on their way", count, MaxOpen).
-				WithHint("ask for fewer at a time, or again in a moment")
+		if steps[i].sends() {
+			steps[i].err = why
 		}
 	}
 }

@@ -295,6 +295,13 @@ func TestFailuresAndLimits(t *testing.T) {
 			t.Errorf("%T: %v", m, a.err)
 		}
 	}
+	big := topics("big", "too")
+	big[0].Wanted.Partitions, big[1].Wanted.Partitions = MaxOpenPartitions, 1
+	for _, a := range created(t, ref, big) {
+		if fault.CodeOf(a.Err) != fault.ThrottlingQuotaExceeded {
+			t.Error(a.Err)
+		}
+	}
 	l.set(true, nil)
 	names := make([]string, MaxOpen)
 	for i := range names {

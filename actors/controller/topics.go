@@ -21,7 +21,7 @@ func (s *shell) createTopics(c actors.Context, m CreateTopics) {
 		steps[i].err = err
 		made[i].Config, made[i].Partitions, made[i].Replicas = planned.Config, planned.Partitions, planned.Replicas
 		if !m.ValidateOnly {
-			steps[i].command = planned.Command
+			steps[i].command, steps[i].partitions = planned.Command, int(planned.Partitions)
 		}
 	}
 	s.propose(c, steps, m.Deadline, func(c actors.Context, steps []step) {
@@ -92,7 +92,7 @@ func (s *shell) createPartitions(c actors.Context, m CreatePartitions) {
 		command, err := s.p.Policy.CreatePartitions(table, r)
 		steps[i].err = err
 		if !m.ValidateOnly {
-			steps[i].command = command
+			steps[i].command, steps[i].partitions = command, int(r.Count)
 		}
 	}
 	s.propose(c, steps, m.Deadline, func(c actors.Context, steps []step) {

@@ -2,15 +2,19 @@ package placement
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// MaxPartitions is the largest number of partitions of one topic: it bounds what one request can make the
-// cluster do.
-const MaxPartitions = 10_000
+// Limits of a plan: the partitions of one topic, and the replicas of one member. They bound what a client
+// can make the cluster hold: each replica is an actor with a raft group of its own.
+const (
+	MaxPartitions        = 10_000
+	MaxReplicasPerMember = 20_000
+)
 
 // Wanted says how a topic shall be cut and copied. Partitions and Replicas may be -1 for Defaults.
 // Assignment, where not empty, names the members of each partition's replicas itself, preferred leader
@@ -30,7 +34,8 @@ type Defaults struct {
 // Assign plans a new topic: for each partition the members that get a replica, preferred leader first.
 // Partitions go round robin over the members, beginning with the one that has the fewest replicas. Errors:
 // fault.InvalidPartitions, fault.InvalidReplicationFactor, fault.InvalidReplicaAssignment,
-// fault.InvalidRequest.
+// fault.InvalidRequest,
+// fault.PolicyViolation where a member would hold too many replicas.
 func Assign(t *Table, w Wanted, d Defaults) ([][]record.MemberID, error) {
 	if len(w.Assignment) > 0 {
 		return assigned(t, w)
@@ -48,7 +53,7 @@ func Assign(t *Table, w Wanted, d Defaults) ([][]record.MemberID, error) {
 	if err := checkReplicas(t, int(replicas)); err != nil {
 		return nil, err
 	}
-	return roundRobin(t, int(partitions), int(replicas)), nil
+	return roundRobin(t, int(partitions), int(replicas))
 }
 
 // Grow plans the partitions that a topic gains to have count of them, with as many replicas as it was made
@@ -69,17 +74,14 @@ func Grow(t *Table, topic *Topic, count int32, assignment [][]record.MemberID) (
 		if err := checkReplicas(t, topic.Replicas()); err != nil {
 			return nil, err
 		}
-		return roundRobin(t, added, topic.Replicas()), nil
+		return roundRobin(t, added, topic.Replicas())
 	}
 	if len(assignment) != added {
 		return nil, fault.New(fault.InvalidReplicaAssignment,
 			"%d partitions are to be added, %d are assigned", added,
 			len(assignment)).WithHint("name the members of each new partition, or of none")
 	}
-	if err := checkAssignment(t, assignment, topic.Replicas()); err != nil {
-		return nil, err
-	}
-	return assignment, nil
+	return assignment, checkAssignment(t, assignment, topic.Replicas())
 }
 
 // assigned takes the plan of the request, once it was checked.
@@ -157,12 +159,29 @@ func checkAssignment(t *Table, plan [][]record.MemberID, replicas int) error {
 			}
 		}
 	}
-	return checkReplicas(t, replicas)
+	if err := checkReplicas(t, replicas); err != nil {
+		return err
+	}
+	return checkLoad(loads(t), plan)
+}
+
+// checkLoad refuses a plan under which a member would hold too many replicas. It counts the plan into load.
+func checkLoad(load map[record.MemberID]int, plan [][]record.MemberID) error {
+	for _, members := range plan {
+		for _, m := range members {
+			if load[m]++; load[m] > MaxReplicasPerMember {
+				return fault.New(fault.PolicyViolation, "member %d would hold more than %d replicas", m,
+					MaxReplicasPerMember).WithHint("delete topics, ask for fewer partitions, or add members")
+			}
+		}
+	}
+	return nil
 }
 
 // roundRobin gives partition p the members p, p+1, … of a ring that begins with the least loaded.
-func roundRobin(t *Table, partitions, replicas int) [][]record.MemberID {
-	ring := byLoad(t)
+func roundRobin(t *Table, partitions, replicas int) ([][]record.MemberID, error) {
+	load := loads(t)
+	ring := byLoad(t, load)
 	plan := make([][]record.MemberID, partitions)
 	for p := range plan {
 		plan[p] = make([]record.MemberID, replicas)
@@ -170,11 +189,11 @@ func roundRobin(t *Table, partitions, replicas int) [][]record.MemberID {
 			plan[p][r] = ring[(p+r)%len(ring)]
 		}
 	}
-	return plan
+	return plan, checkLoad(load, plan)
 }
 
-// byLoad lists the members, those with fewer replicas first, equals by id.
-func byLoad(t *Table) []record.MemberID {
+// loads counts the replicas of each member.
+func loads(t *Table) map[record.MemberID]int {
 	load := make(map[record.MemberID]int, len(t.Members))
 	for _, topic := range t.Topics {
 		for _, p := range topic.Partitions {
@@ -183,10 +202,12 @@ func byLoad(t *Table) []record.MemberID {
 			}
 		}
 	}
-	ring := make([]record.MemberID, 0, len(t.Members))
-	for m := range t.Members {
-		ring = append(ring, m)
-	}
+	return load
+}
+
+// byLoad lists the members, those with fewer replicas first, equals by id.
+func byLoad(t *Table, load map[record.MemberID]int) []record.MemberID {
+	ring := slices.Collect(maps.Keys(t.Members))
 	slices.SortFunc(ring, func(a, b record.MemberID) int {
 		return cmp.Or(cmp.Compare(load[a], load[b]), cmp.Compare(a, b))
 	})

@@ -99,6 +99,25 @@ func TestAssignRefuses(t *testing.T) {
 	}
 }
 
+// Goal: no member gets more replicas than it can hold, however they are asked for. Method: a member just
+// below its limit.
+func TestMemberLimit(t *testing.T) {
+	full := make(ids, MaxReplicasPerMember-1)
+	for i := range full {
+		full[i] = 1
+	}
+	table := cluster(1, full)
+	for partitions, want := range map[int32]fault.Code{1: fault.None, 2: fault.PolicyViolation} {
+		if _, err := Assign(table, Wanted{partitions, 1, nil}, Defaults{}); fault.CodeOf(err) != want {
+			t.Errorf("%d more: %v", partitions, err)
+		}
+	}
+	own := map[record.Partition]ids{0: {1}, 1: {1}}
+	if _, err := Assign(table, Wanted{-1, -1, own}, Defaults{}); fault.CodeOf(err) != fault.PolicyViolation {
+		t.Errorf("assigned: %v", err)
+	}
+}
+
 // Goal: topics grow and never shrink. Method: growth, and each refusal.
 func TestGrow(t *testing.T) {
 	table := cluster(3, ids{1, 2})

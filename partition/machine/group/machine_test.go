@@ -9,18 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/millstream-io/millstream/partition"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 )
 
-var _ interface {
-	Admit(state.EntryType, []byte) error
-	Apply(state.Entry) error
-	Query(any) any
-	Snapshot() []byte
-	Restore([]byte) error
-} = (*Machine)(nil)
+var _ partition.Machine = (*Machine)(nil)
 
 func payloadOf(frame []byte) []byte { return frame[state.FrameRoom:] }
 

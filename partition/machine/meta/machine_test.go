@@ -7,19 +7,14 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/millstream-io/millstream/partition"
 	"github.com/millstream-io/millstream/partition/placement"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 )
 
-var _ interface {
-	Admit(state.EntryType, []byte) error
-	Apply(state.Entry) error
-	Query(any) any
-	Snapshot() []byte
-	Restore([]byte) error
-} = (*Machine)(nil)
+var _ partition.Machine = (*Machine)(nil)
 
 const (
 	scripts      = 12

@@ -126,7 +126,8 @@ func (p Policy) AllocateProducers(t *placement.Table) (c Command, from record.Pr
 	return allocateProducers(t.NextProducer, ProducerBlock), t.NextProducer
 }
 
-// PlaceTasks puts tasks (name → member) of an application; other tasks of it stay. Errors:
+// PlaceTasks puts tasks (name → member) of an application; other tasks of it stay. Names of applications and
+// tasks follow the rules of topic names. Errors:
 // fault.InvalidRequest for no name or no task, fault.InvalidReplicaAssignment for an unknown member.
 func (p Policy) PlaceTasks(
 	t *placement.Table, app string, tasks map[string]record.MemberID,
@@ -134,12 +135,13 @@ func (p Policy) PlaceTasks(
 	if err := config.CheckName(app); err != nil {
 		return Command{}, fault.New(fault.InvalidRequest, "application name: %w", err)
 	}
-	if len(tasks) == 0 {
-		return Command{}, fault.New(fault.InvalidRequest, "application %s has no task to place", app)
+	if len(tasks) == 0 || len(tasks) > placement.MaxPartitions {
+		return Command{}, fault.New(fault.InvalidRequest, "application %s has %d tasks to place, not 1 to %d", app,
+			len(tasks), placement.MaxPartitions)
 	}
 	for _, name := range slices.Sorted(maps.Keys(tasks)) {
-		if name == "" {
-			return Command{}, fault.New(fault.InvalidRequest, "application %s has a task without a name", app)
+		if err := config.CheckName(name); err != nil {
+			return Command{}, fault.New(fault.InvalidRequest, "task name of application %s: %w", app, err)
 		}
 		if _, ok := t.Members[tasks[name]]; !ok {
 			return Command{}, unknownMember(tasks[name])
