@@ -9,8 +9,8 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 )
 
-// oneTimestamp is the version of every row. A constant keeps overwritten rows cheap: Badger replaces them in place
-// and never has versions to step over.
+// oneTimestamp is the version of every row. A constant keeps overwritten rows cheap: Badger replaces them
+// in place and never has versions to step over.
 const oneTimestamp = 1
 
 // txnSlack is kept free in a transaction for Badger's own end mark and its rounding.
@@ -27,8 +27,9 @@ type badgerBucket struct {
 	vl int64 // size of a value-log file; a transaction beyond it would move the mapping under readers
 }
 
-// badgerOptions are the settings of every log bucket. Values stand apart so that the tree stays small; there are no
-// caches because whole entries are read from the mapping; the database is told nothing about time.
+// badgerOptions are the settings of every log bucket. Values stand apart so that the tree stays small;
+// there are no caches because whole entries are read from the mapping; the database is told nothing about
+// time.
 func badgerOptions(dir string, o Options, log badger.Logger) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithLogger(log).
@@ -62,8 +63,8 @@ func (b *badgerBucket) most() limits {
 	}
 }
 
-// append writes one transaction. The rows' slices go to Badger as they are: it copies them into its own buffers
-// before Commit returns.
+// append writes one transaction. The rows' slices go to Badger as they are: it copies them into its own
+// buffers before Commit returns.
 func (b *badgerBucket) append(rows []row) error {
 	txn := b.db.NewTransactionAt(oneTimestamp, true)
 	defer txn.Discard()

@@ -14,8 +14,9 @@ const (
 	valueLogHeader = 20 // key id (0: not encrypted) and an initial vector that then nobody reads
 )
 
-// removeEmptyFiles removes files that a killed process was about to fill or to remove. Badger empties a file before
-// it removes it, and does not open a bucket with an empty one. Nothing is lost: an empty file holds nothing.
+// removeEmptyFiles removes files that a killed process was about to fill or to remove. Badger empties a
+// file before it removes it, and does not open a bucket with an empty one. Nothing is lost: an empty file
+// holds nothing.
 func removeEmptyFiles(dir string) error {
 	for _, pattern := range []string{writeAheadLogs, valueLogFiles} {
 		names, err := filepath.Glob(filepath.Join(dir, pattern))
@@ -38,7 +39,8 @@ func removeEmptyFiles(dir string) error {
 	return nil
 }
 
-// unflushed reports whether the bucket was not closed by whoever wrote it: its last rows are in a write-ahead file.
+// unflushed reports whether the bucket was not closed by whoever wrote it: its last rows are in a
+// write-ahead file.
 func unflushed(dir string) (bool, error) {
 	names, err := filepath.Glob(filepath.Join(dir, writeAheadLogs))
 	if err != nil {
@@ -49,10 +51,11 @@ func unflushed(dir string) (bool, error) {
 
 // addFreshValueLog makes a value-log file without entries behind the last one.
 //
-// When Badger opens a bucket for writing it reads its last value-log file from the beginning and cuts it off at the
-// first entry that does not verify. One flipped bit would so destroy every entry behind it, up to a whole file of
-// acknowledged ones. Nothing needs that cut: rows only ever lead to an entry by a pointer that was made durable
-// behind it. So the last file is made to be an empty one, for which the read costs nothing either.
+// When Badger opens a bucket for writing it reads its last value-log file from the beginning and cuts it
+// off at the first entry that does not verify. One flipped bit would so destroy every entry behind it, up
+// to a whole file of acknowledged ones. Nothing needs that cut: rows only ever lead to an entry by a
+// pointer that was made durable behind it. So the last file is made to be an empty one, for which the read
+// costs nothing either.
 func addFreshValueLog(dir string) error {
 	names, err := filepath.Glob(filepath.Join(dir, valueLogFiles))
 	if err != nil || len(names) == 0 {

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// badgerLogger listens to what Badger says. With synchronous writes a failed sync of the value log is reported in
-// no other way: the transaction succeeds. So every error it logs fences the store.
+// badgerLogger listens to what Badger says. With synchronous writes a failed sync of the value log is
+// reported in no other way: the transaction succeeds. So every error it logs fences the store.
 type badgerLogger struct {
 	log   *slog.Logger
 	fence func(error)
 }
 
-// readErrors begin the messages about one value that cannot be read. They cost one entry, which whoever reads it
-// finds damaged, and not the store.
+// readErrors begin the messages about one value that cannot be read. They cost one entry, which whoever
+// reads it finds damaged, and not the store.
 var readErrors = []string{"Unable to read: Key:", "Key: %v, Version", "Invalid read: vp:"}
 
 func (l badgerLogger) Errorf(format string, args ...any) {

@@ -20,7 +20,8 @@ type benchReplica struct {
 	frame []byte
 }
 
-// next returns the write of the replica's next entry. The frame is used again, so one write is in flight at most.
+// next returns the write of the replica's next entry. The frame is used again, so one write is in flight at
+// most.
 func (r *benchReplica) next() state.Write {
 	i := r.tail.Last + 1
 	r.tail.First, r.tail.Last, r.tail.LastTerm, r.tail.Term = 1, i, 1, 1
@@ -32,10 +33,12 @@ func (r *benchReplica) next() state.Write {
 	return state.Write{Replica: r.id, Tail: r.tail, Entries: []state.Entry{e}, Sync: true}
 }
 
-// BenchmarkGroupCommit measures what the committer makes durable when many replicas write at once, each waiting for
-// its own entry.
+// BenchmarkGroupCommit measures what the committer makes durable when many replicas write at once, each
+// waiting for its own entry.
 func BenchmarkGroupCommit(b *testing.B) {
-	for _, c := range []struct{ bytes, replicas int }{{16 << 10, 64}, {16 << 10, 256}, {1 << 10, 64}, {1 << 10, 256}, {16 << 10, 1}} {
+	for _, c := range []struct{ bytes, replicas int }{
+		{16 << 10, 64}, {16 << 10, 256}, {1 << 10, 64}, {1 << 10, 256}, {16 << 10, 1},
+	} {
 		b.Run(fmt.Sprintf("entry=%dKiB/replicas=%d/sync=on", c.bytes>>10, c.replicas), func(b *testing.B) {
 			s := openDisk(b, engine.Options{Dir: b.TempDir()})
 			b.SetBytes(int64(c.bytes))

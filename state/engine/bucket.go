@@ -2,7 +2,8 @@ package engine
 
 import "errors"
 
-// row is one key and value on its way into a bucket. The bucket reads them until append returns and keeps neither.
+// row is one key and value on its way into a bucket. The bucket reads them until append returns and keeps
+// neither.
 type row struct{ key, value []byte }
 
 // limits are what one append may carry: all rows together, values that go to the value log, and keys with the
@@ -24,8 +25,8 @@ type bucket interface {
 	// get calls fn with the value under key, or returns errNoRow. The value is valid inside fn only.
 	get(key []byte, fn func(value []byte) error) error
 
-	// scan calls fn for each row from key on that begins with prefix, in the order of keys, until fn says stop.
-	// Key and value are valid inside fn only.
+	// scan calls fn for each row from key on that begins with prefix, in the order of keys, until fn says
+	// stop. Key and value are valid inside fn only.
 	scan(prefix, from []byte, fn func(key, value []byte) (more bool, err error)) error
 
 	// floor calls fn with the row of the greatest key ≤ key that begins with prefix, if there is one.

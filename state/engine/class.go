@@ -11,8 +11,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// class is one retention class: a queue, the committer that empties it, and a row of buckets of which the last one
-// is active.
+// class is one retention class: a queue, the committer that empties it, and a row of buckets of which the
+// last one is active.
 type class struct {
 	s   *Store
 	id  state.Class

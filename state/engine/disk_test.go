@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -49,7 +50,8 @@ func entries(n, bytes int) []enginetest.Shape {
 	return shapes
 }
 
-// Goal: classes take a directory when they are first written to, and no sooner. Method: look at the directory.
+// Goal: classes take a directory when they are first written to, and no sooner. Method: look at the
+// directory.
 func TestClassesAreOpenedLazily(t *testing.T) {
 	dir := t.TempDir()
 	s := openDisk(t, engine.Options{Dir: dir})
@@ -113,8 +115,8 @@ func editManifest(class string, edit func([]byte)) error {
 	return os.WriteFile(name, b, 0o600)
 }
 
-// Goal: what a crash left half-made is removed: a next bucket without a manifest entry, a first bucket without a
-// manifest. Method: make both by hand and open.
+// Goal: what a crash left half-made is removed: a next bucket without a manifest entry, a first bucket
+// without a manifest. Method: make both by hand and open.
 func TestOpenRemovesLeftovers(t *testing.T) {
 	dir := t.TempDir()
 	s := openDisk(t, engine.Options{Dir: dir})
@@ -162,8 +164,8 @@ func TestLargeEntry(t *testing.T) {
 	}
 }
 
-// Goal: the ballast is there while there is room, is given up to start on a full disk, and comes back by itself.
-// Method: an injected measure of the volume.
+// Goal: the ballast is there while there is room, is given up to start on a full disk, and comes back by
+// itself. Method: an injected measure of the volume.
 func TestBallast(t *testing.T) {
 	dir := t.TempDir()
 	var free atomic.Int64
@@ -196,8 +198,9 @@ func TestBallast(t *testing.T) {
 	}
 }
 
-// Goal: readers and rolls do not meet: while buckets are sealed, closed and opened again, readers get what was
-// written. Method: readers check a finished log without end while another one fills bucket after bucket.
+// Goal: readers and rolls do not meet: while buckets are sealed, closed and opened again, readers get what
+// was written. Method: readers check a finished log without end while another one fills bucket after
+// bucket.
 func TestReadersOverRolls(t *testing.T) {
 	s := openDisk(t, engine.Options{Dir: t.TempDir(), BucketBytes: 512 << 10})
 	l, filler := enginetest.NewLog(1, state.ClassLong), enginetest.NewLog(2, state.ClassLong)
@@ -226,8 +229,8 @@ func TestReadersOverRolls(t *testing.T) {
 	}
 }
 
-// Goal: files that a kill left empty, between two steps of Badger, do not keep a bucket shut. Method: put such files
-// into an active and a sealed bucket by hand.
+// Goal: files that a kill left empty, between two steps of Badger, do not keep a bucket shut. Method: put
+// such files into an active and a sealed bucket by hand.
 func TestOpenOverEmptyFiles(t *testing.T) {
 	dir := t.TempDir()
 	o := engine.Options{Dir: dir, BucketBytes: 64 << 10}
@@ -248,5 +251,39 @@ func TestOpenOverEmptyFiles(t *testing.T) {
 	}
 	if err := enginetest.Check(openDisk(t, o), l); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Goal: a value log that lost its end costs the entries that stood there and no others, in a sealed and in
+// an active bucket. Method: cut files in half, read every entry.
+func TestTruncatedValueLog(t *testing.T) {
+	dir := t.TempDir()
+	o := engine.Options{Dir: dir, BucketBytes: 64 << 10}
+	s := openDisk(t, o)
+	l := enginetest.NewLog(1, state.ClassLong)
+	for range 8 {
+		put(t, s, l.Class, l.Append(1, entries(2, 10<<10)...))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []string{"00000001.0", "00000003.0"} {
+		if err := os.Truncate(filepath.Join(dir, "long", b, "000001.vlog"), 45<<10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = openDisk(t, o)
+	lost := 0
+	for i := l.Tail.First; i <= l.Tail.Last; i++ {
+		got, err := s.Entries(l.ID, i, i+1, 1, nil)
+		switch {
+		case fault.CodeOf(err) == fault.CorruptRecord:
+			lost++
+		case err != nil || !bytes.Equal(got[0].Frame, l.Entries[i].Frame):
+			t.Fatalf("entry %d: %v", i, err)
+		}
+	}
+	if lost < 2 || lost > 8 {
+		t.Fatalf("%d of %d entries are lost", lost, l.Tail.Last)
 	}
 }

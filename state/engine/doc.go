@@ -1,24 +1,25 @@
-// Package engine keeps the logs of a member's replicas: it implements state.LogStore on buckets of Badger, and in
-// memory for simulations. It is the only importer of Badger.
+// Package engine keeps the logs of a member's replicas: it implements state.LogStore on buckets of Badger,
+// and in memory for simulations. It is the only importer of Badger.
 //
-// A class (meta, long, short, compact) is a directory with a manifest and a row of buckets; the last one is active.
-// A write walks one way:
+// A class (meta, long, short, compact) is a directory with a manifest and a row of buckets; the last one is
+// active. A write walks one way:
 //
 //	Append → the class's queue → committer: group → one transaction, one fsync → tails in memory → done
 //
-// A bucket is a sorted map with three kinds of rows per replica: entries (frames as they came), hints that lead from
-// an offset or a time to an entry, and what is small and replaced: a tail row and carried rows. When a bucket is full
-// the next one gets the tail and the carried rows of every live replica, then the manifest names it, then it is
-// written to; the old one is opened again for reading only.
+// A bucket is a sorted map with three kinds of rows per replica: entries (frames as they came), hints that
+// lead from an offset or a time to an entry, and what is small and replaced: a tail row and carried rows.
+// When a bucket is full the next one gets the tail and the carried rows of every live replica, then the
+// manifest names it, then it is written to; the old one is opened again for reading only.
 //
-// Classes, groups, tails, hints, roll and manifest are written once, above the interfaces bucket and volume. The
-// disk implements them with Badger, Memory with maps.
+// Classes, groups, tails, hints, roll and manifest are written once, above the interfaces bucket and
+// volume. The disk implements them with Badger, Memory with maps.
 //
 // Invariants:
-//   - The log of a replica is [First, Last] of its newest tail row. Truncation writes a shorter tail row, nothing
-//     is deleted, and the newest bucket wins for an index.
+//   - The log of a replica is [First, Last] of its newest tail row. Truncation writes a shorter tail row,
+//     nothing is deleted, and the newest bucket wins for an index.
 //   - The active bucket of a replica's home class has its tail and all its carried rows.
-//   - done runs after the group is durable, and never when a sync failed: the first storage error fences the store.
+//   - done gets nil after the group is durable, and never when a sync failed: the first storage error fences
+//     the store.
 //   - What is read is verified; an empty value is damage. A reader is never inside a bucket that closes.
 //   - One group is one transaction with synchronous writes. There is no other fsync, and none is tried again.
 //   - Every group carries the class's group sequence.

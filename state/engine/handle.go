@@ -8,8 +8,8 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// handle is one bucket of a class as readers and the committer share it. A reader holds mu for reading while it
-// is inside the bucket, so that nothing is closed, and no mapping taken away, under it.
+// handle is one bucket of a class as readers and the committer share it. A reader holds mu for reading
+// while it is inside the bucket, so that nothing is closed, and no mapping taken away, under it.
 type handle struct {
 	id     bucketID
 	vol    volume
@@ -17,8 +17,9 @@ type handle struct {
 	b      bucket // nil: sealed and not opened yet, or closed for good
 	closed bool
 
-	// spans says which part of each replica's log is here. In the active bucket it is complete and kept by the
-	// committer; in a sealed one it is filled from the tail rows as they are asked for (a zero span: nothing here).
+	// spans says which part of each replica's log is here. In the active bucket it is complete and kept by
+	// the committer; in a sealed one it is filled from the tail rows as they are asked for (a zero span:
+	// nothing here).
 	spanMu   sync.Mutex
 	spans    map[record.ReplicaID]span
 	complete bool
@@ -60,7 +61,8 @@ func (h *handle) openSealed() error {
 	return nil
 }
 
-// seal closes what was the active bucket and opens it again for reading only, which costs a fraction of the memory.
+// seal closes what was the active bucket and opens it again for reading only, which costs a fraction of the
+// memory.
 func (h *handle) seal() error {
 	h.spanMu.Lock()
 	h.spans, h.complete = map[record.ReplicaID]span{}, false

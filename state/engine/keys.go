@@ -22,8 +22,8 @@ const (
 // classRows is the replica id under which a class keeps rows of its own. No replica may have it.
 const classRows = ^record.ReplicaID(0)
 
-// Byte positions in a key: replica | kind | index, big-endian, so that the rows of one kind of one replica stand
-// together in the order of their index.
+// Byte positions in a key: replica | kind | index, big-endian, so that the rows of one kind of one replica
+// stand together in the order of their index.
 const (
 	keyAtKind  = 8
 	keyAtIndex = 9

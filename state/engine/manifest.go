@@ -13,13 +13,14 @@ const manifestVersion = 1
 
 var manifestMagic = [8]byte{'m', 's', 't', 'r', 'c', 'l', 's', '\n'}
 
-// manifest names the buckets of a class, oldest first; the last one is active. A directory that it does not name
-// is not part of the class.
+// manifest names the buckets of a class, oldest first; the last one is active. A directory that it does not
+// name is not part of the class.
 type manifest struct {
 	buckets []bucketID
 }
 
-// bucketID names a bucket. Buckets of a higher sequence outrank lower ones; a generation above 0 is a rewrite.
+// bucketID names a bucket. Buckets of a higher sequence outrank lower ones; a generation above 0 is a
+// rewrite.
 type bucketID struct {
 	sequence   uint64
 	generation uint32
@@ -50,8 +51,8 @@ func (m manifest) encode() []byte {
 	return b
 }
 
-// decodeManifest verifies and reads a manifest. The version is checked first, for what stands behind it may mean
-// anything in another version. Error: fault.StorageError.
+// decodeManifest verifies and reads a manifest. The version is checked first, for what stands behind it may
+// mean anything in another version. Error: fault.StorageError.
 func decodeManifest(b []byte) (manifest, error) {
 	if len(b) < manifestHeader || [8]byte(b) != manifestMagic {
 		return manifest{}, fault.New(fault.StorageError, "the manifest does not begin like one").

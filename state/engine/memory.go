@@ -7,9 +7,9 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Memory is a state.LogStore in memory that is driven by hand: nothing is settled until Step or Flush says so, and
-// done runs before they return. It has no goroutine, reads no clock unless Options.Now is set, and does the same for
-// the same calls. Everything above the buckets is the code of Store.
+// Memory is a state.LogStore in memory that is driven by hand: nothing is settled until Step or Flush says
+// so, and done runs before they return. It has no goroutine, reads no clock unless Options.Now is set, and
+// does the same for the same calls. Everything above the buckets is the code of Store.
 //
 // It is as durable as a disk: what was settled survives Close and Crash, what was only queued does not.
 type Memory struct {
@@ -20,8 +20,8 @@ type Memory struct {
 
 var _ state.LogStore = (*Memory)(nil)
 
-// NewMemory returns an empty store. Of o it takes BucketBytes, BucketAge, ValueLogFileBytes, Now, Logger, OnFence and Faults; with
-// Faults.NoSync a Crash may take back what was acknowledged.
+// NewMemory returns an empty store. Of o it takes BucketBytes, BucketAge, ValueLogFileBytes, Now, Logger,
+// OnFence and Faults; with Faults.NoSync a Crash may take back what was acknowledged.
 func NewMemory(o Options) *Memory {
 	m, err := OpenMemory(o, NewMemoryDisk())
 	must(err == nil, "an empty disk does not open: %v", err)
@@ -57,8 +57,8 @@ func (m *Memory) reopen() error {
 	return s.recover()
 }
 
-// Step settles the next group of the first class that has one, and reports false where no class has: writes without
-// Sync wait for one that has it. done functions run before it returns and may call Append.
+// Step settles the next group of the first class that has one, and reports false where no class has: writes
+// without Sync wait for one that has it. done functions run before it returns and may call Append.
 func (m *Memory) Step() bool { return m.step(false) }
 
 // Flush settles everything that is queued, writes without Sync too.
@@ -88,9 +88,9 @@ func (m *Memory) Pending() int {
 // Disk returns what the store writes to.
 func (m *Memory) Disk() *MemoryDisk { return m.disk }
 
-// Crash kills the store and opens it again. Queued writes are lost and their done never runs; of each class the
-// group that may have been on its way to the disk lands or does not, as rng says. Barriers are forgotten. Errors as
-// in Open.
+// Crash kills the store and opens it again. Queued writes are lost and their done never runs; of each class
+// the group that may have been on its way to the disk lands or does not, as rng says. Barriers are
+// forgotten. Errors as in Open.
 func (m *Memory) Crash(rng *rand.Rand) error {
 	for _, c := range m.classes {
 		if rng.IntN(2) == 0 {

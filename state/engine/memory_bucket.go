@@ -142,8 +142,8 @@ type memoryRow struct {
 	value []byte
 }
 
-// memoryBucket is a bucket in maps: one run per replica and kind, sorted by index. Logs are written in order, so
-// nearly every row goes to the end of its run.
+// memoryBucket is a bucket in maps: one run per replica and kind, sorted by index. Logs are written in
+// order, so nearly every row goes to the end of its run.
 type memoryBucket struct {
 	v    *memoryVolume
 	runs map[string][]memoryRow
@@ -181,7 +181,9 @@ func (b *memoryBucket) put(r row) (old []byte) {
 }
 
 func findRow(run []memoryRow, index uint64) (int, bool) {
-	return slices.BinarySearchFunc(run, index, func(r memoryRow, at uint64) int { return cmp.Compare(r.index, at) })
+	return slices.BinarySearchFunc(run, index, func(r memoryRow, at uint64) int {
+		return cmp.Compare(r.index, at)
+	})
 }
 
 // most is what a Badger with the options of the disk store takes, so that simulations meet the same refusals.

@@ -12,8 +12,8 @@ import (
 	"github.com/millstream-io/millstream/state/engine/enginetest"
 )
 
-// crashRun drives a memory store through appends, steps and crashes from one seed. It returns a trace of all that
-// happened, and the first loss of an acknowledged entry.
+// crashRun drives a memory store through appends, steps and crashes from one seed. It returns a trace of
+// all that happened, and the first loss of an acknowledged entry.
 func crashRun(seed uint64, o engine.Options) (trace string, err error) {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	o.BucketBytes = 64 << 10
@@ -71,8 +71,8 @@ func survived(m *engine.Memory, acked map[record.ReplicaID]uint64, b *strings.Bu
 	return nil
 }
 
-// Goal: acknowledged entries outlive a crash of the memory store, and a run is the same from the same seed. Method:
-// many seeds, each run twice.
+// Goal: acknowledged entries outlive a crash of the memory store, and a run is the same from the same seed.
+// Method: many seeds, each run twice.
 func TestMemoryCrashKeepsWhatWasAcknowledged(t *testing.T) {
 	for seed := range uint64(20) {
 		first, err := crashRun(seed, engine.Options{})
@@ -85,7 +85,8 @@ func TestMemoryCrashKeepsWhatWasAcknowledged(t *testing.T) {
 	}
 }
 
-// Goal: the test above sees a store that acknowledges before it syncs (its negative control). Method: break syncs.
+// Goal: the test above sees a store that acknowledges before it syncs (its negative control). Method: break
+// syncs.
 func TestMemoryCrashSeesBrokenSync(t *testing.T) {
 	for seed := range uint64(20) {
 		if _, err := crashRun(seed, engine.Options{Faults: &engine.Faults{NoSync: true}}); err != nil {

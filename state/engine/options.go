@@ -26,18 +26,19 @@ const (
 	hintEvery             = 256 << 10
 )
 
-// Options says where a store lives and how large its parts grow. The zero value of every field but Dir is useful.
+// Options says where a store lives and how large its parts grow. The zero value of every field but Dir is
+// useful.
 type Options struct {
 	Dir    string       // one directory per class is made below it
 	Logger *slog.Logger // nil: nothing is logged
 
 	BucketBytes       int64         // a bucket is closed and the next begun at this size; 0 = 1 GiB
 	BucketAge         time.Duration // … or at this age, with the next write; 0 = 24 h
-	ValueLogFileBytes int64         // size of one value-log file; 0 = 256 MiB, 1/16 of a smaller volume. Bounds a write.
-	BallastBytes      int64         // disk space kept to be able to start on a full disk; 0 = 64 MiB or 2 %; <0 = none
+	ValueLogFileBytes int64         // of one value-log file, bounds a write; 0 = 256 MiB, less on a small volume
+	BallastBytes      int64         // kept to be able to start on a full disk; 0 = 64 MiB or 2 %, <0 = none
 
 	Now     func() time.Time // nil = time.Now; used for the age of buckets only
-	OnFence func(error)      // called once, on a goroutine of its own, when the first storage error fences the store
+	OnFence func(error)      // called once, on a goroutine of its own, by the first storage error
 	Faults  *Faults          // tests only
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// item is one thing in a class's queue: a write, a write that was refused on arrival (its done runs in its turn),
-// or a mark of a barrier.
+// item is one thing in a class's queue: a write, a write that was refused on arrival (its done runs in its
+// turn), or a mark of a barrier.
 type item struct {
 	w       state.Write
 	done    func(error)
@@ -116,8 +116,9 @@ func (c *class) readyLocked() bool {
 	return len(c.queue) > 0 && (c.urgent > 0 || c.s.fenced.Load() != nil || !c.waiting.within(groupLimits))
 }
 
-// take cuts the next group off the queue: everything that waits up to the limits and to the next barrier. A single
-// larger write goes alone. It returns nil where nothing has to be done yet; all says not to wait for a synced write.
+// take cuts the next group off the queue: everything that waits up to the limits and to the next barrier. A
+// single larger write goes alone. It returns nil where nothing has to be done yet; all says not to wait for
+// a synced write.
 func (c *class) take(all bool) *group {
 	c.mu.Lock()
 	defer c.mu.Unlock()

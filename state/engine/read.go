@@ -61,9 +61,11 @@ func (s *Store) Load(id record.ReplicaID) (state.Tail, []state.Row, error) {
 	return v.tail, rows, nil
 }
 
-// Entries implements state.LogStore. Every frame is verified after it has been copied. A reader of a range that is
-// being truncated gets entries of the old or of the new log, each whole.
-func (s *Store) Entries(id record.ReplicaID, lo, hi uint64, maxBytes int, dst []state.Entry) ([]state.Entry, error) {
+// Entries implements state.LogStore. Every frame is verified after it has been copied. A reader of a range
+// that is being truncated gets entries of the old or of the new log, each whole.
+func (s *Store) Entries(
+	id record.ReplicaID, lo, hi uint64, maxBytes int, dst []state.Entry,
+) ([]state.Entry, error) {
 	v, err := s.view(id)
 	if err != nil {
 		return dst, err
@@ -91,8 +93,8 @@ func outOfLog(v view, index uint64) error {
 		v.tail.First, v.tail.Last)
 }
 
-// entry reads and verifies one entry of the log. Without keep its frame is nil: it was only looked at. Errors:
-// fault.CorruptRecord, and fault.OffsetOutOfRange where the log lost the entry since v was taken.
+// entry reads and verifies one entry of the log. Without keep its frame is nil: it was only looked at.
+// Errors: fault.CorruptRecord, and fault.OffsetOutOfRange where the log lost the entry since v was taken.
 func (s *Store) entry(v view, index uint64, keep bool) (state.Entry, error) {
 	h, err := s.locate(v, func(sp span) bool { return sp.lo <= index })
 	if err != nil {
@@ -132,7 +134,8 @@ func openEntry(frame []byte, index uint64, keep bool) (state.Entry, error) {
 		return state.Entry{}, err
 	}
 	if e.Index != index {
-		return state.Entry{}, fault.New(fault.CorruptRecord, "entry %d stands in the place of entry %d", e.Index, index)
+		return state.Entry{}, fault.New(fault.CorruptRecord, "entry %d stands in the place of entry %d",
+			e.Index, index)
 	}
 	if !keep {
 		e.Frame = nil
@@ -142,9 +145,9 @@ func openEntry(frame []byte, index uint64, keep bool) (state.Entry, error) {
 
 // locate returns the newest bucket whose span of the replica is taken by fits; nil where there is none.
 //
-// A log is written in order, and a truncation writes the lower indexes again. So the entry with an index stands in
-// the newest bucket whose first entry of the replica is not behind it: newer buckets never wrote the index, and what
-// older ones have under it was truncated.
+// A log is written in order, and a truncation writes the lower indexes again. So the entry with an index
+// stands in the newest bucket whose first entry of the replica is not behind it: newer buckets never wrote
+// the index, and what older ones have under it was truncated.
 func (s *Store) locate(v view, fits func(span) bool) (*handle, error) {
 	var found *handle
 	version := uint64(0)

@@ -16,7 +16,8 @@ type upcoming struct {
 	err   error
 }
 
-// openNext begins to open the next bucket. Until the manifest names it, it is a leftover that the next start removes.
+// openNext begins to open the next bucket. Until the manifest names it, it is a leftover that the next
+// start removes.
 func (c *class) openNext() {
 	if c.next != nil {
 		return
@@ -38,9 +39,9 @@ func (n *upcoming) abandon() error {
 	return n.b.close()
 }
 
-// roll makes the next bucket the active one. What every live replica needs is carried into it first: its tail row
-// and its newest row of each kind. Only then does the manifest name it, so a crash at any point leaves one active
-// bucket that has everything.
+// roll makes the next bucket the active one. What every live replica needs is carried into it first: its
+// tail row and its newest row of each kind. Only then does the manifest name it, so a crash at any point
+// leaves one active bucket that has everything.
 func (c *class) roll() error {
 	c.openNext()
 	n := c.next
@@ -81,8 +82,8 @@ func (c *class) roll() error {
 	return nil
 }
 
-// carry copies the live replicas' tails and rows into the next bucket, in as many transactions as it takes. It
-// returns the group row of the last one.
+// carry copies the live replicas' tails and rows into the next bucket, in as many transactions as it takes.
+// It returns the group row of the last one.
 func (c *class) carry(next *handle) (groupRow, error) {
 	group := groupRow{sequence: c.group.sequence}
 	t, size := newTxn(0), groupSize{}
@@ -141,8 +142,8 @@ func (c *class) movers() []mover {
 	return ms
 }
 
-// carryOne calls put with each row of a replica that the next bucket needs. Rows are carried as they are stored, so
-// a damaged one stays damaged instead of being made good or lost.
+// carryOne calls put with each row of a replica that the next bucket needs. Rows are carried as they are
+// stored, so a damaged one stays damaged instead of being made good or lost.
 func (c *class) carryOne(m mover, put func(key, value []byte) error) error {
 	key := makeKey(m.id, kindTail, 0)
 	value := m.row.encode(key)
@@ -174,9 +175,15 @@ func (c *class) carryOne(m mover, put func(key, value []byte) error) error {
 func (c *class) forgetDead() {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	for _, r := range c.s.replicas {
-		if r.dead && r.known && r.home == c.id {
-			r.known, r.tail, r.version, r.classes, r.damage = false, state.Tail{}, 0, 0, nil
+	for id, r := range c.s.replicas {
+		if !r.dead || r.home != c.id {
+			continue
 		}
+		if r.queued == 0 {
+			delete(c.s.replicas, id)
+			continue
+		}
+		// The last writes of a replica that is being stopped; what they leave goes with the roll after this.
+		r.known, r.tail, r.version, r.classes, r.damage = false, state.Tail{}, 0, 0, nil
 	}
 }

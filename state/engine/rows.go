@@ -17,8 +17,8 @@ const rowHeader = 8
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// sealRow finishes a row whose payload stands behind rowHeader bytes of room. The checksum covers the key too, so
-// a row that turns up under another key is damage.
+// sealRow finishes a row whose payload stands behind rowHeader bytes of room. The checksum covers the key
+// too, so a row that turns up under another key is damage.
 func sealRow(key, b []byte) []byte {
 	clear(b[:rowHeader])
 	b[0] = rowVersion
@@ -32,7 +32,8 @@ func openRow(key, b []byte) ([]byte, error) {
 		return nil, fault.New(fault.CorruptRecord, "row %x of %d bytes is shorter than its header", key, len(b))
 	}
 	if b[0] != rowVersion {
-		return nil, fault.New(fault.CorruptRecord, "row %x has version %d, this build reads %d", key, b[0], rowVersion)
+		return nil, fault.New(fault.CorruptRecord, "row %x has version %d, this build reads %d", key, b[0],
+			rowVersion)
 	}
 	if want, got := binary.BigEndian.Uint32(b[4:]), rowCRC(key, b); want != got || b[1]|b[2]|b[3] != 0 {
 		return nil, fault.New(fault.CorruptRecord, "row %x has checksum %08x, its header says %08x", key, got, want)
@@ -45,9 +46,9 @@ func rowCRC(key, b []byte) uint32 {
 	return crc32.Update(c, castagnoli, b[rowHeader:])
 }
 
-// span says which part of a replica's log one bucket holds: entries from lo on (0: none). base and maxTimeMs are
-// those of entry lo; version is the number of the replica's first write here, which orders the buckets of one
-// replica across classes.
+// span says which part of a replica's log one bucket holds: entries from lo on (0: none). base and
+// maxTimeMs are those of entry lo; version is the number of the replica's first write here, which orders
+// the buckets of one replica across classes.
 type span struct {
 	lo        uint64
 	base      record.Offset
@@ -55,8 +56,8 @@ type span struct {
 	version   uint64
 }
 
-// tailRow is the stored form of a replica's tail: the tail, the number of the write that made it, the classes the
-// replica has ever written to, and the span of the bucket that the row stands in.
+// tailRow is the stored form of a replica's tail: the tail, the number of the write that made it, the
+// classes the replica has ever written to, and the span of the bucket that the row stands in.
 type tailRow struct {
 	tail    state.Tail
 	version uint64
@@ -105,8 +106,8 @@ func decodeTail(key, b []byte) (tailRow, error) {
 	return t, nil
 }
 
-// groupRow is the class-wide row that every group transaction replaces: the sequence of the group, and the bytes
-// written to the bucket so far.
+// groupRow is the class-wide row that every group transaction replaces: the sequence of the group, and the
+// bytes written to the bucket so far.
 type groupRow struct{ sequence, bucketBytes uint64 }
 
 var groupKey = makeKey(classRows, kindGroup, 0)

@@ -24,7 +24,8 @@ func (s *Store) SeekTime(id record.ReplicaID, ms int64) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	// The hint before ms: several entries may have the same running maximum, and the first of them is looked for.
+	// The hint before ms: several entries may have the same running maximum, and the first of them is
+	// looked for.
 	at := timeIndex(ms)
 	if at > 0 {
 		at--
@@ -36,8 +37,8 @@ func (s *Store) SeekTime(id record.ReplicaID, ms int64) (uint64, error) {
 	return s.search(v, from, func(e state.Entry) bool { return e.MaxTimestampMs >= ms })
 }
 
-// hint returns an index near the one looked for: that of the last hint row at or before key index in the bucket
-// that fits, or 0. It may be stale; search takes it as a place to begin and nothing more.
+// hint returns an index near the one looked for: that of the last hint row at or before key index in the
+// bucket that fits, or 0. It may be stale; search takes it as a place to begin and nothing more.
 func (s *Store) hint(v view, k kind, index uint64, fits func(span) bool) (uint64, error) {
 	if !v.known || v.tail.Last < v.tail.First {
 		return 0, nil
@@ -59,9 +60,9 @@ func (s *Store) hint(v view, k kind, index uint64, fits func(span) bool) (uint64
 	return to, s.readErr(v.id, err)
 }
 
-// search returns the first index of the log whose entry holds, or Last+1. holds must be false up to some entry and
-// true from there on, as offsets and running maxima are. It gallops away from index from in the right direction and
-// halves what it has enclosed: exact from wherever it begins, and quick from nearby.
+// search returns the first index of the log whose entry holds, or Last+1. holds must be false up to some
+// entry and true from there on, as offsets and running maxima are. It gallops away from index from in the
+// right direction and halves what it has enclosed: exact from wherever it begins, and quick from nearby.
 func (s *Store) search(v view, from uint64, holds func(state.Entry) bool) (uint64, error) {
 	lo, hi := v.tail.First, v.tail.Last+1 // the answer is in [lo, hi]
 	if lo >= hi || !v.known {

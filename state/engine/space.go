@@ -13,8 +13,8 @@ import (
 // smallestWatermark is the least that stays free on any volume.
 const smallestWatermark = 64 << 20
 
-// space watches the free bytes of the volume. Badger writes through mappings: a disk that is full kills the process,
-// and again at every start, so writes are refused well before. Reads go on.
+// space watches the free bytes of the volume. Badger writes through mappings: a disk that is full kills the
+// process, and again at every start, so writes are refused well before. Reads go on.
 type space struct {
 	measure func() (free, total int64, _ error)
 	ballast string // path of the ballast file; "" for none
@@ -24,8 +24,8 @@ type space struct {
 	missing bool // the ballast was given up to start, and is made again when there is room
 }
 
-// openSpace measures the volume, fills the options that depend on its size, and gives the ballast up where the disk
-// is too full to start without.
+// openSpace measures the volume, fills the options that depend on its size, and gives the ballast up where
+// the disk is too full to start without.
 func openSpace(o *Options) (*space, error) {
 	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
 		return nil, fault.New(fault.StorageError, "make data directory: %w", err)

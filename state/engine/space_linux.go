@@ -13,7 +13,7 @@ func volumeSpace(dir string) (free, total int64, err error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, 0, err
 	}
-	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize, nil
+	return int64(st.Bavail) * st.Frsize, int64(st.Blocks) * st.Frsize, nil
 }
 
 // reserve makes f n bytes long with blocks that are really taken.

@@ -33,7 +33,8 @@ func (t *txn) add(key, value []byte) {
 	t.bytes += int64(len(key) + len(value))
 }
 
-// stage turns the group's writes into rows. A write that cannot be made is left out with its reason in item.err.
+// stage turns the group's writes into rows. A write that cannot be made is left out with its reason in
+// item.err.
 func (c *class) stage(g *group) (*txn, error) {
 	t := newTxn(g.size.rows + 1)
 	most := c.active.b.most()
@@ -63,7 +64,8 @@ func (c *class) stage(g *group) (*txn, error) {
 	return t, nil
 }
 
-// begun returns the replica as it is now, and whether this is its first write since it lived in another class.
+// begun returns the replica as it is now, and whether this is its first write since it lived in another
+// class.
 func (c *class) begun(id record.ReplicaID) (st *staging, moved bool) {
 	c.s.mu.RLock()
 	defer c.s.mu.RUnlock()
@@ -91,8 +93,8 @@ func (c *class) admit(st *staging, it *item, most limits) error {
 		return err
 	}
 	if !it.size.within(most) {
-		r.refused = fault.New(fault.RecordTooLarge, "a write of replica %d has %d rows, %d bytes of entries and %d "+
-			"bytes of keys and small values; a transaction holds %d, %d and %d", st.id, it.size.rows,
+		r.refused = fault.New(fault.RecordTooLarge, "a write of replica %d has %d rows, %d bytes of entries "+
+			"and %d bytes of keys and small values; a transaction holds %d, %d and %d", st.id, it.size.rows,
 			it.size.valueBytes, it.size.inlineBytes, most.rows, most.valueBytes, most.inlineBytes).
 			WithHint("send smaller batches, or raise the size of a value-log file")
 		return r.refused
@@ -101,7 +103,8 @@ func (c *class) admit(st *staging, it *item, most limits) error {
 	return nil
 }
 
-// adopt brings the carried rows of a replica along from the class that it leaves, so that its home has everything.
+// adopt brings the carried rows of a replica along from the class that it leaves, so that its home has
+// everything.
 func (c *class) adopt(t *txn, id record.ReplicaID) error {
 	c.s.mu.RLock()
 	home := c.s.replicas[id].home
@@ -112,7 +115,8 @@ func (c *class) adopt(t *txn, id record.ReplicaID) error {
 	})
 }
 
-// eachCarried calls fn with each carried row of a replica as it is stored. The slices are valid inside fn only.
+// eachCarried calls fn with each carried row of a replica as it is stored. The slices are valid inside fn
+// only.
 func eachCarried(h *handle, id record.ReplicaID, fn func(key, value []byte)) error {
 	prefix := makeKey(id, kindRow, 0)[:keyAtIndex]
 	return h.read(func(b bucket) error {
@@ -148,8 +152,8 @@ func (c *class) stageWrite(t *txn, st *staging, w state.Write) {
 	}
 }
 
-// stageHints adds the rows that lead from an offset and from a time to the entry. They are never deleted: a hint to
-// an entry that was truncated is found out by whoever follows it.
+// stageHints adds the rows that lead from an offset and from a time to the entry. They are never deleted: a
+// hint to an entry that was truncated is found out by whoever follows it.
 func (c *class) stageHints(t *txn, id record.ReplicaID, e state.Entry) {
 	if e.Base >= 0 {
 		key := t.key(id, kindByOffset, uint64(e.Base))

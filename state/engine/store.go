@@ -51,10 +51,11 @@ type replica struct {
 	refused error             // why the last write was refused; what builds on it is refused for the same reason
 }
 
-// Open opens the store in o.Dir and makes the directory if need be. Classes that have data are opened, which reads
-// the tail rows of their active buckets and the newest value-log file of each; others are made by their first
-// write. It blocks on the disk. Errors: fault.StorageError for a directory of another format, lost or damaged
-// parts; fault.CorruptRecord is never returned here: a replica with a damaged tail says so in Load.
+// Open opens the store in o.Dir and makes the directory if need be. Classes that have data are opened,
+// which reads the tail rows of their active buckets and the newest value-log file of each; others are made
+// by their first write. It blocks on the disk. Errors: fault.StorageError for a directory of another
+// format, lost or damaged parts; fault.CorruptRecord is never returned here: a replica with a damaged tail
+// says so in Load.
 func Open(o Options) (*Store, error) {
 	o = o.withDefaults()
 	sp, err := openSpace(&o)
@@ -104,11 +105,12 @@ func (s *Store) recover() error {
 	return s.fencedErr()
 }
 
-// Append implements state.LogStore. A write that breaks the log of its replica (a gap, frames without a header, a
-// tail that does not fit) is refused with fault.InvalidRequest, one that no transaction can hold with
-// fault.RecordTooLarge, one of an incarnation below the last Barrier with fault.FencedLeaderEpoch. After a refused
-// write the ones that build on it are refused for the same reason. A replica that changes its class does so when
-// all its writes to the old class have been settled. After Close done runs before Append returns.
+// Append implements state.LogStore. A write that breaks the log of its replica (a gap, frames without a
+// header, a tail that does not fit) is refused with fault.InvalidRequest, one that no transaction can hold
+// with fault.RecordTooLarge, one of an incarnation below the last Barrier with fault.FencedLeaderEpoch.
+// After a refused write the ones that build on it are refused for the same reason. A replica that changes
+// its class does so when all its writes to the old class have been settled. After Close done runs before
+// Append returns.
 func (s *Store) Append(c state.Class, w state.Write, done func(error)) {
 	must(c < state.ClassCount, "class %d", c)
 	it := &item{w: w, done: done, size: sizeOf(w)}
@@ -123,8 +125,8 @@ func (s *Store) Append(c state.Class, w state.Write, done func(error)) {
 	case w.Replica == classRows:
 		it.err = fault.New(fault.InvalidRequest, "replica id %d is taken by the store itself", w.Replica)
 	case w.By < r.floor:
-		it.err = fault.New(fault.FencedLeaderEpoch, "a write of incarnation %d of replica %d came after incarnation %d",
-			w.By, w.Replica, r.floor)
+		it.err = fault.New(fault.FencedLeaderEpoch, "a write of incarnation %d of replica %d came after "+
+			"incarnation %d", w.By, w.Replica, r.floor)
 	case r.queued > 0 && r.queue != c:
 		it.err = fault.New(fault.InvalidRequest, "replica %d has writes waiting in class %s and sends one to %s",
 			w.Replica, r.queue, c)
@@ -156,6 +158,7 @@ func (s *Store) Barrier(r record.ReplicaID, by state.Incarnation, done func(erro
 }
 
 // SetLive implements state.LogStore. A replica that is left out is dead for good: the next roll forgets it.
+// One that was never written is not: it may belong to a newer list than this.
 func (s *Store) SetLive(live iter.Seq[record.ReplicaID]) {
 	set := map[record.ReplicaID]bool{}
 	for r := range live {
@@ -164,14 +167,15 @@ func (s *Store) SetLive(live iter.Seq[record.ReplicaID]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, r := range s.replicas {
-		r.dead = !set[id]
+		r.dead = r.known && !set[id]
 	}
 }
 
 // Free implements state.LogStore.
 func (s *Store) Free() int64 { return s.space.left() }
 
-// Close implements state.LogStore. Writes that have not been settled are, so their done runs before Close returns.
+// Close implements state.LogStore. Writes that have not been settled are, so their done runs before Close
+// returns.
 func (s *Store) Close() error {
 	s.closed.Do(func() {
 		s.mu.Lock()
@@ -197,7 +201,8 @@ func (s *Store) Close() error {
 	return s.closeErr
 }
 
-// replicaLocked returns the replica's place, making it if need be. A replica that appears after SetLive is live.
+// replicaLocked returns the replica's place, making it if need be. A replica that appears after SetLive is
+// live.
 func (s *Store) replicaLocked(id record.ReplicaID) *replica {
 	r := s.replicas[id]
 	if r == nil {
@@ -207,8 +212,8 @@ func (s *Store) replicaLocked(id record.ReplicaID) *replica {
 	return r
 }
 
-// fence stops the store for good: after the first storage error nothing that the disk says can be trusted, and a
-// failed sync cannot be tried again.
+// fence stops the store for good: after the first storage error nothing that the disk says can be trusted,
+// and a failed sync cannot be tried again.
 func (s *Store) fence(err error) *fault.Error {
 	f := fault.New(fault.StorageError, "the log store is fenced: %w", err).
 		WithHint("check the disk and restart the member")

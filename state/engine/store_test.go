@@ -8,7 +8,8 @@ import (
 	"github.com/millstream-io/millstream/state/engine"
 )
 
-// Goal: the smallest whole path works on the disk. Method: append one entry and a row, reopen, read them back.
+// Goal: the smallest whole path works on the disk. Method: append one entry and a row, reopen, read them
+// back.
 func TestStoreKeepsAnEntryOverReopen(t *testing.T) {
 	dir := t.TempDir()
 	s, err := engine.Open(engine.Options{Dir: dir, BallastBytes: -1})
@@ -28,7 +29,8 @@ func TestStoreKeepsAnEntryOverReopen(t *testing.T) {
 	}
 	for range 2 {
 		tail, rows, err := s.Load(9)
-		if err != nil || tail.Last != 1 || string(tail.Conf) != "conf" || len(rows) != 1 || string(rows[0].Value) != "row" {
+		if err != nil || tail.Last != 1 || string(tail.Conf) != "conf" || len(rows) != 1 ||
+			string(rows[0].Value) != "row" {
 			t.Fatalf("load: %+v %v %v", tail, rows, err)
 		}
 		got, err := s.Entries(9, 1, 2, 1<<20, nil)

@@ -10,8 +10,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Check compares everything that a store says of a replica with the model: tail, carried rows, every entry, the
-// refusals at both ends, and seeks to and around every entry. It returns the first difference.
+// Check compares everything that a store says of a replica with the model: tail, carried rows, every entry,
+// the refusals at both ends, and seeks to and around every entry. It returns the first difference.
 func Check(s state.LogStore, l *Log) error {
 	tail, rows, err := s.Load(l.ID)
 	if err != nil {

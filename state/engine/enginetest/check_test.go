@@ -7,8 +7,8 @@ import (
 	"github.com/millstream-io/millstream/state/engine"
 )
 
-// Goal: the checker sees every kind of difference (its negative control). Method: a store that is right, and models
-// that are each wrong in one place.
+// Goal: the checker sees every kind of difference (its negative control). Method: a store that is right,
+// and models that are each wrong in one place.
 func TestCheckSeesDifferences(t *testing.T) {
 	m := engine.NewMemory(engine.Options{})
 	l := NewLog(1, state.ClassLong)

@@ -9,8 +9,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Log is a model of one replica's log. Its methods change the model and return the write that does the same to a
-// store.
+// Log is a model of one replica's log. Its methods change the model and return the write that does the same
+// to a store.
 type Log struct {
 	ID    record.ReplicaID
 	Class state.Class
@@ -23,7 +23,10 @@ type Log struct {
 
 // NewLog returns the empty log of a replica.
 func NewLog(id record.ReplicaID, c state.Class) *Log {
-	return &Log{ID: id, Class: c, Tail: state.Tail{First: 1}, Rows: map[uint8][]byte{}, Entries: map[uint64]state.Entry{}}
+	return &Log{
+		ID: id, Class: c, Tail: state.Tail{First: 1},
+		Rows: map[uint8][]byte{}, Entries: map[uint64]state.Entry{},
+	}
 }
 
 // Shape says what an entry of the model looks like.
@@ -82,16 +85,19 @@ func (l *Log) write(es []state.Entry, rows []state.Row) state.Write {
 	return state.Write{Replica: l.ID, By: l.By, Tail: l.Tail, Entries: es, Carried: rows, Sync: true}
 }
 
-// add makes the next entry. Its payload tells replica, index and term apart, so that no two entries are alike.
+// add makes the next entry. Its payload tells replica, index and term apart, so that no two entries are
+// alike.
 func (l *Log) add(term uint64, s Shape) state.Entry {
 	prev := l.Entries[l.Tail.Last]
 	if l.Tail.Last < l.Tail.First {
 		prev = state.Entry{Last: -1}
 	}
 	e := state.Entry{
-		Index: l.Tail.Last + 1, Term: term, Type: state.EntryRecords, Base: prev.Next(), Last: prev.Last + record.Offset(s.Offsets),
-		AppendTimeMs: prev.AppendTimeMs + 1, MaxTimestampMs: max(prev.MaxTimestampMs, prev.MaxTimestampMs+s.TimeMs),
-		Frame: make([]byte, state.FrameRoom+s.Bytes),
+		Index: l.Tail.Last + 1, Term: term, Type: state.EntryRecords,
+		Base: prev.Next(), Last: prev.Last + record.Offset(s.Offsets),
+		AppendTimeMs:   prev.AppendTimeMs + 1,
+		MaxTimestampMs: max(prev.MaxTimestampMs, prev.MaxTimestampMs+s.TimeMs),
+		Frame:          make([]byte, state.FrameRoom+s.Bytes),
 	}
 	if s.Offsets == 0 {
 		e.Type = state.EntryControl

@@ -19,7 +19,8 @@ type Subject struct {
 	// Open opens the store that o.Dir names; the same name again, after Close, gives what was kept.
 	Open func(o engine.Options) (state.LogStore, error)
 
-	// Damage flips a bit in each stored frame that contains needle and returns how many it found. The store is closed.
+	// Damage flips a bit in each stored frame that contains needle and returns how many it found. The store
+	// is closed.
 	Damage func(t *testing.T, o engine.Options, needle []byte) int
 }
 
@@ -45,6 +46,7 @@ func Run(t *testing.T, s Subject) {
 		{"live", testLive},
 		{"model", testModel},
 		{"damage", testDamage},
+		{"damaged rows", testDamagedRows},
 		{"disk full", testDiskFull},
 		{"fence", testFence},
 	} {
@@ -128,7 +130,8 @@ func (p *pending) wait() error {
 	}
 }
 
-// settled reports whether done ran, without waiting. A store that is driven by hand does all it would do by itself.
+// settled reports whether done ran, without waiting. A store that is driven by hand does all it would do by
+// itself.
 func (p *pending) settled() bool {
 	if d, ok := p.b.store.(interface{ Step() bool }); ok {
 		for d.Step() {

@@ -14,8 +14,8 @@ import (
 	"github.com/millstream-io/millstream/state/engine"
 )
 
-// Goal: Entries keeps its limits and gives buffers of its own. Method: budgets, ranges beyond the end, a slice to
-// append to, changed results.
+// Goal: Entries keeps its limits and gives buffers of its own. Method: budgets, ranges beyond the end, a
+// slice to append to, changed results.
 func testReads(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{})
 	l := NewLog(1, state.ClassLong)
@@ -46,9 +46,9 @@ func testReads(t *testing.T, s Subject) {
 	}
 }
 
-// Goal: whatever the history, the store answers as the model does; above all, seeks are exact though hints of
-// truncated tails stay behind. Method: random appends of all sizes, truncations, trims, resets, rolls by size and
-// reopens, on a new replica of one store per run.
+// Goal: whatever the history, the store answers as the model does; above all, seeks are exact though hints
+// of truncated tails stay behind. Method: random appends of all sizes, truncations, trims, resets, rolls by
+// size and reopens, on a new replica of one store per run.
 func testModel(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{BucketBytes: 4 << 20})
 	id := record.ReplicaID(0)
@@ -92,8 +92,8 @@ func (l *Log) random(r *rapid.T, term uint64) state.Write {
 	return l.Append(term, shapes...)
 }
 
-// Goal: a flipped bit is reported and never served; entries beside it still are. Method: damage one stored frame,
-// read around it, seek over it.
+// Goal: a flipped bit is reported and never served; entries beside it still are. Method: damage one stored
+// frame, read around it, seek over it.
 func testDamage(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{})
 	l := NewLog(1, state.ClassLong)
@@ -118,7 +118,8 @@ func testDamage(t *testing.T, s Subject) {
 	if fault.CodeOf(err) != fault.CorruptRecord || len(got) != 2 {
 		t.Fatalf("over the damage: %d entries, %v", len(got), err)
 	}
-	if got, err = b.store.Entries(l.ID, 5, 6, 1, nil); fault.CodeOf(err) != fault.CorruptRecord || len(got) != 0 {
+	got, err = b.store.Entries(l.ID, 5, 6, 1, nil)
+	if fault.CodeOf(err) != fault.CorruptRecord || len(got) != 0 {
 		t.Fatalf("the damaged entry: %v %v", got, err)
 	}
 	other := NewLog(2, state.ClassLong)
@@ -126,8 +127,46 @@ func testDamage(t *testing.T, s Subject) {
 	b.check(other)
 }
 
-// Goal: below the watermark writes are refused and reads go on; a write that builds on a refused one is refused
-// too; it recovers by itself. Method: an injected measure of the volume.
+// Goal: a replica whose tail or carried row is damaged says so, before and after a roll, and no other replica
+// suffers. Method: damage a tail row and a carried row, both long enough to stand in the value log.
+func testDamagedRows(t *testing.T, s Subject) {
+	b := open(t, s, engine.Options{BucketBytes: smallBucket})
+	tail, row, fine := NewLog(1, state.ClassLong), NewLog(2, state.ClassLong), NewLog(3, state.ClassLong)
+	tail.Tail.Conf = append(make([]byte, 1000), "a needle in the tail"...)
+	b.put(tail.Class, tail.Append(1, some(3, 100)...))
+	b.put(row.Class, row.Append(1, some(3, 100)...),
+		row.Carry(4, append(make([]byte, 1000), "a needle in the row"...)))
+	b.put(fine.Class, fine.Append(1, some(3, 100)...), fine.Carry(4, []byte("row")))
+	b.close()
+	for _, needle := range []string{"a needle in the tail", "a needle in the row"} {
+		if n := s.Damage(t, b.o, []byte(needle)); n != 1 {
+			t.Fatalf("damaged %d rows", n)
+		}
+	}
+	b.reopen()
+	for round := range 3 {
+		for _, l := range []*Log{tail, row} {
+			if _, _, err := b.store.Load(l.ID); fault.CodeOf(err) != fault.CorruptRecord {
+				t.Fatalf("round %d: load of damaged replica %d: %v", round, l.ID, err)
+			}
+		}
+		if _, err := b.store.Entries(tail.ID, 1, 2, 1, nil); fault.CodeOf(err) != fault.CorruptRecord {
+			t.Fatalf("round %d: entries without a tail: %v", round, err)
+		}
+		err := b.send(tail.Class, tail.Clone().Append(1, some(1, 1)...)).wait()
+		if fault.CodeOf(err) != fault.CorruptRecord {
+			t.Fatalf("round %d: a write to a damaged replica: %v", round, err)
+		}
+		b.rollBy(fine, 1)
+		b.check(fine)
+		if round == 1 {
+			b.reopen()
+		}
+	}
+}
+
+// Goal: below the watermark writes are refused and reads go on; a write that builds on a refused one is
+// refused too; it recovers by itself. Method: an injected measure of the volume.
 func testDiskFull(t *testing.T, s Subject) {
 	var free atomic.Int64
 	const total = 10 << 30
@@ -160,8 +199,9 @@ func testDiskFull(t *testing.T, s Subject) {
 	b.check(l)
 }
 
-// Goal: the first storage error stops the store for good, once, and nothing of the failed group was acknowledged.
-// Method: an injected error of one commit; everything is refused; a reopen has what was acknowledged.
+// Goal: the first storage error stops the store for good, once, and nothing of the failed group was
+// acknowledged. Method: an injected error of one commit; everything is refused; a reopen has what was
+// acknowledged.
 func testFence(t *testing.T, s Subject) {
 	var broken atomic.Bool
 	var fences atomic.Int32
@@ -183,7 +223,8 @@ func testFence(t *testing.T, s Subject) {
 	p := b.send(waiting.Class, waiting.Commit(0)) // nothing would settle it but the fence
 	failed := l.Clone()
 	for range 3 {
-		if err := b.send(l.Class, failed.Append(1, some(1, 100)...)).wait(); fault.CodeOf(err) != fault.StorageError {
+		err := b.send(l.Class, failed.Append(1, some(1, 100)...)).wait()
+		if fault.CodeOf(err) != fault.StorageError {
 			t.Fatalf("fenced: %v", err)
 		}
 		broken.Store(false)

@@ -27,8 +27,9 @@ func (b *bench) rollBy(filler *Log, n int32) {
 	b.t.Fatal("the class did not roll")
 }
 
-// Goal: over several rolls nothing is lost: entries in all buckets, tails and every kind of carried row of replicas
-// that wrote long ago. Method: busy and quiet replicas, rows of many sizes, compare after each roll and a reopen.
+// Goal: over several rolls nothing is lost: entries in all buckets, tails and every kind of carried row of
+// replicas that wrote long ago. Method: busy and quiet replicas, rows of many sizes, compare after each
+// roll and a reopen.
 func testRoll(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{BucketBytes: smallBucket})
 	busy, quiet, slow := NewLog(1, state.ClassLong), NewLog(2, state.ClassLong), NewLog(3, state.ClassLong)
@@ -55,8 +56,8 @@ func testRoll(t *testing.T, s Subject) {
 	}
 }
 
-// Goal: a bucket is closed by its age too. Method: an injected clock; a write a day later begins a new bucket, an
-// untouched store does not.
+// Goal: a bucket is closed by its age too. Method: an injected clock; a write a day later begins a new
+// bucket, an untouched store does not.
 func testRollByAge(t *testing.T, s Subject) {
 	var mu sync.Mutex
 	now := time.UnixMilli(1_000_000)
@@ -90,8 +91,9 @@ func testRollByAge(t *testing.T, s Subject) {
 	b.check(l)
 }
 
-// Goal: entries of a truncated tail are never seen again, whatever bucket they stand in. Method: the tail of term 1
-// spans rolls and is overwritten by term 2 in a newer bucket, several times, once down into the oldest bucket.
+// Goal: entries of a truncated tail are never seen again, whatever bucket they stand in. Method: the tail
+// of term 1 spans rolls and is overwritten by term 2 in a newer bucket, several times, once down into the
+// oldest bucket.
 func testTruncateAcrossRoll(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{BucketBytes: smallBucket})
 	l, filler := NewLog(1, state.ClassLong), NewLog(2, state.ClassLong)
@@ -122,8 +124,8 @@ func testTruncateAcrossRoll(t *testing.T, s Subject) {
 	}
 }
 
-// Goal: a log that begins again further on (a snapshot) hides all before it. Method: reset within a bucket and over
-// a roll, then append.
+// Goal: a log that begins again further on (a snapshot) hides all before it. Method: reset within a bucket
+// and over a roll, then append.
 func testReset(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{BucketBytes: smallBucket})
 	l, filler := NewLog(1, state.ClassLong), NewLog(2, state.ClassLong)
@@ -142,8 +144,8 @@ func testReset(t *testing.T, s Subject) {
 	b.check(l, filler)
 }
 
-// Goal: a replica whose class changes is read over both classes, with its rows, and may come back. Method: move
-// there and back within buckets and over rolls; truncate below the move; reopen.
+// Goal: a replica whose class changes is read over both classes, with its rows, and may come back. Method:
+// move there and back within buckets and over rolls; truncate below the move; reopen.
 func testChangeOfClass(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{BucketBytes: smallBucket})
 	l := NewLog(1, state.ClassLong)
@@ -175,8 +177,8 @@ func testChangeOfClass(t *testing.T, s Subject) {
 	b.check(l)
 }
 
-// Goal: rows of a replica that does not live here any more go with the next roll, those of others stay; before the
-// first SetLive everything stays. Method: roll without a live set, then with one.
+// Goal: rows of a replica that does not live here any more go with the next roll, those of others stay;
+// before the first SetLive everything stays. Method: roll without a live set, then with one.
 func testLive(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{BucketBytes: smallBucket})
 	dead, alive, filler := NewLog(1, state.ClassLong), NewLog(2, state.ClassLong), NewLog(3, state.ClassLong)

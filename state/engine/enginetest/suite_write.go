@@ -16,8 +16,8 @@ func some(n, bytes int) []Shape {
 	return slices.Repeat([]Shape{{Bytes: bytes, Offsets: 3, TimeMs: 10}}, n)
 }
 
-// Goal: what was acknowledged is there after a reopen, in every class. Method: logs with entries of many sizes,
-// rows, trims; compare before and after.
+// Goal: what was acknowledged is there after a reopen, in every class. Method: logs with entries of many
+// sizes, rows, trims; compare before and after.
 func testReopen(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{})
 	var ls []*Log
@@ -44,8 +44,8 @@ func testReopen(t *testing.T, s Subject) {
 	}
 }
 
-// Goal: writes become durable in the order of their calls and each done runs once. Method: queue many writes of two
-// replicas at once and note the order in which they are settled.
+// Goal: writes become durable in the order of their calls and each done runs once. Method: queue many
+// writes of two replicas at once and note the order in which they are settled.
 func testOrder(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{})
 	ls := []*Log{NewLog(1, state.ClassLong), NewLog(2, state.ClassLong)}
@@ -80,8 +80,8 @@ func testOrder(t *testing.T, s Subject) {
 	}
 }
 
-// Goal: a write without Sync waits for a synced one, and is not forgotten by Barrier and Close. Method: queue such
-// writes alone, then give each of the three reasons to settle them.
+// Goal: a write without Sync waits for a synced one, and is not forgotten by Barrier and Close. Method:
+// queue such writes alone, then give each of the three reasons to settle them.
 func testUnsynced(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{})
 	l := NewLog(5, state.ClassLong)
@@ -105,8 +105,8 @@ func testUnsynced(t *testing.T, s Subject) {
 	}
 }
 
-// Goal: what does not fit the log is refused before anything is written, and so is what builds on it. Method: gaps,
-// wrong tails, frames without a header.
+// Goal: what does not fit the log is refused before anything is written, and so is what builds on it.
+// Method: gaps, wrong tails, frames without a header.
 func testRefused(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{})
 	l := NewLog(8, state.ClassLong)
@@ -133,22 +133,27 @@ func testRefused(t *testing.T, s Subject) {
 	b.check(l)
 }
 
-// Goal: an entry that no transaction can hold is refused, what builds on it too, and others of its group are not.
-// Method: a small value log; one write too large, one behind it, one of another replica.
+// Goal: an entry that no transaction can hold is refused, what builds on it too, and others of its group
+// are not. Method: a small value log; one write too large, one behind it, one of another replica.
 func testTooLarge(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{ValueLogFileBytes: 4 << 20})
 	l, other := NewLog(8, state.ClassLong), NewLog(9, state.ClassLong)
 	b.put(l.Class, l.Append(1, some(1, 3<<20)...))
 	bad := l.Clone()
-	ps := []*pending{b.send(l.Class, bad.Append(1, some(1, 5<<20)...)), b.send(l.Class, bad.Append(1, some(1, 10)...)),
-		b.send(l.Class, bad.Commit(2)), b.send(l.Class, other.Append(1, some(1, 10)...))}
-	for i, want := range []fault.Code{fault.RecordTooLarge, fault.RecordTooLarge, fault.RecordTooLarge, fault.None} {
+	const tooLarge = fault.RecordTooLarge
+	ps := []*pending{
+		b.send(l.Class, bad.Append(1, some(1, 5<<20)...)),
+		b.send(l.Class, bad.Append(1, some(1, 10)...)),
+		b.send(l.Class, bad.Commit(2)),
+		b.send(l.Class, other.Append(1, some(1, 10)...)),
+	}
+	for i, want := range []fault.Code{tooLarge, tooLarge, tooLarge, fault.None} {
 		if err := ps[i].wait(); fault.CodeOf(err) != want {
 			t.Fatalf("write %d: %v, want %v", i, err, want)
 		}
 	}
 	bad = l.Clone()
-	if err := b.send(l.Class, bad.Append(1, some(30_000, 10)...)).wait(); fault.CodeOf(err) != fault.RecordTooLarge {
+	if err := b.send(l.Class, bad.Append(1, some(30_000, 10)...)).wait(); fault.CodeOf(err) != tooLarge {
 		t.Fatalf("30,000 rows: %v", err)
 	}
 	b.put(l.Class, l.Append(1, some(2, 1<<20)...))
@@ -189,15 +194,16 @@ func testClosed(t *testing.T, s Subject) {
 	b.check(l)
 }
 
-// Goal: a barrier comes behind everything queued before it, and older incarnations are refused from then on. Method:
-// queue writes in two classes and a barrier; then write as old, same and new incarnation.
+// Goal: a barrier comes behind everything queued before it, and older incarnations are refused from then
+// on. Method: queue writes in two classes and a barrier; then write as old, same and new incarnation.
 func testBarrier(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{})
 	l, other := NewLog(3, state.ClassLong), NewLog(4, state.ClassShort)
 	l.By = 5
 	var ps []*pending
 	for range 20 {
-		ps = append(ps, b.send(l.Class, l.Append(1, some(1, 50_000)...)), b.send(other.Class, other.Append(1, some(1, 50_000)...)))
+		ps = append(ps, b.send(l.Class, l.Append(1, some(1, 50_000)...)),
+			b.send(other.Class, other.Append(1, some(1, 50_000)...)))
 	}
 	ps = append(ps, b.send(l.Class, l.Commit(3)))
 	b.barrier(l, 6)
@@ -207,7 +213,8 @@ func testBarrier(t *testing.T, s Subject) {
 		}
 	}
 	late := l.Clone()
-	if err := b.send(l.Class, late.Append(1, some(1, 10)...)).wait(); fault.CodeOf(err) != fault.FencedLeaderEpoch {
+	err := b.send(l.Class, late.Append(1, some(1, 10)...)).wait()
+	if fault.CodeOf(err) != fault.FencedLeaderEpoch {
 		t.Fatalf("late write of an older incarnation: %v", err)
 	}
 	b.check(l, other)
