@@ -102,6 +102,9 @@ func (r *Replica) enqueue(p pending, err error) {
 	if err == nil && !r.ready {
 		err = r.notLeader()
 	}
+	if err == nil && r.full != nil {
+		err = r.full
+	}
 	if err == nil && r.intake.bytes > r.cfg.MaxIntakeBytes {
 		err = fault.New(fault.ThrottlingQuotaExceeded, "%d bytes wait in front of %s already", r.intake.bytes, r.cfg.Group).
 			WithHint("slow down and try again")

@@ -20,8 +20,8 @@ const (
 	readChunk          = 1 << 20 // bytes of one Read effect during replay
 	readAhead          = 4 << 20 // bytes of one Read effect for a lagging follower
 	maxWatches         = 10_000
-	snapshotEntries    = 10_000   // entries between two snapshots of machine and producers
-	snapshotBytes      = 64 << 20 // or so many bytes
+	defaultSnapEntries = 10_000
+	defaultSnapBytes   = 64 << 20
 	defaultTailCache   = 4 << 20
 	defaultUncommitted = 32 << 20
 	defaultMaxIntake   = 64 << 20
@@ -47,6 +47,9 @@ type Config struct {
 	MaxTailCacheBytes   int // of frames kept for readers and followers; default 4 MB
 	MaxUncommittedBytes int // of frames proposed and not applied, beyond which intake waits; default 32 MB
 	MaxIntakeBytes      int // of payloads that wait for that, beyond which they are refused; default 64 MB
+
+	SnapshotEntries int // applied entries between two snapshots of producers and machine; default 10,000
+	SnapshotBytes   int // or so many bytes of them; default 64 MB. A restart replays no more than these.
 }
 
 // Observer is told what a replica does, for metrics. Its methods run inside Step and must not block. A nil Observer is
@@ -75,6 +78,8 @@ func (c *Config) setDefaults() error {
 	c.MaxTailCacheBytes = orDefault(c.MaxTailCacheBytes, defaultTailCache)
 	c.MaxUncommittedBytes = orDefault(c.MaxUncommittedBytes, defaultUncommitted)
 	c.MaxIntakeBytes = orDefault(c.MaxIntakeBytes, defaultMaxIntake)
+	c.SnapshotEntries = orDefault(c.SnapshotEntries, defaultSnapEntries)
+	c.SnapshotBytes = orDefault(c.SnapshotBytes, defaultSnapBytes)
 	if c.ElectionTicks <= c.HeartbeatTicks {
 		return fmt.Errorf("replica %d of %s: ElectionTicks %d must be above HeartbeatTicks %d",
 			c.ID, c.Group, c.ElectionTicks, c.HeartbeatTicks)

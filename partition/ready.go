@@ -172,7 +172,7 @@ func (r *Replica) apply(m raftpb.Message) {
 	}
 	r.deliver(m.Responses)
 	r.answerQueries()
-	if r.sinceSnapshot.entries >= snapshotEntries || r.sinceSnapshot.bytes >= snapshotBytes {
+	if r.sinceSnapshot.entries >= r.cfg.SnapshotEntries || r.sinceSnapshot.bytes >= r.cfg.SnapshotBytes {
 		r.takeSnapshot()
 	}
 }

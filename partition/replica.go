@@ -49,6 +49,8 @@ type Replica struct {
 	stable    uint64 // the last index that is durable here, of entries written in this term
 	fetching  bool   // a Read effect for a lagging follower is under way
 	persisted bool   // this Step learned that entries became durable
+	full      error  // the disk refused a write for lack of room; nothing is issued until it is retried
+	retryAt   time.Time
 
 	sinceSnapshot struct {
 		entries, bytes int

@@ -1,11 +1,15 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/millstream-io/millstream/partition/raftlog"
+	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state"
 )
 
@@ -32,14 +36,22 @@ type issued struct {
 	token     uint64
 	term      uint64 // raft's term when it was issued
 	last      uint64
-	entries   bool
+	first     uint64 // of its entries, 0 where it has none
+	rows      []state.Row
 	sync      bool
 	done      bool
+	full      bool // the disk had no room for it
 	responses []raftpb.Message
 }
 
+// fullRetry is how long a replica waits before it writes again what a full disk refused.
+const fullRetry = time.Second
+
 // issueWrite emits what the Step wants written as one Persist, with the tail row always.
 func (r *Replica) issueWrite() {
+	if r.full != nil && !r.retry() {
+		return
+	}
 	w := &r.write
 	if !w.dirty || r.stopped != nil {
 		return
@@ -57,10 +69,51 @@ func (r *Replica) issueWrite() {
 	r.eff.Persist = append(r.eff.Persist, Persist{Token: r.token, Class: r.class, Write: state.Write{
 		Replica: r.cfg.ID, By: r.cfg.Incarnation, Tail: r.tail, Entries: w.entries, Carried: w.rows, Sync: w.sync,
 	}})
-	r.writes = append(r.writes, issued{
-		token: r.token, term: r.term, last: end.Index, entries: len(w.entries) > 0, sync: w.sync, responses: w.responses,
-	})
+	i := issued{token: r.token, term: r.term, last: end.Index, rows: w.rows, sync: w.sync, responses: w.responses}
+	if len(w.entries) > 0 {
+		i.first = w.entries[0].Index
+	}
+	r.writes = append(r.writes, i)
 	*w = building{}
+}
+
+// retry puts everything that a full disk refused into one write again, once all that was under way has come back.
+// Nothing else was issued meanwhile: it would not fit behind a gap.
+func (r *Replica) retry() bool {
+	for i := range r.writes {
+		if !r.writes[i].done {
+			return false
+		}
+	}
+	if r.now.Before(r.retryAt) {
+		r.due(r.retryAt)
+		return false
+	}
+	again := building{dirty: true, rows: []state.Row{{Kind: RowTerms, Value: raftlog.EncodeTerms(r.log.Terms())}}}
+	first := uint64(0)
+	if len(r.write.entries) > 0 {
+		first = r.write.entries[0].Index
+	}
+	for _, w := range append(r.writes, issued{rows: r.write.rows, sync: r.write.sync, responses: r.write.responses}) {
+		again.sync = again.sync || w.sync
+		again.responses = append(again.responses, w.responses...)
+		if w.first != 0 && (first == 0 || w.first < first) {
+			first = w.first
+		}
+		for _, row := range w.rows {
+			again.rows = slices.DeleteFunc(again.rows, func(o state.Row) bool { return o.Kind == row.Kind && row.Kind != RowTerms })
+			if row.Kind != RowTerms {
+				again.rows = append(again.rows, row)
+			}
+		}
+	}
+	for i := first; first != 0 && i <= r.log.End().Index; i++ {
+		e, ok := r.log.At(i)
+		must(ok, "entry %d was never written and is not in memory", i)
+		again.entries = append(again.entries, e)
+	}
+	r.writes, r.write, r.full = nil, again, nil
+	return true
 }
 
 // lastSyncWrite is the newest write under way that must be durable, or nil.
@@ -79,19 +132,21 @@ func (r *Replica) onPersisted(in Persisted) {
 		r.cfg.Observer.Dropped("persisted by an older incarnation")
 		return
 	}
-	if in.Err != nil {
+	if errors.Is(in.Err, fault.DiskFull) {
+		r.full, r.retryAt = in.Err, r.now.Add(fullRetry)
+	} else if in.Err != nil {
 		r.stop(fmt.Errorf("write %d of replica %d of %s: %w", in.Token, r.cfg.ID, r.cfg.Group, in.Err))
 		return
 	}
 	for i := range r.writes {
 		if r.writes[i].token == in.Token {
-			r.writes[i].done = true
+			r.writes[i].done, r.writes[i].full = true, in.Err != nil
 		}
 	}
-	for len(r.writes) > 0 && r.writes[0].done {
+	for len(r.writes) > 0 && r.writes[0].done && !r.writes[0].full {
 		w := r.writes[0]
 		r.writes = r.writes[1:]
-		if w.entries {
+		if w.first != 0 {
 			r.persisted = true
 		}
 		// Entries of an older term may have been replaced since: only this term's count for acks 1.
@@ -111,7 +166,7 @@ func (r *Replica) unpersisted() bool {
 		return true
 	}
 	for i := range r.writes {
-		if r.writes[i].entries {
+		if r.writes[i].first != 0 {
 			return true
 		}
 	}

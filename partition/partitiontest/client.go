@@ -161,14 +161,11 @@ func (cl *client) frame(o *outgoing) []byte {
 	}
 	for i := range o.count {
 		v := value(cl.id, o.first+i) + strings.Repeat(".", o.size)
-		if err := b.Append(&record.Record{TimestampMs: cl.c.now.UnixMilli(), Value: []byte(v)}); err != nil {
-			panic(err)
-		}
+		err := b.Append(&record.Record{TimestampMs: cl.c.now.UnixMilli(), Value: []byte(v)})
+		must(err == nil, "append: %v", err)
 	}
 	f, err := b.Build(state.FrameRoom, record.CodecNone)
-	if err != nil {
-		panic(err)
-	}
+	must(err == nil, "build: %v", err)
 	return f
 }
 
@@ -176,7 +173,11 @@ func value(client, n int) string { return fmt.Sprintf("c%d/%d/", client, n) }
 
 func (cl *client) answered(o *outgoing, r partition.Reply) {
 	cl.c.note('a', uint64(cl.id), uint64(o.first), uint64(r.Base), uint64(fault.CodeOf(r.Err)))
+	cl.c.reached["answer-"+strings.ReplaceAll(fault.CodeOf(r.Err).String(), " ", "-")]++
 	if r.Err == nil {
+		if o.attempt > 1 {
+			cl.c.reached["acked-after-retry"]++
+		}
 		o.acked = true
 		cl.c.history.acked = append(cl.c.history.acked, acked{
 			client: cl.id, first: o.first, count: o.count, base: r.Base, all: cl.acks == -1,

@@ -21,6 +21,7 @@ type Options struct {
 	Chaos       time.Duration // how long faults are injected, in virtual time; default 15 s
 	BucketBytes int64         // default 24 KB, so that logs roll often
 	Hunt        bool          // cut off every new leader at once and crash the others
+	Machine     bool          // replicas feed a machine, which a commander asks and tells
 	Break       Break         // what is broken on purpose
 }
 
@@ -52,7 +53,7 @@ type Cluster struct {
 	consumers []*consumer
 	history   History
 	trace     hash.Hash64
-	steps     int
+	reached   map[string]int // how often something of interest happened
 }
 
 // event is something that happens at a time; equal times happen in the order in which they were asked for.
@@ -89,7 +90,7 @@ func New(o Options) *Cluster {
 	o.BucketBytes = orDefault(o.BucketBytes, 24<<10)
 	c := &Cluster{
 		o: o, rng: rand.New(rand.NewPCG(o.Seed, 0)), now: time.UnixMilli(1_000_000), trace: fnv.New64a(),
-		history: newHistory(),
+		history: newHistory(), reached: map[string]int{},
 	}
 	c.start = c.now
 	c.net.c = c
@@ -101,6 +102,9 @@ func New(o Options) *Cluster {
 	}
 	for i := range o.Clients {
 		c.clients = append(c.clients, newClient(c, i))
+	}
+	if o.Machine {
+		c.after(0, (&commander{c: c}).tick)
 	}
 	for i := range 2 {
 		c.consumers = append(c.consumers, newConsumer(c, i))
@@ -151,7 +155,6 @@ func (c *Cluster) runUntil(limit time.Duration, done func() bool) bool {
 		}
 		e := heap.Pop(&c.events).(event)
 		c.now = e.at
-		c.steps++
 		e.run()
 	}
 	c.now = end
@@ -209,8 +212,9 @@ func (c *Cluster) converged() bool {
 			h.view.LogEnd != l.view.HighWatermark {
 			return false
 		}
-		// A majority commits before the slowest has written.
-		if tail, _, err := h.store.Load(h.id); err != nil || tail.Last < h.view.LastIndex() {
+		// A majority commits before the slowest has written, or has cut off what it had written instead.
+		tail, _, err := h.store.Load(h.id)
+		if err != nil || tail.Last < h.view.LastIndex() || tail.LastTerm != uint64(l.view.Epoch) {
 			return false
 		}
 	}

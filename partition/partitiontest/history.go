@@ -15,7 +15,8 @@ type History struct {
 	bumped   map[int]bool // clients that had to start a new producer epoch
 	observed map[record.Offset]seen
 	leaders  map[record.Epoch]record.ReplicaID
-	logs     [][]seen // per host
+	chains   map[uint64]uint64 // by index: what machines had applied
+	logs     [][]seen          // per host
 	failures []string
 }
 
@@ -27,7 +28,10 @@ type acked struct {
 }
 
 func newHistory() History {
-	return History{bumped: map[int]bool{}, observed: map[record.Offset]seen{}, leaders: map[record.Epoch]record.ReplicaID{}}
+	return History{
+		bumped: map[int]bool{}, observed: map[record.Offset]seen{}, leaders: map[record.Epoch]record.ReplicaID{},
+		chains: map[uint64]uint64{},
+	}
 }
 
 // fail notes a broken property. Only the first few are kept.

@@ -28,11 +28,23 @@ type host struct {
 	wake     time.Time
 	settling bool // a step of the store is scheduled
 	slow     bool // the disk takes long
+	full     bool // the disk has no room
+	ledger   *ledger
+	last     uint64 // the last index that it wanted written
 }
 
 func newHost(c *Cluster, id record.ReplicaID) *host {
-	o := engine.Options{BucketBytes: c.o.BucketBytes, Faults: &engine.Faults{NoSync: c.o.Break == NoSync}}
-	return &host{c: c, id: id, store: engine.NewMemory(o)}
+	h := &host{c: c, id: id}
+	h.store = engine.NewMemory(engine.Options{BucketBytes: c.o.BucketBytes, Faults: &engine.Faults{
+		NoSync: c.o.Break == NoSync,
+		Space: func() (free, total int64, err error) {
+			if h.full {
+				return 0, 1 << 40, nil
+			}
+			return 1 << 40, 1 << 40, nil
+		},
+	}})
+	return h
 }
 
 // live schedules run in this life of the host.
@@ -69,10 +81,17 @@ func (h *host) load() {
 	for _, o := range h.c.hosts {
 		voters = append(voters, o.id)
 	}
-	h.replica, err = partition.New(partition.Config{
-		ID: h.id, Incarnation: h.by, Voters: voters, Tail: tail, Rows: rows,
-		Settings: partition.Settings{Class: state.ClassLong}, MaxTailCacheBytes: 8 << 10, MaxUncommittedBytes: 64 << 10,
-	})
+	o := partition.Config{
+		ID: h.id, Incarnation: h.by, Voters: voters, Tail: tail, Rows: rows, Observer: meter{h.c},
+		Settings: partition.Settings{Class: state.ClassLong}, MaxTailCacheBytes: 8 << 10, MaxUncommittedBytes: 24 << 10,
+		SnapshotEntries: 20,
+	}
+	if h.c.o.Machine {
+		h.ledger = &ledger{history: &h.c.history}
+		o.Machine = h.ledger
+	}
+	h.last = tail.Last
+	h.replica, err = partition.New(o)
 	if err != nil {
 		h.c.history.fail("P1", "host %d can't open its log: %v", h.id, err)
 		return
@@ -140,6 +159,7 @@ func (h *host) step(in partition.Input) {
 		}
 	}
 	if eff.Stop != nil {
+		h.c.reached["stopped"]++
 		h.restart()
 		return
 	}
@@ -157,6 +177,10 @@ func (h *host) step(in partition.Input) {
 
 func (h *host) persist(p partition.Persist) {
 	for _, e := range p.Write.Entries {
+		if e.Index <= h.last {
+			h.c.reached["truncated"]++
+		}
+		h.last = e.Index
 		h.c.note('p', uint64(h.id), e.Index, e.Term, uint64(e.Base), uint64(e.Last))
 	}
 	life := h.life
@@ -192,6 +216,11 @@ func (h *host) settle() {
 }
 
 func (h *host) read(r partition.Read) {
+	if h.view != nil {
+		h.c.reached["read-for-follower"]++
+	} else {
+		h.c.reached["replay"]++
+	}
 	h.live(h.c.between(100*time.Microsecond, 5*time.Millisecond), func() {
 		e, err := h.store.Entries(h.id, r.Lo, r.Hi, r.MaxBytes, nil)
 		h.step(partition.Loaded{By: h.by, Lo: r.Lo, Hi: r.Hi, Entries: e, Err: err})

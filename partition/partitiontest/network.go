@@ -25,9 +25,7 @@ func (n *network) send(m raftpb.Message) {
 		}
 	}
 	b, err := m.Marshal()
-	if err != nil {
-		panic(err)
-	}
+	must(err == nil, "marshal: %v", err)
 	for range copies {
 		d := n.c.between(200*time.Microsecond, 3*time.Millisecond)
 		if n.lossy && n.c.chance(0.05) {
@@ -40,9 +38,8 @@ func (n *network) send(m raftpb.Message) {
 // deliver unpacks a copy of its own: two replicas never share bytes.
 func (n *network) deliver(b []byte) {
 	var m raftpb.Message
-	if err := m.Unmarshal(b); err != nil {
-		panic(err)
-	}
+	err := m.Unmarshal(b)
+	must(err == nil, "unmarshal: %v", err)
 	if n.isolated[m.From] || n.isolated[m.To] || n.oneWay[m.From] {
 		return
 	}
@@ -78,7 +75,7 @@ func (c *Cluster) someFault() {
 	}
 	c.note('f', uint64(h.id))
 	back := c.between(300*time.Millisecond, 4*time.Second)
-	switch c.rng.IntN(7) {
+	switch c.rng.IntN(8) {
 	case 0, 1:
 		h.crash()
 	case 2:
@@ -96,6 +93,9 @@ func (c *Cluster) someFault() {
 		c.net.oneWay[h.id] = true
 		c.after(back, func() { c.net.oneWay[h.id] = false })
 	case 6:
+		h.full = true
+		c.after(back/2, func() { h.full = false })
+	case 7:
 		h.slow = true
 		c.after(back, func() { h.slow = false })
 	}
@@ -105,6 +105,6 @@ func (c *Cluster) someFault() {
 func (c *Cluster) heal() {
 	c.net = network{c: c}
 	for _, h := range c.hosts {
-		h.slow = false
+		h.slow, h.full = false, false
 	}
 }
