@@ -34,7 +34,8 @@ type fakeLog struct {
 	index   uint64
 	held    bool
 	queue   []proposal
-	fail    error // given to done instead of applying
+	fail    error         // given to done instead of applying
+	came    chan struct{} // holds one token when a proposal came
 }
 
 type proposal struct {
@@ -43,7 +44,7 @@ type proposal struct {
 }
 
 func newLog() *fakeLog {
-	l := &fakeLog{machine: meta.New()}
+	l := &fakeLog{machine: meta.New(), came: make(chan struct{}, 1)}
 	l.table.Store(l.machine.Table())
 	return l
 }
@@ -52,6 +53,10 @@ func (l *fakeLog) propose(frame []byte, _ time.Time, done func(error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.queue = append(l.queue, proposal{frame, done})
+	select {
+	case l.came <- struct{}{}:
+	default: // a token is there already
+	}
 	if !l.held {
 		l.drain()
 	}
@@ -88,10 +93,22 @@ func (l *fakeLog) set(held bool, fail error) {
 	l.held, l.fail = held, fail
 }
 
-func (l *fakeLog) waiting() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.queue)
+// await waits until n proposals wait in the held log.
+func (l *fakeLog) await(t *testing.T, n int) {
+	t.Helper()
+	for end := time.After(limit); ; {
+		l.mu.Lock()
+		waiting := len(l.queue)
+		l.mu.Unlock()
+		if waiting == n {
+			return
+		}
+		select {
+		case <-l.came:
+		case <-end:
+			t.Fatalf("%d proposals wait, not %d", waiting, n)
+		}
+	}
 }
 
 func (l *fakeLog) ports(actors.Identity) Ports {
@@ -149,16 +166,6 @@ func grownTo(t *testing.T, ref actors.Ref, validateOnly bool, topics ...meta.Mor
 func deleted(t *testing.T, ref actors.Ref, topics ...meta.TopicRef) []TopicDeleted {
 	t.Helper()
 	return get[TopicsDeleted](t, ref, DeleteTopics{Topics: topics}).Topics
-}
-
-// await waits until a fact holds.
-func await(t *testing.T, fact string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(limit); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain for: %s", fact)
-		}
-	}
 }
 
 func topics(names ...string) []meta.NewTopic {
@@ -225,7 +232,7 @@ func TestConcurrentCreatesOfOneName(t *testing.T) {
 	for range askers {
 		answers = append(answers, ask(ref, CreateTopics{Topics: topics("same")}))
 	}
-	await(t, "all are proposed", func() bool { return l.waiting() == askers })
+	l.await(t, askers)
 	l.release()
 	won := 0
 	for _, c := range answers {
@@ -308,7 +315,7 @@ func TestFailuresAndLimits(t *testing.T) {
 		names[i] = fmt.Sprintf("t-%d", i)
 	}
 	full := ask(ref, CreateTopics{Topics: topics(names...)})
-	await(t, "the log is full", func() bool { return l.waiting() == MaxOpen })
+	l.await(t, MaxOpen)
 	if err := created(t, ref, topics("more"))[0].Err; fault.CodeOf(err) != fault.ThrottlingQuotaExceeded {
 		t.Error(err)
 	}

@@ -64,7 +64,7 @@ func TestProducersWaitForOneBlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, second := ask(ref, AllocateProducerID{}), ask(ref, AllocateProducerID{})
-	await(t, "a block is asked for", func() bool { return l.waiting() == 1 })
+	l.await(t, 1)
 	l.release()
 	a, b := (<-first).m.(ProducerIDAllocated).ID, (<-second).m.(ProducerIDAllocated).ID
 	if a != 1 || b != 2 {
@@ -82,7 +82,7 @@ func TestLateBlockIsNotReused(t *testing.T) {
 	_, ref := start(t, l)
 	l.set(true, nil)
 	failed := ask(ref, AllocateProducerID{})
-	await(t, "a block is asked for", func() bool { return l.waiting() == 1 })
+	l.await(t, 1)
 	l.mu.Lock()
 	late := l.queue[0]
 	l.queue = nil
@@ -92,7 +92,7 @@ func TestLateBlockIsNotReused(t *testing.T) {
 		t.Fatal(a.err)
 	}
 	next := ask(ref, AllocateProducerID{})
-	await(t, "another block is asked for", func() bool { return l.waiting() == 1 })
+	l.await(t, 1)
 	l.mu.Lock()
 	l.queue = append([]proposal{{late.frame, func(error) {}}}, l.queue...)
 	l.mu.Unlock()
