@@ -38,7 +38,7 @@ func BenchmarkChain(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	raw := record.Record{Key: []byte("key"), Value: []byte{0, 0, 0, 0, 0, 0, 0, 7}, TimestampMs: 1_700_000_000_000}
+	raw := record.Record{Key: []byte("key"), Value: []byte{7: 7}, TimestampMs: 1_700_000_000_000}
 	chain := in.Chains()[0]
 	b.ReportAllocs()
 	for b.Loop() {
@@ -48,8 +48,9 @@ func BenchmarkChain(b *testing.B) {
 	}
 }
 
-// BenchmarkTask measures the text transformer through a whole task: a fetched batch of 1000 records is checked, read,
-// processed, encoded and built into a batch, which is acknowledged at once. It reports time per record.
+// BenchmarkTask measures the text transformer through a whole task: a fetched batch of 1000 records is
+// checked, read, processed, encoded and built into a batch, which is acknowledged at once. It reports time
+// per record.
 func BenchmarkTask(b *testing.B) {
 	topo, err := textTransformer()
 	if err != nil {
@@ -62,7 +63,8 @@ func BenchmarkTask(b *testing.B) {
 	const records = 1000
 	var builder record.Builder
 	for range records {
-		_ = builder.Append(&record.Record{Value: []byte("a line of text as it is found in a book of ordinary length")})
+		line := "a line of text as it is found in a book of ordinary length"
+		_ = builder.Append(&record.Record{Value: []byte(line)})
 	}
 	batch, err := builder.Build(0, record.CodecNone)
 	if err != nil {
@@ -77,7 +79,8 @@ func BenchmarkTask(b *testing.B) {
 		return e
 	}
 	step(task.Open{})
-	e := step(task.Located{Positions: []task.Position{{Topic: Lines.Name, Committed: task.NotCommitted, End: 1 << 40}}})
+	at := task.Position{Topic: Lines.Name, Committed: task.NotCommitted, End: 1 << 40}
+	e := step(task.Located{Positions: []task.Position{at}})
 	b.SetBytes(int64(len(batch)))
 	b.ReportAllocs()
 	for b.Loop() {

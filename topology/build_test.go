@@ -22,73 +22,102 @@ func line() int {
 	return n
 }
 
-// Goal: Build names every kind of fault with the user's line. Method: one faulty topology each; the fault's line is
-// noted beside the call.
+type builder = *topology.Builder
+
+func keepAll(string, string) bool { return true }
+
+// faulty is topologies with one fault each: build returns the line to name, or 0 for that of Build.
+var faulty = map[string]struct {
+	build func(builder) int
+	want  string
+}{
+	"no source": {func(b builder) int { return 0 }, `reads no topic`},
+	"empty source topic": {func(b builder) int {
+		topology.From(b, topology.Topic[string, string]{}).To(Upper)
+		return line() - 1
+	}, `topic name is empty`},
+	"bad sink topic": {func(b builder) int {
+		bad := Upper
+		bad.Name = "text output"
+		topology.From(b, Lines).To(bad)
+		return line() - 1
+	}, `topic name "text output" has ' ' in it`},
+	"source without serde": {func(b builder) int {
+		topology.From(b, orders).ForEach(nil)
+		return line() - 1
+	}, `no serde for its value, a topology_test.order`},
+	"sink without serde": {func(b builder) int {
+		s := topology.MapValues(topology.From(b, Lines), func(v string) order { return order{v} })
+		s.To(orders)
+		return line() - 1
+	}, `sink-2 has no serde for its value, a topology_test.order; name one in the topic`},
+	"two names": {func(b builder) int {
+		s := topology.From(b, Lines).Filter(keepAll, topology.Named("x"))
+		s.Filter(keepAll, topology.Named("x")).To(Upper)
+		return line() - 1
+	}, `node name "x" is taken by the node of build_test.go:`},
+	"empty name": {func(b builder) int {
+		topology.From(b, Lines, topology.Named("")).To(Upper)
+		return line() - 1
+	}, `empty name`},
+	"unused source": {func(b builder) int {
+		topology.From(b, Lines)
+		return line() - 1
+	}, `nobody takes what source-0 emits`},
+	"unused filter": {func(b builder) int {
+		topology.From(b, Lines).Filter(keepAll)
+		return line() - 1
+	}, `what filter-1 emits`},
+	"unused branch": {func(b builder) int {
+		topology.From(b, Lines).Branch(keepAll)
+		return line() - 1
+	}, `what branch-1 emits`},
+	"other types": {func(b builder) int {
+		topology.From(b, Lines).To(Upper)
+		numbers := topology.NewTopic(Lines.Name, serde.String, serde.Int64)
+		topology.From(b, numbers).ForEach(func(string, int64) {})
+		return line() - 1
+	}, `is read with other types at build_test.go:`},
+	"other serdes": {func(b builder) int {
+		topology.From(b, Lines).To(Upper)
+		topology.From(b, topology.NewTopic(Lines.Name, serde.String, serde.JSON[string]())).To(Upper)
+		return line() - 1
+	}, `is read with other serdes at`},
+	"other start": {func(b builder) int {
+		topology.From(b, Lines).To(Upper)
+		topology.From(b, Lines, topology.FromLatest()).To(Upper)
+		return line() - 1
+	}, `is read with other options at`},
+	"two starts": {func(b builder) int {
+		topology.From(b, Lines, topology.FromLatest(), topology.FromEarliest()).To(Upper)
+		return line() - 1
+	}, `both at the earliest and at the latest`},
+	"no function": {func(b builder) int {
+		topology.From(b, Lines).Filter(nil).To(Upper)
+		return line() - 1
+	}, `filter-1 has no function`},
+	"no writer": {func(b builder) int {
+		topology.From(b, Lines).Print(nil)
+		return line() - 1
+	}, `print-1 has no writer`},
+	"other builder": {func(b builder) int {
+		other := topology.From(topology.NewBuilder("other"), Lines)
+		topology.From(b, Lines).Merge(other).To(Upper)
+		return line() - 1
+	}, `streams of different builders`},
+	"reads its dead letters": {func(b builder) int {
+		dead := topology.NewTopic("app-dead-letter", serde.String, serde.String)
+		topology.From(b, dead).To(Upper)
+		return line() - 1
+	}, `reads the dead-letter topic`},
+}
+
+var orders = topology.Topic[string, order]{Name: "orders"}
+
+// Goal: Build names every kind of fault with the user's line. Method: one faulty topology each; the fault's
+// line is noted beside the call.
 func TestBuildFaults(t *testing.T) {
-	type b = *topology.Builder
-	keep := func(string, string) bool { return true }
-	none := topology.Topic[string, string]{}
-	orders := topology.Topic[string, order]{Name: "orders"}
-	for name, c := range map[string]struct {
-		build func(b) int
-		want  string
-	}{
-		"no source":          {func(b b) int { return 0 }, `reads no topic`},
-		"empty source topic": {func(b b) int { topology.From(b, none).To(Upper); return line() }, `topic name is empty`},
-		"bad sink topic": {func(b b) int {
-			bad := Upper
-			bad.Name = "text output"
-			topology.From(b, Lines).To(bad)
-			return line() - 1
-		}, `topic name "text output" has ' ' in it`},
-		"source without serde": {func(b b) int { topology.From(b, orders).ForEach(nil); return line() },
-			`no serde for its value, a topology_test.order`},
-		"sink without serde": {func(b b) int {
-			s := topology.MapValues(topology.From(b, Lines), func(v string) order { return order{v} })
-			s.To(orders)
-			return line() - 1
-		}, `sink-2 has no serde for its value, a topology_test.order; name one in the topic`},
-		"two names": {func(b b) int {
-			s := topology.From(b, Lines).Filter(keep, topology.Named("x"))
-			s.Filter(keep, topology.Named("x")).To(Upper)
-			return line() - 1
-		}, `node name "x" is taken by the node of build_test.go:`},
-		"empty name":    {func(b b) int { topology.From(b, Lines, topology.Named("")).To(Upper); return line() }, `empty name`},
-		"unused source": {func(b b) int { topology.From(b, Lines); return line() }, `nobody takes what source-0 emits`},
-		"unused filter": {func(b b) int { topology.From(b, Lines).Filter(keep); return line() }, `what filter-1 emits`},
-		"unused branch": {func(b b) int { topology.From(b, Lines).Branch(keep); return line() }, `what branch-1 emits`},
-		"other types": {func(b b) int {
-			topology.From(b, Lines).To(Upper)
-			topology.From(b, topology.NewTopic(Lines.Name, serde.String, serde.Int64)).To(topology.NewTopic("o", serde.String, serde.Int64))
-			return line() - 1
-		}, `is read with other types at build_test.go:`},
-		"other serdes": {func(b b) int {
-			topology.From(b, Lines).To(Upper)
-			topology.From(b, topology.NewTopic(Lines.Name, serde.String, serde.JSON[string]())).To(Upper)
-			return line() - 1
-		}, `is read with other serdes at`},
-		"other start": {func(b b) int {
-			topology.From(b, Lines).To(Upper)
-			topology.From(b, Lines, topology.FromLatest()).To(Upper)
-			return line() - 1
-		}, `is read with other options at`},
-		"two starts": {func(b b) int {
-			topology.From(b, Lines, topology.FromLatest(), topology.FromEarliest()).To(Upper)
-			return line() - 1
-		}, `both at the earliest and at the latest`},
-		"no function": {func(b b) int { topology.From(b, Lines).Filter(nil).To(Upper); return line() }, `filter-1 has no function`},
-		"no writer":   {func(b b) int { topology.From(b, Lines).Print(nil); return line() }, `print-1 has no writer`},
-		"other builder": {func(b b) int {
-			other := topology.From(topology.NewBuilder("other"), Lines)
-			topology.From(b, Lines).Merge(other).To(Upper)
-			return line() - 1
-		}, `streams of different builders`},
-		"reads its dead letters": {func(b b) int {
-			dead := topology.NewTopic("app-dead-letter", serde.String, serde.String)
-			topology.From(b, dead).To(Upper)
-			return line() - 1
-		}, `reads the dead-letter topic`},
-	} {
+	for name, c := range faulty {
 		t.Run(name, func(t *testing.T) {
 			b := topology.NewBuilder("app")
 			at := c.build(b)
@@ -148,15 +177,16 @@ func TestZeroStream(t *testing.T) {
 	topology.Stream[string, string]{}.To(Upper)
 }
 
-// Goal: the plan has every node with its kind, edges, topics and place, cut into connected parts. Method: a topology of
-// two parts with every operator, printed.
+// Goal: the plan has every node with its kind, edges, topics and place, cut into connected parts. Method: a
+// topology of two parts with every operator, printed.
 func TestPlan(t *testing.T) {
 	b := topology.NewBuilder("plan")
 	s := topology.From(b, Lines, topology.Named("lines"), topology.FromLatest())
 	other := topology.From(b, topology.NewTopic("other", serde.String, serde.String))
 	yes, no := s.Branch(func(string, string) bool { return true })
-	yes.Merge(no.FilterNot(func(string, string) bool { return true })).ToFunc(Upper, func(topology.Record[string, string]) string { return "" })
-	other.ToFunc(topology.Topic[string, string]{}, func(topology.Record[string, string]) string { return "x" })
+	name := func(topology.Record[string, string]) string { return "x" }
+	yes.Merge(no.FilterNot(keepAll)).ToFunc(Upper, name)
+	other.ToFunc(topology.Topic[string, string]{}, name)
 	topo, err := b.Build()
 	if err != nil {
 		t.Fatal(err)
@@ -176,8 +206,8 @@ sub-topology 1
 		t.Fatalf("got\n%s\nexpected\n%s", got, want)
 	}
 	g := topo.Graph()
-	if topics := fmt.Sprint(g.SourceTopics(), g.SinkTopics(), g.Subs[1].SourceTopics(), g.Subs[0].SinkTopics()); topics !=
-		"[other text-input] [text-output] [other] [text-output]" {
+	topics := fmt.Sprint(g.SourceTopics(), g.SinkTopics(), g.Subs[1].SourceTopics(), g.Subs[0].SinkTopics())
+	if topics != "[other text-input] [text-output] [other] [text-output]" {
 		t.Errorf("topics %s", topics)
 	}
 	if g.DeadLetter != "plan-dead-letter" || topo.App() != "plan" || len(g.Nodes) != 7 {
@@ -195,7 +225,7 @@ func TestOperatorsNeedFunctions(t *testing.T) {
 	topology.FlatMapValues(s, (func(string) iter.Seq[string])(nil)).To(Upper)
 	topology.SelectKey(s, nil, (func(string, string) string)(nil)).To(Upper)
 	topology.TryFilter(s, nil).To(Upper)
-	topology.TryMap(s, (func(context.Context, topology.Record[string, string]) (string, string, error))(nil)).To(Upper)
+	topology.TryMap(s, (func(context.Context, texts) (string, string, error))(nil)).To(Upper)
 	topology.TryForEach(s, nil)
 	topology.Process(s, (func() topology.Processor[string, string, string, string])(nil)).To(Upper)
 	s.Peek(nil)

@@ -36,8 +36,9 @@ type node struct {
 	chain  func(*instance) plan.Chain // of a source
 }
 
-// NewBuilder begins a topology. app names the application: its consumer group, its tasks and its internal topics, so
-// it obeys the rules of topic names. Two topologies with the same app share offsets: use another for another job.
+// NewBuilder begins a topology. app names the application: its consumer group, its tasks and its internal
+// topics, so it obeys the rules of topic names. Two topologies with the same app share offsets: use another
+// for another job.
 func NewBuilder(app string, opts ...BuilderOption) *Builder {
 	b := &Builder{app: app, at: caller(), deadLetter: app + deadLetterSuffix, sources: map[string]*node{}}
 	for _, o := range opts {
@@ -46,8 +47,8 @@ func NewBuilder(app string, opts ...BuilderOption) *Builder {
 	return b
 }
 
-// Build checks the topology and returns it. Its error holds every fault that was found, each with the file:line of the
-// call that made it (errors.Join of fault.InvalidRequest); the topology is nil then.
+// Build checks the topology and returns it. Its error holds every fault that was found, each with the
+// file:line of the call that made it (errors.Join of fault.InvalidRequest); the topology is nil then.
 func (b *Builder) Build() (*Topology, error) {
 	at := caller()
 	if b.built {
@@ -97,7 +98,8 @@ func (b *Builder) checkNames() {
 func (b *Builder) add(kind string, o nodeOptions) *node {
 	at := caller()
 	n := &node{at: at, Node: &plan.Node{
-		ID: len(b.nodes), Name: o.name, Kind: kind, File: at.file, Line: at.line, OnError: o.onError, Start: o.start,
+		ID: len(b.nodes), Name: o.name, Kind: kind, File: at.file, Line: at.line,
+		OnError: o.onError, Start: o.start,
 	}}
 	if n.Name == "" {
 		n.Name = fmt.Sprintf("%s-%d", kind, n.ID)

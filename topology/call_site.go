@@ -20,8 +20,8 @@ var inside = reflect.TypeFor[Builder]().PkgPath() + "."
 // maxCallDepth bounds how many frames of this package may stand between the user's call and caller.
 const maxCallDepth = 16
 
-// caller finds the nearest frame outside this package. Searching instead of counting frames keeps it right when one
-// operator is written with another.
+// caller finds the nearest frame outside this package. Searching instead of counting frames keeps it right
+// when one operator is written with another.
 func caller() callSite {
 	var pcs [maxCallDepth]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])

@@ -78,7 +78,9 @@ func ExampleMapValues() {
 func ExampleMap() {
 	lengths := topology.NewTopic("lengths", serde.String, serde.Int64)
 	show(play(func(b *topology.Builder) {
-		topology.Map(topology.From(b, Lines), func(_, v string) (string, int64) { return v, int64(len(v)) }).To(lengths)
+		topology.Map(topology.From(b, Lines), func(_, v string) (string, int64) {
+			return v, int64(len(v))
+		}).To(lengths)
 	}, "four", "a"), lengths)
 	// Output:
 	// lengths: four → 4
@@ -113,7 +115,8 @@ func ExampleFlatMapValues() {
 
 func ExampleSelectKey() {
 	show(play(func(b *topology.Builder) {
-		topology.SelectKey(topology.From(b, Lines), serde.String, func(_, v string) string { return v[:1] }).To(Upper)
+		initial := func(_, v string) string { return v[:1] }
+		topology.SelectKey(topology.From(b, Lines), serde.String, initial).To(Upper)
 	}, "apple", "pear"), Upper)
 	// Output:
 	// text-output: a → apple
@@ -164,7 +167,8 @@ func ExampleStream_Print() {
 func ExampleStream_ToFunc() {
 	like := topology.NewTopic("", serde.String, serde.String)
 	d := play(func(b *topology.Builder) {
-		topology.From(b, Lines).ToFunc(like, func(r topology.Record[string, string]) string { return "user-" + r.Key })
+		name := func(r topology.Record[string, string]) string { return "user-" + r.Key }
+		topology.From(b, Lines).ToFunc(like, name)
 	}, "mine", "yours")
 	show(d, topology.NewTopic("user-1", serde.String, serde.String))
 	show(d, topology.NewTopic("user-2", serde.String, serde.String))
@@ -252,11 +256,11 @@ func ExampleProcess() {
 
 func ExampleBuilder_Build() {
 	b := topology.NewBuilder("orders")
-	s := topology.From(b, topology.NewTopic("order input", serde.String, serde.String))
+	s := topology.From(b, topology.NewTopic("order?", serde.String, serde.String))
 	s.Filter(func(_, v string) bool { return v != "" })
 	_, err := b.Build()
 	fmt.Println(err)
 	// Output:
-	// example_operator_test.go:255: source-0: topic name "order input" has ' ' in it; allowed are letters, digits, '.', '_' and '-'
-	// example_operator_test.go:256: nobody takes what filter-1 emits
+	// example_operator_test.go:259: source-0: topic name "order?" has '?' in it; letters, digits, '.', '_' and '-' may be
+	// example_operator_test.go:260: nobody takes what filter-1 emits
 }

@@ -39,8 +39,8 @@ func Example() {
 	//   3 sink sink-3 topic=text-output (example_test.go:21)
 }
 
-// Goal: the text transformer keeps lines with "a" and writes them in upper case. Method: its topology on the driver,
-// with keys, without, and a tombstone.
+// Goal: the text transformer keeps lines with "a" and writes them in upper case. Method: its topology on the
+// driver, with keys, without, and a tombstone.
 func TestTextTransformer(t *testing.T) {
 	topo, err := textTransformer()
 	if err != nil {

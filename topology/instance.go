@@ -24,7 +24,8 @@ type instance struct {
 	failed     error     // what stopped a Forward; the operator that called it cannot return it
 }
 
-// flow takes records of one stream. The record belongs to the caller, is read-only, and is valid until flow returns.
+// flow takes records of one stream. The record belongs to the caller, is read-only, and is valid until flow
+// returns.
 type flow[K, V any] func(r *Record[K, V]) error
 
 func open(rt plan.Runtime, sources []*node) *instance {

@@ -56,8 +56,8 @@ func p(kv ...string) (ps pairs) {
 	return ps
 }
 
-// operators is one of each operator from strings to strings, with what it makes of ("k", "a bc") and of a tombstone of
-// the same key.
+// operators is one of each operator from strings to strings, with what it makes of ("k", "a bc") and of a
+// tombstone of the same key.
 var operators = []struct {
 	name      string
 	apply     func(s text) text
@@ -66,7 +66,8 @@ var operators = []struct {
 }{
 	{"filter keeps", func(s text) text { return s.Filter(func(k, v string) bool { return k == "k" }) },
 		p("k", "a bc"), pairs{{Key: "k", NullValue: true}}},
-	{"filter drops", func(s text) text { return s.Filter(func(_, v string) bool { return v == "x" }) }, none, none},
+	{"filter drops", func(s text) text { return s.Filter(func(_, v string) bool { return v == "x" }) },
+		none, none},
 	{"filterNot", func(s text) text { return s.FilterNot(func(_, v string) bool { return v == "" }) },
 		p("k", "a bc"), none},
 	{"map", func(s text) text {
@@ -99,7 +100,9 @@ var operators = []struct {
 		})
 	}, p("a bc", "false"), p("", "true")},
 	{"tryMapValues", func(s text) text {
-		return topology.TryMapValues(s, func(_ context.Context, r texts) (string, error) { return r.Key + r.Value, nil })
+		return topology.TryMapValues(s, func(_ context.Context, r texts) (string, error) {
+			return r.Key + r.Value, nil
+		})
 	}, p("k", "ka bc"), pairs{{Key: "k", NullValue: true}}},
 	{"tryFlatMap", func(s text) text {
 		return topology.TryFlatMap(s, func(_ context.Context, r texts) (iter.Seq2[string, string], error) {
@@ -116,15 +119,16 @@ var operators = []struct {
 	}, p("n", "a bc"), pairs{{Key: "n", NullValue: true}}},
 }
 
-// Goal: every operator does what it says with a value and with a tombstone, and time and headers travel along. Method:
-// each alone between a source and a sink.
+// Goal: every operator does what it says with a value and with a tombstone, and time and headers travel
+// along. Method: each alone between a source and a sink.
 func TestOperators(t *testing.T) {
 	at := time.UnixMilli(1234)
 	headers := []record.Header{{Key: "h", Value: []byte("1")}, {Key: "null"}}
 	for _, o := range operators {
 		t.Run(o.name, func(t *testing.T) {
 			d := drive(t, func(b *topology.Builder) { o.apply(topology.From(b, Lines)).To(Upper) })
-			topologytest.SendRecord(d, Lines, texts{Key: "k", Value: "a bc", Meta: topology.Meta{Time: at, Headers: headers}})
+			meta := topology.Meta{Time: at, Headers: headers}
+			topologytest.SendRecord(d, Lines, texts{Key: "k", Value: "a bc", Meta: meta})
 			got := topologytest.Read(d, Upper)
 			if len(got) != len(o.want) {
 				t.Fatalf("%d records, expected %d", len(got), len(o.want))
@@ -143,8 +147,8 @@ func TestOperators(t *testing.T) {
 	}
 }
 
-// Goal: a null key stays null until somebody gives another one. Method: records without a key through operators that
-// keep the key, and through some that make one.
+// Goal: a null key stays null until somebody gives another one. Method: records without a key through
+// operators that keep the key, and through some that make one.
 func TestNullKey(t *testing.T) {
 	made := map[string]bool{"map": true, "flatMap": true, "selectKey": true, "tryMap": true, "tryFlatMap": true,
 		"trySelectKey": true}
@@ -163,7 +167,8 @@ func TestNullKey(t *testing.T) {
 
 // Goal: branches get what is theirs, in order, and one may be left alone. Method: even and odd lengths.
 func TestBranch(t *testing.T) {
-	even, odd := topology.NewTopic("even", serde.String, serde.String), topology.NewTopic("odd", serde.String, serde.String)
+	even := topology.NewTopic("even", serde.String, serde.String)
+	odd := topology.NewTopic("odd", serde.String, serde.String)
 	d := drive(t, func(b *topology.Builder) {
 		s := topology.From(b, Lines)
 		yes, no := s.Branch(func(_, v string) bool { return len(v)%2 == 0 })
@@ -180,7 +185,8 @@ func TestBranch(t *testing.T) {
 	topologytest.Expect(d, Upper, p("k", "last")...)
 }
 
-// Goal: ForEach, TryForEach, Peek and Print see every record, and Print shows nulls. Method: one chain with all.
+// Goal: ForEach, TryForEach, Peek and Print see every record, and Print shows nulls. Method: one chain with
+// all.
 func TestObservers(t *testing.T) {
 	var printed bytes.Buffer
 	var seen []string
@@ -206,8 +212,8 @@ func TestObservers(t *testing.T) {
 	}
 }
 
-// Goal: a sink can choose the topic for each record, falls back on its own, and refuses names that no topic can have.
-// Method: names from the key; the bad one is skipped.
+// Goal: a sink can choose the topic for each record, falls back on its own, and refuses names that no topic
+// can have. Method: names from the key; the bad one is skipped.
 func TestToFunc(t *testing.T) {
 	topic := func(name string) topology.Topic[string, string] {
 		return topology.NewTopic(name, serde.String, serde.String)
@@ -231,7 +237,8 @@ func TestToFunc(t *testing.T) {
 	}
 }
 
-// Goal: event time comes from the topic, and the time of the record where it gives none. Method: values that are times.
+// Goal: event time comes from the topic, and the time of the record where it gives none. Method: values that
+// are times.
 func TestEventTime(t *testing.T) {
 	stamped := topology.NewTopic("stamped", serde.String, serde.Int64).EventTime(
 		func(r topology.Record[string, int64]) time.Time {
@@ -269,8 +276,8 @@ func TestFromTwice(t *testing.T) {
 	topologytest.Expect(d, other, p("k", "v")...)
 }
 
-// Goal: serdes that a sink lacks come from the stream, then from the type. Method: a source with a serde of its own, a
-// key selected with one, and a built-in.
+// Goal: serdes that a sink lacks come from the stream, then from the type. Method: a source with a serde of
+// its own, a key selected with one, and a built-in.
 func TestSinkSerdes(t *testing.T) {
 	orders := topology.NewTopic("orders", serde.JSON[string](), serde.JSON[order]())
 	bare, keyed := topology.Topic[string, order]{Name: "bare"}, topology.Topic[order, order]{Name: "keyed"}
@@ -282,8 +289,10 @@ func TestSinkSerdes(t *testing.T) {
 		topology.MapValues(s, func(o order) int64 { return int64(len(o.Customer)) }).To(counts)
 	})
 	topologytest.Send(d, orders, "k", order{"me"})
-	topologytest.Expect(d, topology.NewTopic("bare", serde.String, serde.String), p(`"k"`, `{"Customer":"me"}`)...)
+	topologytest.Expect(d, topology.NewTopic("bare", serde.String, serde.String),
+		p(`"k"`, `{"Customer":"me"}`)...)
 	topologytest.Expect(d, topology.NewTopic("keyed", serde.String, serde.String),
 		p(`{"Customer":"me"}`, `{"Customer":"me"}`)...)
-	topologytest.Expect(d, topology.NewTopic("counts", serde.JSON[string](), serde.Int64), topologytest.P("k", int64(2)))
+	topologytest.Expect(d, topology.NewTopic("counts", serde.JSON[string](), serde.Int64),
+		topologytest.P("k", int64(2)))
 }

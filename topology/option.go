@@ -82,8 +82,8 @@ func Named(name string) NodeOption {
 	})
 }
 
-// FromEarliest lets a task that has no committed offset begin at the oldest record. That is also what happens without
-// an option.
+// FromEarliest lets a task that has no committed offset begin at the oldest record. That is also what happens
+// without an option.
 func FromEarliest() SourceOption { return startAt(plan.StartEarliest) }
 
 // FromLatest lets a task that has no committed offset begin behind the newest record.
@@ -92,15 +92,15 @@ func FromLatest() SourceOption { return startAt(plan.StartLatest) }
 func startAt(s plan.Start) SourceOption {
 	return sourceOption(func(o *nodeOptions) {
 		if o.started && o.start != s {
-			o.faults = append(o.faults, "source is told to start both at the earliest and at the latest record")
+			o.faults = append(o.faults, "source starts both at the earliest and at the latest record")
 		}
 		o.start, o.started = s, true
 	})
 }
 
-// OnError lets f decide what becomes of records that fail at a node: decode errors at a source, errors of Try… forms
-// and processors at theirs, encode and produce errors at a sink. Given to NewBuilder it counts for every node without
-// a policy of its own. For one answer to everything write OnError(topology.Skip.Always).
+// OnError lets f decide what becomes of records that fail at a node: decode errors at a source, errors of
+// Try… forms and processors at theirs, encode and produce errors at a sink. Given to NewBuilder it counts for
+// every node without a policy of its own. For one answer to everything write OnError(topology.Skip.Always).
 func OnError(f ErrorPolicy) PolicyOption { return policyOption{f} }
 
 type policyOption struct{ f ErrorPolicy }

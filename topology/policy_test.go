@@ -54,7 +54,8 @@ func sendAll(d *topologytest.Driver) {
 	topologytest.Send(d, numbers, "k", 6)
 }
 
-// Goal: Skip goes on behind a record that failed at any stage. Method: one failure per stage, one policy for all.
+// Goal: Skip goes on behind a record that failed at any stage. Method: one failure per stage, one policy for
+// all.
 func TestSkip(t *testing.T) {
 	b := topology.NewBuilder("app", topology.OnError(topology.Skip.Always))
 	stages(b)
@@ -75,9 +76,11 @@ func TestSkip(t *testing.T) {
 	}
 }
 
-// Goal: a dead letter is the raw record with its headers, and says what, where and which. Method: one failure per stage.
+// Goal: a dead letter is the raw record with its headers, and says what, where and which. Method: one failure
+// per stage.
 func TestDeadLetters(t *testing.T) {
-	b := topology.NewBuilder("app", topology.OnError(topology.DeadLetter.Always), topology.DeadLetterTopic("dead"))
+	b := topology.NewBuilder("app",
+		topology.OnError(topology.DeadLetter.Always), topology.DeadLetterTopic("dead"))
 	stages(b)
 	topo, err := b.Build()
 	if err != nil {
@@ -93,21 +96,24 @@ func TestDeadLetters(t *testing.T) {
 	}
 	for i, l := range dead {
 		a := l.About
-		if got := fmt.Sprint(a[plan.HeaderStage], " ", a[plan.HeaderNode], " ", a[plan.HeaderOffset]); got != want[i] {
+		got := fmt.Sprint(a[plan.HeaderStage], " ", a[plan.HeaderNode], " ", a[plan.HeaderOffset])
+		if got != want[i] {
 			t.Errorf("dead letter %d is about %q, expected %q", i, got, want[i])
 		}
+		place := regexp.MustCompile(`^policy_test\.go:\d+$`)
 		if string(l.Key) != "k" || a[plan.HeaderTopic] != "numbers" || a[plan.HeaderPartition] != "0" ||
-			a[plan.HeaderTask] != "app/0_0" || !regexp.MustCompile(`^policy_test\.go:\d+$`).MatchString(a[plan.HeaderPlace]) {
+			a[plan.HeaderTask] != "app/0_0" || !place.MatchString(a[plan.HeaderPlace]) {
 			t.Errorf("dead letter %d: %v", i, a)
 		}
 	}
-	if string(dead[0].Value) != "three" || dead[0].Headers[0].Key != "own" || dead[1].About[plan.HeaderError] != "odd number" {
+	if string(dead[0].Value) != "three" || dead[0].Headers[0].Key != "own" ||
+		dead[1].About[plan.HeaderError] != "odd number" {
 		t.Errorf("dead letters %+v", dead)
 	}
 }
 
-// Goal: Fail stops the task in front of the record, names it, and the next start meets it again. Method: the decode
-// error, twice; then the record is let go by nobody, so nothing behind it is there.
+// Goal: Fail stops the task in front of the record, names it, and the next start meets it again. Method: the
+// decode error, twice; then the record is let go by nobody, so nothing behind it is there.
 func TestFail(t *testing.T) {
 	d := drive(t, stages)
 	sendAll(d)
@@ -128,16 +134,17 @@ func TestFail(t *testing.T) {
 	topologytest.Expect(d, evens, topologytest.P("k", int64(2)))
 }
 
-// Goal: a node's policy comes before the topology's, and sees the whole error. Method: Skip at one node, Fail elsewhere.
+// Goal: a node's policy comes before the topology's, and sees the whole error. Method: Skip at one node, Fail
+// elsewhere.
 func TestNodePolicy(t *testing.T) {
 	var seen *topology.RecordError
 	b := topology.NewBuilder("app", topology.OnError(topology.Fail.Always))
-	s := topology.From(b, numbers, topology.OnError(func(_ context.Context, e *topology.RecordError) topology.Decision {
+	note := func(_ context.Context, e *topology.RecordError) topology.Decision {
 		c := *e
 		seen = &c
 		return topology.Skip
-	}))
-	s.To(evens)
+	}
+	topology.From(b, numbers, topology.OnError(note)).To(evens)
 	topo, err := b.Build()
 	if err != nil {
 		t.Fatal(err)
@@ -150,8 +157,9 @@ func TestNodePolicy(t *testing.T) {
 	}
 }
 
-// Goal: a record that is too large for its topic meets the sink's policy and the others of its batch arrive in order.
-// Method: one value grows beyond the limit; under DeadLetter the dead-letter topic refuses it too, which is an end.
+// Goal: a record that is too large for its topic meets the sink's policy and the others of its batch arrive
+// in order. Method: one value grows beyond the limit; under DeadLetter the dead-letter topic refuses it too,
+// which is an end.
 func TestProduceRefused(t *testing.T) {
 	grow := func(opts ...topology.Option) func(*topology.Builder) {
 		return func(b *topology.Builder) {

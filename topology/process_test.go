@@ -51,8 +51,8 @@ func processed(create func() *scripted, opts ...topology.Option) func(*topology.
 	}
 }
 
-// Goal: a processor lives once per task, from Init to Close, and may keep records and forward them later with what they
-// carry. Method: one that buffers until it is closed by a stream-time punctuation.
+// Goal: a processor lives once per task, from Init to Close, and may keep records and forward them later with
+// what they carry. Method: one that buffers until it is closed by a stream-time punctuation.
 func TestProcessorLife(t *testing.T) {
 	var events []string
 	create := func() *scripted {
@@ -98,8 +98,8 @@ func TestProcessorLife(t *testing.T) {
 	}
 }
 
-// Goal: wall-clock schedules run on the driver's clock, skip what was missed, and end when they are cancelled. Method:
-// three seconds in steps, with a cancel in between; the records have no time of their own.
+// Goal: wall-clock schedules run on the driver's clock, skip what was missed, and end when they are
+// cancelled. Method: three seconds in steps, with a cancel in between; the records have no time of their own.
 func TestWallClockSchedule(t *testing.T) {
 	var cancel func()
 	create := func() *scripted {
@@ -122,8 +122,8 @@ func TestWallClockSchedule(t *testing.T) {
 	topologytest.ExpectNone(d, Upper)
 }
 
-// Goal: stream time is the highest event time of the task, and a schedule does not make up for missed turns. Method: a
-// jump, an old record, and the turn behind.
+// Goal: stream time is the highest event time of the task, and a schedule does not make up for missed turns.
+// Method: a jump, an old record, and the turn behind.
 func TestStreamTimeSchedule(t *testing.T) {
 	create := func() *scripted {
 		return &scripted{init: func(c *stringContext) error {
@@ -141,8 +141,8 @@ func TestStreamTimeSchedule(t *testing.T) {
 	topologytest.Expect(d, Upper, p("tick", "145", "tick", "150")...)
 }
 
-// Goal: what fails in a processor goes to its node's policy; what fails behind it stops it. Method: an error of Process,
-// of Init, of a punctuation, of the sink, and of Close.
+// Goal: what fails in a processor goes to its node's policy; what fails behind it stops it. Method: an error
+// of Process, of Init, of a punctuation, of the sink, and of Close.
 func TestProcessorErrors(t *testing.T) {
 	bad := errors.New("bad")
 	forward := func(c *stringContext, r texts) error {
@@ -150,15 +150,16 @@ func TestProcessorErrors(t *testing.T) {
 		c.Forward(r)
 		return nil
 	}
-	encodeFails := topology.Topic[string, string]{Name: "out", Key: serde.String, Value: failingSerde{serde.String}}
+	encodeFails := topology.NewTopic("out", serde.String, serde.Serde[string](failingSerde{serde.String}))
 	for name, c := range map[string]struct {
 		create func() *scripted
 		opts   []topology.Option
 		stage  topology.Stage
 		node   string
 	}{
-		"process": {func() *scripted { return &scripted{process: func(*stringContext, texts) error { return bad }} }, nil,
-			topology.StageProcess, "process-1"},
+		"process": {func() *scripted {
+			return &scripted{process: func(*stringContext, texts) error { return bad }}
+		}, nil, topology.StageProcess, "process-1"},
 		"init": {func() *scripted { return &scripted{init: func(*stringContext) error { return bad }} },
 			[]topology.Option{topology.OnError(topology.Skip.Always)}, topology.StageProcess, "process-1"},
 		"punctuation": {func() *scripted {
@@ -194,7 +195,8 @@ func (failingSerde) Append(dst []byte, _ serde.Info, _ string) ([]byte, error) {
 	return dst, errors.New("no")
 }
 
-// Goal: a record that is forwarded while the processor closes is reported, not lost in silence. Method: just that.
+// Goal: a record that is forwarded while the processor closes is reported, not lost in silence. Method: just
+// that.
 func TestForwardInClose(t *testing.T) {
 	create := func() *scripted {
 		s := &scripted{}

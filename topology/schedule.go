@@ -45,8 +45,8 @@ func (in *instance) NextPunctuation() time.Time {
 
 func (in *instance) punctuateStreamTime() error { return in.punctuate(StreamTime, in.streamTime) }
 
-// punctuate calls what is due, in the order of the Schedule calls. Schedules that are made meanwhile wait for the next
-// time.
+// punctuate calls what is due, in the order of the Schedule calls. Schedules that are made meanwhile wait for
+// the next time.
 func (in *instance) punctuate(by TimeKind, now time.Time) error {
 	cancelled := false
 	for _, s := range in.schedules[:len(in.schedules):len(in.schedules)] {

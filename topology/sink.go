@@ -6,9 +6,9 @@ import (
 	"github.com/millstream-io/millstream/topology/plan"
 )
 
-// To writes the stream to a topic. A serde that the topic lacks is the stream's own, as given to its source or to
-// SelectKey, else the built-in one of the type. Records with a key go to the partition of their key (murmur2, as
-// Kafka's default), others to any.
+// To writes the stream to a topic. A serde that the topic lacks is the stream's own, as given to its source
+// or to SelectKey, else the built-in one of the type. Records with a key go to the partition of their key
+// (murmur2, as Kafka's default), others to any.
 func (s Stream[K, V]) To(t Topic[K, V], opts ...Option) {
 	n := s.terminal("sink", opts)
 	if err := plan.CheckTopicName(t.Name); err != nil {
@@ -17,8 +17,8 @@ func (s Stream[K, V]) To(t Topic[K, V], opts ...Option) {
 	sink(s, n, t, nil)
 }
 
-// ToFunc writes every record to the topic that name returns for it, with the serdes of like. Where name returns "" the
-// record goes to like.Name. A name that no topic can have is an error of StageEncode.
+// ToFunc writes every record to the topic that name returns for it, with the serdes of like. Where name
+// returns "" the record goes to like.Name. A name that no topic can have is an error of StageEncode.
 func (s Stream[K, V]) ToFunc(like Topic[K, V], name func(Record[K, V]) string, opts ...Option) {
 	n := s.terminal("sink", opts)
 	n.Dynamic = true
@@ -36,7 +36,9 @@ func sink[K, V any](s Stream[K, V], n *node, t Topic[K, V], name func(Record[K, 
 	key := resolve(s.b, n, "key", t.Key, s.key)
 	value := resolve(s.b, n, "value", t.Value, s.value)
 	s.attach(n, func(in *instance) flow[K, V] {
-		w := &sinkWriter[K, V]{in: in, node: n.Node, key: newEncoder(key), value: newEncoder(value), name: name}
+		w := &sinkWriter[K, V]{
+			in: in, node: n.Node, key: newEncoder(key), value: newEncoder(value), name: name,
+		}
 		return w.write
 	})
 }

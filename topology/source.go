@@ -9,8 +9,9 @@ import (
 	"github.com/millstream-io/millstream/topology/plan"
 )
 
-// From reads a topic. One task per partition does; each goes on from its committed offset, or begins where FromEarliest
-// or FromLatest says. Reading the same topic twice gives the same stream, if both agree on types, serdes and options.
+// From reads a topic. One task per partition does; each goes on from its committed offset, or begins where
+// FromEarliest or FromLatest says. Reading the same topic twice gives the same stream, if both agree on
+// types, serdes and options.
 func From[K, V any](b *Builder, t Topic[K, V], opts ...SourceOption) Stream[K, V] {
 	must(b != nil, "From without a builder")
 	var o nodeOptions
@@ -52,14 +53,15 @@ func again[K, V any](b *Builder, first *node, t Topic[K, V], o nodeOptions) Stre
 	if !sameSerde(t.Key, s.key) || !sameSerde(t.Value, s.value) {
 		b.fault(at, "topic %s is read with other serdes at %s", t.Name, first.at)
 	}
-	if o.name != "" && o.name != first.Name || o.onError != nil || o.started && (!first.start || o.start != first.Start) {
+	if o.name != "" && o.name != first.Name || o.onError != nil ||
+		o.started && (!first.start || o.start != first.Start) {
 		b.fault(at, "topic %s is read with other options at %s", t.Name, first.at)
 	}
 	return Stream[K, V]{s}
 }
 
-// sameSerde reports whether the serde of a second From is the one in use. Serdes that cannot be compared are taken to
-// differ.
+// sameSerde reports whether the serde of a second From is the one in use. Serdes that cannot be compared are
+// taken to differ.
 func sameSerde[T any](s, used serde.Serde[T]) bool {
 	if s == nil {
 		s, _ = serde.For[T]()
@@ -80,12 +82,14 @@ func resolve[T any](b *Builder, n *node, what string, given ...serde.Serde[T]) s
 	if s, ok := serde.For[T](); ok {
 		return s
 	}
-	b.faults = append(b.faults, refused(n.at, "%s has no serde for its %s, a %s", n.Name, what, reflect.TypeFor[T]()).
-		WithHint("name one in the topic, for example serde.JSON[%s]()", reflect.TypeFor[T]()))
+	kind := reflect.TypeFor[T]()
+	b.faults = append(b.faults, refused(n.at, "%s has no serde for its %s, a %s", n.Name, what, kind).
+		WithHint("name one in the topic, for example serde.JSON[%s]()", kind))
 	return nil
 }
 
-// sourceChain decodes records and sends them down the flow. It owns the one Record that all of them pass through.
+// sourceChain decodes records and sends them down the flow. It owns the one Record that all of them pass
+// through.
 type sourceChain[K, V any] struct {
 	in        *instance
 	node      *plan.Node
@@ -103,7 +107,8 @@ type sourceChain[K, V any] struct {
 func (c *sourceChain[K, V]) Process(raw *record.Record) error {
 	rec := &c.rec
 	*rec = Record[K, V]{Meta: Meta{
-		Time: time.UnixMilli(raw.TimestampMs), Topic: c.node.Topic, Partition: c.partition, Offset: raw.Offset,
+		Time:  time.UnixMilli(raw.TimestampMs),
+		Topic: c.node.Topic, Partition: c.partition, Offset: raw.Offset,
 	}}
 	var err error
 	if rec.NullKey = raw.Key == nil; !rec.NullKey {
@@ -134,7 +139,8 @@ func (c *sourceChain[K, V]) Process(raw *record.Record) error {
 	return nil
 }
 
-// ownHeaders copies header values out of the batch, so that a processor may keep records beyond the batch's life.
+// ownHeaders copies header values out of the batch, so that a processor may keep records beyond the batch's
+// life.
 func ownHeaders(from []record.Header) []record.Header {
 	size := 0
 	for i := range from {

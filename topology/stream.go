@@ -7,8 +7,9 @@ import (
 	"github.com/millstream-io/millstream/state/serde"
 )
 
-// Stream is a stream of records within a topology. It is a small value that can be used many times: each use receives
-// every record. Its methods keep the types of keys and values; what changes a type is a function of the package.
+// Stream is a stream of records within a topology. It is a small value that can be used many times: each use
+// receives every record. Its methods keep the types of keys and values; what changes a type is a function of
+// the package.
 type Stream[K, V any] struct{ *stream[K, V] }
 
 type stream[K, V any] struct {
@@ -42,8 +43,8 @@ func filter[K, V any](s Stream[K, V], kind string, f func(K, V) bool, want bool,
 	})
 }
 
-// Branch splits the stream: yes receives the records for which f returns true, no the others. One of the two may be
-// left unused.
+// Branch splits the stream: yes receives the records for which f returns true, no the others. One of the two
+// may be left unused.
 func (s Stream[K, V]) Branch(f func(K, V) bool, opts ...Option) (yes, no Stream[K, V]) {
 	n := s.operator("branch", opts)
 	s.b.needs(n, f)
@@ -100,9 +101,9 @@ func (s Stream[K, V]) ForEach(f func(K, V), opts ...Option) {
 	})
 }
 
-// Print writes every record to w as one line, "key<TAB>value" in Go's %v form with null where there is none, and ends
-// there. Tasks of one process write at the same time, so w must take that; os.Stdout does. An error of w is one of
-// StageProcess.
+// Print writes every record to w as one line, "key<TAB>value" in Go's %v form with null where there is none,
+// and ends there. Tasks of one process write at the same time, so w must take that; os.Stdout does. An error
+// of w is one of StageProcess.
 func (s Stream[K, V]) Print(w io.Writer, opts ...Option) {
 	n := s.terminal("print", opts)
 	if w == nil {

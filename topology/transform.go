@@ -20,7 +20,8 @@ func Map[K, V, K2, V2 any](s Stream[K, V], f func(K, V) (K2, V2), opts ...Option
 	})
 }
 
-// MapValues turns every value into another one and keeps the key. A null value stays null without a call of f.
+// MapValues turns every value into another one and keeps the key. A null value stays null without a call of
+// f.
 func MapValues[K, V, W any](s Stream[K, V], f func(V) W, opts ...Option) Stream[K, W] {
 	n := s.operator("mapValues", opts)
 	s.b.needs(n, f)
@@ -36,7 +37,9 @@ func MapValues[K, V, W any](s Stream[K, V], f func(V) W, opts ...Option) Stream[
 }
 
 // FlatMap turns every record into any number of records, none of them with a null key or value.
-func FlatMap[K, V, K2, V2 any](s Stream[K, V], f func(K, V) iter.Seq2[K2, V2], opts ...Option) Stream[K2, V2] {
+func FlatMap[K, V, K2, V2 any](
+	s Stream[K, V], f func(K, V) iter.Seq2[K2, V2], opts ...Option,
+) Stream[K2, V2] {
 	n := s.operator("flatMap", opts)
 	s.b.needs(n, f)
 	return derive(s, n, nil, nil, func(_ *instance, next flow[K2, V2]) flow[K, V] {
@@ -47,8 +50,8 @@ func FlatMap[K, V, K2, V2 any](s Stream[K, V], f func(K, V) iter.Seq2[K2, V2], o
 	})
 }
 
-// FlatMapValues turns every value into any number of values and keeps the key. A null value stays one null value
-// without a call of f.
+// FlatMapValues turns every value into any number of values and keeps the key. A null value stays one null
+// value without a call of f.
 func FlatMapValues[K, V, W any](s Stream[K, V], f func(V) iter.Seq[W], opts ...Option) Stream[K, W] {
 	n := s.operator("flatMapValues", opts)
 	s.b.needs(n, f)
@@ -63,9 +66,11 @@ func FlatMapValues[K, V, W any](s Stream[K, V], f func(V) iter.Seq[W], opts ...O
 	})
 }
 
-// SelectKey gives every record another key, which is not null, and keeps the value. key is how the new key is written
-// where a sink names no serde for it; nil stands for the built-in serde of the type.
-func SelectKey[K, V, K2 any](s Stream[K, V], key serde.Serde[K2], f func(K, V) K2, opts ...Option) Stream[K2, V] {
+// SelectKey gives every record another key, which is not null, and keeps the value. key is how the new key is
+// written where a sink names no serde for it; nil stands for the built-in serde of the type.
+func SelectKey[K, V, K2 any](
+	s Stream[K, V], key serde.Serde[K2], f func(K, V) K2, opts ...Option,
+) Stream[K2, V] {
 	n := s.operator("selectKey", opts)
 	s.b.needs(n, f)
 	return derive(s, n, key, s.value, func(_ *instance, next flow[K2, V]) flow[K, V] {

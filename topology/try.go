@@ -7,8 +7,8 @@ import (
 	"github.com/millstream-io/millstream/state/serde"
 )
 
-// The Try… forms take the whole record and may fail. An error goes to the node's policy at StageProcess. ctx ends when
-// the task is told to stop at once; a function that waits for something outside gives up then.
+// The Try… forms take the whole record and may fail. An error goes to the node's policy at StageProcess. ctx
+// ends when the task is told to stop at once; a function that waits for something outside gives up then.
 
 // TryFilter keeps the records for which keep returns true.
 func TryFilter[K, V any](
@@ -49,7 +49,8 @@ func TryMap[K, V, K2, V2 any](
 	})
 }
 
-// TryMapValues turns every value into another one and keeps the key. A null value stays null without a call of f.
+// TryMapValues turns every value into another one and keeps the key. A null value stays null without a call
+// of f.
 func TryMapValues[K, V, W any](
 	s Stream[K, V], f func(context.Context, Record[K, V]) (W, error), opts ...Option,
 ) Stream[K, W] {
@@ -87,8 +88,8 @@ func TryFlatMap[K, V, K2, V2 any](
 	})
 }
 
-// TryFlatMapValues turns every value into any number of values and keeps the key. A null value stays one null value
-// without a call of f.
+// TryFlatMapValues turns every value into any number of values and keeps the key. A null value stays one null
+// value without a call of f.
 func TryFlatMapValues[K, V, W any](
 	s Stream[K, V], f func(context.Context, Record[K, V]) (iter.Seq[W], error), opts ...Option,
 ) Stream[K, W] {
@@ -109,7 +110,8 @@ func TryFlatMapValues[K, V, W any](
 	})
 }
 
-// TrySelectKey gives every record another key, which is not null, and keeps the value; key is as in SelectKey.
+// TrySelectKey gives every record another key, which is not null, and keeps the value; key is as in
+// SelectKey.
 func TrySelectKey[K, V, K2 any](
 	s Stream[K, V], key serde.Serde[K2], f func(context.Context, Record[K, V]) (K2, error), opts ...Option,
 ) Stream[K2, V] {

@@ -7,7 +7,8 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// The built-in serdes; For finds them by type. All are as Kafka's own serializers of the same names write them.
+// The built-in serdes; For finds them by type. All are as Kafka's own serializers of the same names write
+// them.
 var (
 	// String takes the bytes of the string as they are, which is UTF-8 where the string is.
 	String Serde[string] = stringSerde{}

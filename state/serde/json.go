@@ -9,8 +9,9 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// JSON returns a serde that writes T as encoding/json does. Where T is a pointer, map, slice or interface, its nil is
-// null (no bytes), not the text "null". Decoding ignores fields that T does not have, so that producers may add some.
+// JSON returns a serde that writes T as encoding/json does. Where T is a pointer, map, slice or interface,
+// its nil is null (no bytes), not the text "null". Decoding ignores fields that T does not have, so that
+// producers may add some.
 func JSON[T any]() Serde[T] {
 	s := jsonSerde[T]{}
 	switch reflect.TypeFor[T]().Kind() {
@@ -37,13 +38,14 @@ func (s jsonSerde[T]) Append(dst []byte, _ Info, v T) ([]byte, error) {
 func (s jsonSerde[T]) Decode(b []byte, _ Info) (T, error) {
 	var v T
 	if err := json.Unmarshal(b, &v); err != nil {
-		return v, fault.New(fault.InvalidRecord, "decode JSON into %s: %w", reflect.TypeFor[T](), jsonPlace(err))
+		kind := reflect.TypeFor[T]()
+		return v, fault.New(fault.InvalidRecord, "decode JSON into %s: %w", kind, jsonPlace(err))
 	}
 	return v, nil
 }
 
-// jsonPlace says where and why JSON was refused without quoting it: texts of encoding/json may hold parts of the
-// value, and values must not reach logs or headers.
+// jsonPlace says where and why JSON was refused without quoting it: texts of encoding/json may hold parts of
+// the value, and values must not reach logs or headers.
 func jsonPlace(err error) error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {

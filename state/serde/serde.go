@@ -12,8 +12,9 @@ type Serde[T any] interface {
 	// It does not keep dst.
 	Append(dst []byte, info Info, v T) ([]byte, error)
 
-	// Decode returns the value that b holds. It is never called for null, so b is not nil, but it may be empty.
-	// b is read-only and the caller's: Decode copies what it keeps. The error says what is wrong without showing b.
+	// Decode returns the value that b holds. It is never called for null, so b is not nil, but it may be
+	// empty. b is read-only and the caller's: Decode copies what it keeps. The error says what is wrong
+	// without showing b.
 	Decode(b []byte, info Info) (T, error)
 }
 
@@ -23,8 +24,8 @@ type Nuller[T any] interface {
 	IsNull(v T) bool
 }
 
-// IsNull returns a function that reports whether s writes a value as null, or nil where s has no such value. Look it
-// up once and keep it: that is cheaper than a type assertion per record.
+// IsNull returns a function that reports whether s writes a value as null, or nil where s has no such value.
+// Look it up once and keep it: that is cheaper than a type assertion per record.
 func IsNull[T any](s Serde[T]) func(v T) bool {
 	if n, ok := s.(Nuller[T]); ok {
 		return n.IsNull
@@ -32,8 +33,8 @@ func IsNull[T any](s Serde[T]) func(v T) bool {
 	return nil
 }
 
-// Encode appends the encoding of v to dst and returns the extended slice, or nil where s writes v as null. The result
-// of an empty encoding is empty, never nil.
+// Encode appends the encoding of v to dst and returns the extended slice, or nil where s writes v as null.
+// The result of an empty encoding is empty, never nil.
 func Encode[T any](s Serde[T], dst []byte, info Info, v T) ([]byte, error) {
 	if n, ok := s.(Nuller[T]); ok && n.IsNull(v) {
 		return nil, nil
@@ -56,8 +57,8 @@ func Decode[T any](s Serde[T], b []byte, info Info) (v T, null bool, err error) 
 // builtins are the serdes that a type alone picks: one obvious encoding each.
 var builtins = []any{String, Bytes, Int64, Int32, Float64, Bool}
 
-// For returns the built-in serde of exactly type T: string, []byte, int64, int32, float64 or bool. Anything else, and
-// every struct, has to be given a serde by name.
+// For returns the built-in serde of exactly type T: string, []byte, int64, int32, float64 or bool. Anything
+// else, and every struct, has to be given a serde by name.
 func For[T any]() (Serde[T], bool) {
 	for _, b := range builtins {
 		if s, ok := b.(Serde[T]); ok {

@@ -44,7 +44,8 @@ func roundTrip[T any](t *testing.T, s serde.Serde[T], v T, want []byte) {
 	}
 }
 
-// Goal: built-in serdes write what Kafka's serializers of the same names write, append, and copy. Method: known bytes.
+// Goal: built-in serdes write what Kafka's serializers of the same names write, append, and copy. Method:
+// known bytes.
 func TestBuiltins(t *testing.T) {
 	roundTrip(t, serde.String, "grüß", []byte("gr\xc3\xbc\xc3\x9f"))
 	roundTrip(t, serde.String, "", nil)
@@ -58,8 +59,8 @@ func TestBuiltins(t *testing.T) {
 	roundTrip(t, serde.JSON[order](), order{"me", 7}, []byte(`{"Customer":"me","amount":7}`))
 }
 
-// Goal: bytes of the wrong shape are an error that says what is wrong and never shows them. Method: each decoder with
-// bytes that hold a word to look for.
+// Goal: bytes of the wrong shape are an error that says what is wrong and never shows them. Method: each
+// decoder with bytes that hold a word to look for.
 func TestDecodeErrors(t *testing.T) {
 	secret := []byte(`{"Customer":"secret","amount":"secret"}`)
 	for name, err := range map[string]error{
@@ -88,18 +89,21 @@ func (*picky) UnmarshalJSON(b []byte) error { return fmt.Errorf("refuse %s", b) 
 
 func second[T any](_ T, err error) error { return err }
 
-// Goal: what cannot be encoded is an error, and dst stays as it was. Method: a value that JSON has no form for.
+// Goal: what cannot be encoded is an error, and dst stays as it was. Method: a value that JSON has no form
+// for.
 func TestEncodeError(t *testing.T) {
 	b, err := serde.JSON[float64]().Append([]byte("x"), info, math.NaN())
 	if fault.CodeOf(err) != fault.InvalidRecord || string(b) != "x" {
 		t.Fatalf("%q, %v", b, err)
 	}
-	if _, err = serde.Encode(serde.Proto[*wrapperspb.StringValue](), nil, info, wrapperspb.String("\xff")); err == nil {
+	text := serde.Proto[*wrapperspb.StringValue]()
+	if _, err = serde.Encode(text, nil, info, wrapperspb.String("\xff")); err == nil {
 		t.Fatal("invalid UTF-8 is encoded")
 	}
 }
 
-// Goal: null and empty are kept apart on both ways. Method: values that are null in their type, and ones that are not.
+// Goal: null and empty are kept apart on both ways. Method: values that are null in their type, and ones that
+// are not.
 func TestNull(t *testing.T) {
 	encoded := func(b []byte, err error) string {
 		if err != nil {
@@ -136,8 +140,8 @@ func TestNull(t *testing.T) {
 	}
 }
 
-// Goal: a type alone picks a serde only where there is one obvious encoding. Method: all that have one, and some that
-// have not.
+// Goal: a type alone picks a serde only where there is one obvious encoding. Method: all that have one, and
+// some that have not.
 func TestFor(t *testing.T) {
 	type myString string
 	found := []bool{has[string](), has[[]byte](), has[int64](), has[int32](), has[float64](), has[bool]()}
@@ -164,7 +168,8 @@ func TestComparable(t *testing.T) {
 	}
 }
 
-// FuzzDecode checks that no decoder panics and that what is decoded is encoded to something that decodes the same.
+// FuzzDecode checks that no decoder panics and that what is decoded is encoded to something that decodes the
+// same.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 1})

@@ -1,7 +1,7 @@
 package plan
 
-// Headers that a dead letter has behind those of the record itself. Values are text. The last three are left out where
-// a punctuation made the record.
+// Headers that a dead letter has behind those of the record itself. Values are text. The last three are left
+// out where a punctuation made the record.
 const (
 	HeaderError     = "millstream-error"     // what went wrong
 	HeaderStage     = "millstream-stage"     // decode, process, encode or produce

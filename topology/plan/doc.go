@@ -1,6 +1,6 @@
-// Package plan is what a topology compiles to: a graph of nodes, cut into sub-topologies, each of which can be opened
-// once per task. It is all that the task core, EXPLAIN and the console know of a topology; types of keys and values
-// are hidden in closures.
+// Package plan is what a topology compiles to: a graph of nodes, cut into sub-topologies, each of which can
+// be opened once per task. It is all that the task core, EXPLAIN and the console know of a topology; types of
+// keys and values are hidden in closures.
 //
 //	topology.Builder → Graph → Sub.Open(Runtime) → Instance → Chain.Process(record) → Runtime.Send
 //

@@ -37,8 +37,8 @@ const (
 	Fail Decision = iota
 	// Skip drops the record at the node where it failed, counts it, and goes on.
 	Skip
-	// DeadLetter writes the record to the application's dead-letter topic and goes on. Where there is no record to keep
-	// (a punctuation failed) it is Fail.
+	// DeadLetter writes the record to the application's dead-letter topic and goes on. Where there is no
+	// record to keep (a punctuation failed) it is Fail.
 	DeadLetter
 )
 
@@ -55,11 +55,12 @@ func (d Decision) String() string {
 // Always decides d for every error: OnError(topology.Skip.Always).
 func (d Decision) Always(context.Context, *RecordError) Decision { return d }
 
-// OnError decides what becomes of a record that failed. It may look at everything in the error, but keep none of it.
+// OnError decides what becomes of a record that failed. It may look at everything in the error, but keep none
+// of it.
 type OnError func(ctx context.Context, e *RecordError) Decision
 
-// RecordError is one record that failed at one node. Its text names node, file:line and position, never the record's
-// bytes; what Err says is up to who made it.
+// RecordError is one record that failed at one node. Its text names node, file:line and position, never the
+// record's bytes; what Err says is up to who made it.
 type RecordError struct {
 	Stage Stage
 	Node  *Node
@@ -71,8 +72,8 @@ type RecordError struct {
 	Partition record.Partition
 	Offset    record.Offset
 
-	// Record is the raw record: the one that was read, or at StageProduce the one that was written. It is nil where a
-	// punctuation failed, and read-only and valid only until the policy returns.
+	// Record is the raw record: the one that was read, or at StageProduce the one that was written. It is nil
+	// where a punctuation failed, and read-only and valid only until the policy returns.
 	Record *record.Record
 }
 

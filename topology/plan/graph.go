@@ -24,7 +24,7 @@ type Node struct {
 	Next []*Node // who receives what it emits
 	Sub  int     // ID of its sub-topology
 
-	Topic   string  // sources and sinks; a sink that chooses per record has the topic it falls back on, or none
+	Topic   string  // of sources and sinks; what a dynamic sink falls back on, or ""
 	Dynamic bool    // a sink that chooses its topic per record
 	Start   Start   // sources: where a task without committed offsets begins
 	OnError OnError // nil: Fail
@@ -58,15 +58,15 @@ func (n *Node) String() string { return n.Name + " (" + n.Place() + ")" }
 // SourceTopics returns the names of the topics that the sub-topology reads, sorted.
 func (s *Sub) SourceTopics() []string { return topicsOf(s.Nodes, "source") }
 
-// SinkTopics returns the names of the topics that the sub-topology is known to write, sorted. Topics chosen per
-// record are not among them.
+// SinkTopics returns the names of the topics that the sub-topology is known to write, sorted. Topics chosen
+// per record are not among them.
 func (s *Sub) SinkTopics() []string { return topicsOf(s.Nodes, "sink") }
 
 // SourceTopics returns the names of the topics that the topology reads, sorted.
 func (g *Graph) SourceTopics() []string { return topicsOf(g.Nodes, "source") }
 
-// SinkTopics returns the names of the topics that the topology is known to write, sorted. Topics chosen per record,
-// and the dead-letter topic, are not among them.
+// SinkTopics returns the names of the topics that the topology is known to write, sorted. Topics chosen per
+// record, and the dead-letter topic, are not among them.
 func (g *Graph) SinkTopics() []string { return topicsOf(g.Nodes, "sink") }
 
 func topicsOf(nodes []*Node, kind string) []string {

@@ -7,8 +7,8 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// Runtime is what a task gives to the operators that it runs. Operators call it from within Instance and Chain calls
-// only.
+// Runtime is what a task gives to the operators that it runs. Operators call it from within Instance and
+// Chain calls only.
 type Runtime interface {
 	// Context ends when the task is told to stop at once; user code that waits gives up then.
 	Context() context.Context
@@ -22,19 +22,19 @@ type Runtime interface {
 	// Now is the time of the step that runs.
 	Now() time.Time
 
-	// Send writes r to a topic; key decides the partition. Everything is copied before it returns. An error ends the
-	// task.
+	// Send writes r to a topic; key decides the partition. Everything is copied before it returns. An error
+	// ends the task.
 	Send(n *Node, topic string, r *record.Record) error
 
-	// Refuse tells that the record which is being processed failed at n, and applies n's policy. nil means that it has
-	// been dealt with: go on with the next one. An error ends the task.
+	// Refuse tells that the record which is being processed failed at n, and applies n's policy. nil means
+	// that it has been dealt with: go on with the next one. An error ends the task.
 	Refuse(s Stage, n *Node, err error) error
 }
 
 // Chain runs everything that hangs on one source.
 type Chain interface {
-	// Process takes one record of the source's topic. It is read-only and valid until Process returns. An error ends
-	// the task; the record then counts as not processed.
+	// Process takes one record of the source's topic. It is read-only and valid until Process returns. An
+	// error ends the task; the record then counts as not processed.
 	Process(r *record.Record) error
 }
 

@@ -18,12 +18,13 @@ func CheckTopicName(name string) error {
 	}
 	for i := 0; i < len(name); i++ {
 		if c := name[i]; !nameByte(c) {
-			return fmt.Errorf("topic name %q has %q in it; allowed are letters, digits, '.', '_' and '-'", name, c)
+			return fmt.Errorf("topic name %q has %q in it; letters, digits, '.', '_' and '-' may be", name, c)
 		}
 	}
 	return nil
 }
 
 func nameByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-'
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
+		c == '.' || c == '_' || c == '-'
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// committer brings positions to the group's offsets: one snapshot at a time, committed when the outputs of its round,
-// and of all before, are acknowledged.
+// committer brings positions to the group's offsets: one snapshot at a time, committed when the outputs of
+// its round, and of all before, are acknowledged.
 type committer struct {
 	due     time.Time // of the next snapshot
 	waiting *snapshot // not committed yet

@@ -16,14 +16,15 @@ type Config struct {
 	Graph *plan.Graph
 	Epoch record.Epoch // of this life of the task; commits carry it as generation
 
-	// Context ends when user code should give up at once: the task was revoked, the member closes. nil: never.
+	// Context ends when user code should give up at once: the task was revoked, the member closes. nil:
+	// never.
 	Context context.Context
 
 	CommitInterval time.Duration // how often offsets are committed while there is progress; default 100 ms
-	DrainTimeout   time.Duration // how long a failed task tries to write and commit what it did before; default 5 s
-	DescribeWait   time.Duration // how long an output topic may be missing before its records fail; default 30 s
+	DrainTimeout   time.Duration // how long a failed task tries to finish what it did before; default 5 s
+	DescribeWait   time.Duration // how long records wait for a missing output topic; default 30 s
 	MaxFetchBytes  int           // asked for per input partition at a time; default 1 MiB
-	MaxUnsentBytes int           // outputs that are not acknowledged; at the limit reading stops; default 16 MiB
+	MaxUnsentBytes int           // not acknowledged outputs at which reading stops; default 16 MiB
 	BatchBytes     int           // an output batch is closed before it grows beyond this; default 512 KiB
 	FrameRoom      int           // bytes left free in front of every output batch
 	Codec          record.Codec  // compression of output batches

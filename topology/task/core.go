@@ -55,7 +55,9 @@ func New(cfg Config) (*Core, error) {
 	}
 	c.inst = inst
 	for i, chain := range inst.Chains() {
-		c.inputs = append(c.inputs, &inputPartition{source: c.sub.Sources[i], chain: chain, committed: NotCommitted})
+		c.inputs = append(c.inputs, &inputPartition{
+			source: c.sub.Sources[i], chain: chain, committed: NotCommitted,
+		})
 	}
 	return c, nil
 }
@@ -63,9 +65,9 @@ func New(cfg Config) (*Core, error) {
 // errOver is what a Step after the end returns.
 var errOver = errors.New("task is over: a step failed or panicked before")
 
-// Step takes one input and says what must happen. Times that go back are taken as standing still. An error ends the
-// task: what is not committed is left to its next life, and no effects come with it. A panic of user code passes
-// through; whoever recovers it calls At for the position and Close for the processors.
+// Step takes one input and says what must happen. Times that go back are taken as standing still. An error
+// ends the task: what is not committed is left to its next life, and no effects come with it. A panic of user
+// code passes through; whoever recovers it calls At for the position and Close for the processors.
 func (c *Core) Step(now time.Time, in Input) (Effects, error) {
 	if c.step || c.phase == phaseStopped {
 		release(in)
@@ -88,8 +90,8 @@ func (c *Core) Step(now time.Time, in Input) (Effects, error) {
 	return c.effects, nil
 }
 
-// Close ends the processors of a task that did not end by itself: revoked, fenced, panicked. It is idempotent, and
-// releases fetched bytes. Outputs that are on their way stay so.
+// Close ends the processors of a task that did not end by itself: revoked, fenced, panicked. It is
+// idempotent, and releases fetched bytes. Outputs that are on their way stay so.
 func (c *Core) Close() error {
 	c.phase = phaseStopped
 	if c.failure == nil {
@@ -101,8 +103,8 @@ func (c *Core) Close() error {
 	return c.inst.Close()
 }
 
-// At names the record that is being processed, or was when a Step panicked: "topic/partition@offset", or "" where no
-// record was.
+// At names the record that is being processed, or was when a Step panicked: "topic/partition@offset", or ""
+// where no record was.
 func (c *Core) At() string {
 	if c.current == nil {
 		return ""

@@ -11,8 +11,8 @@ import (
 	"github.com/millstream-io/millstream/topology/task"
 )
 
-// Goal: an offset is committed only when the outputs of everything before it are acknowledged, once an interval, with
-// the task's epoch. Method: one batch after the other through a core, answers held back.
+// Goal: an offset is committed only when the outputs of everything before it are acknowledged, once an
+// interval, with the task's epoch. Method: one batch after the other through a core, answers held back.
 func TestCommitWaitsForAcknowledgement(t *testing.T) {
 	h := newHarness(t, build(t, copying()), nil)
 	e := h.begin()
@@ -44,8 +44,8 @@ func TestCommitWaitsForAcknowledgement(t *testing.T) {
 	}
 }
 
-// Goal: a snapshot that was taken while older outputs were on their way does not wait for younger ones. Method: commit
-// falls due between two batches; only the first is acknowledged.
+// Goal: a snapshot that was taken while older outputs were on their way does not wait for younger ones.
+// Method: commit falls due between two batches; only the first is acknowledged.
 func TestCommitDoesNotWaitForYoungerOutputs(t *testing.T) {
 	h := newHarness(t, build(t, copying()), nil)
 	h.begin()
@@ -56,8 +56,8 @@ func TestCommitDoesNotWaitForYoungerOutputs(t *testing.T) {
 	wantValues(t, e.Send, "b")
 }
 
-// Goal: one batch a partition is in flight, and what comes meanwhile is gathered into the next. Method: three fetches
-// with the first answer held back.
+// Goal: one batch a partition is in flight, and what comes meanwhile is gathered into the next. Method: three
+// fetches with the first answer held back.
 func TestGathersBehindOneInFlight(t *testing.T) {
 	h := newHarness(t, build(t, copying()), nil)
 	h.begin()
@@ -69,15 +69,18 @@ func TestGathersBehindOneInFlight(t *testing.T) {
 	wantValues(t, h.acknowledge(first...).Send, "b", "c", "d")
 }
 
-// Goal: outputs that are not acknowledged are bounded, in the middle of a batch too; a stop then commits exactly what
-// was processed, and a core that begins there skips the part that is done. Method: a limit of one record.
+// Goal: outputs that are not acknowledged are bounded, in the middle of a batch too; a stop then commits
+// exactly what was processed, and a core that begins there skips the part that is done. Method: a limit of
+// one record.
 func TestBoundedOutput(t *testing.T) {
 	topo := build(t, copying())
 	tune := func(c *task.Config) { c.MaxUnsentBytes = 1 }
 	h := newHarness(t, topo, tune)
 	h.begin()
 	released := 0
-	e := h.step(task.Fetched{Topic: "in", Batches: [][]byte{batch(t, 0, "a", "b", "c")}, Release: func() { released++ }})
+	e := h.step(task.Fetched{
+		Topic: "in", Batches: [][]byte{batch(t, 0, "a", "b", "c")}, Release: func() { released++ },
+	})
 	sends := h.open(e, 1)
 	wantValues(t, sends, "a")
 	e = h.acknowledge(sends...)
@@ -100,8 +103,8 @@ func TestBoundedOutput(t *testing.T) {
 	wantValues(t, next.open(next.fetched(0, "a", "b", "c"), 1), "c")
 }
 
-// Goal: a task that waits for nothing stops at once, one that fetches does not wait for the answer, and bytes that come
-// after the end are given back. Method: Stop while the first fetch is out.
+// Goal: a task that waits for nothing stops at once, one that fetches does not wait for the answer, and bytes
+// that come after the end are given back. Method: Stop while the first fetch is out.
 func TestStopIdle(t *testing.T) {
 	h := newHarness(t, build(t, copying()), nil)
 	h.begin()
@@ -109,23 +112,26 @@ func TestStopIdle(t *testing.T) {
 		t.Fatalf("not stopped: %+v", e)
 	}
 	released := false
-	e := h.step(task.Fetched{Topic: "in", Batches: [][]byte{batch(t, 0, "a")}, Release: func() { released = true }})
+	e := h.step(task.Fetched{
+		Topic: "in", Batches: [][]byte{batch(t, 0, "a")}, Release: func() { released = true },
+	})
 	if !released || len(e.Send) != 0 {
 		t.Fatal("late bytes are kept or used")
 	}
 }
 
-// Goal: positions move over control batches and over holes that compaction left. Method: batches with both, with the
-// commit telling where the task stands.
+// Goal: positions move over control batches and over holes that compaction left. Method: batches with both,
+// with the commit telling where the task stands.
 func TestPositions(t *testing.T) {
 	h := newHarness(t, build(t, copying()), nil)
 	h.begin()
 	control := batch(t, 5, "marker")
 	setControl(control)
-	h.acknowledge(h.open(h.step(task.Fetched{Topic: "in", Batches: [][]byte{batch(t, 0, "a", "b"), control}}), 1)...)
+	e := h.step(task.Fetched{Topic: "in", Batches: [][]byte{batch(t, 0, "a", "b"), control}})
+	h.acknowledge(h.open(e, 1)...)
 	h.step(task.Committed{})
 	h.fetched(20, "c")
-	e := h.step(task.Stop{})
+	e = h.step(task.Stop{})
 	for e.Commit == nil {
 		e = h.acknowledge(task.Send{Seq: 2})
 	}
@@ -139,8 +145,8 @@ func setControl(b record.Batch) {
 	b.StampProducer(record.NoProducer, -1, record.NoSequence)
 }
 
-// Goal: damage stops the task with an error that names the place, and is never skipped. Method: a flipped bit, a cut
-// batch, and an error of the port.
+// Goal: damage stops the task with an error that names the place, and is never skipped. Method: a flipped
+// bit, a cut batch, and an error of the port.
 func TestDamage(t *testing.T) {
 	flipped := batch(t, 0, "a")
 	flipped[len(flipped)-1] ^= 1
@@ -166,8 +172,8 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// Goal: a panic of user code passes through, names its record, and leaves a core that does nothing more. Method: a
-// mapper that panics at the second record.
+// Goal: a panic of user code passes through, names its record, and leaves a core that does nothing more.
+// Method: a mapper that panics at the second record.
 func TestPanic(t *testing.T) {
 	topo := build(t, func(b *topology.Builder) {
 		topology.MapValues(topology.From(b, in), func(v string) string {
@@ -196,7 +202,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// Goal: the same inputs have the same effects. Method: two cores side by side, with outputs to many partitions.
+// Goal: the same inputs have the same effects. Method: two cores side by side, with outputs to many
+// partitions.
 func TestSameInputsSameEffects(t *testing.T) {
 	script := func() (trace []string) {
 		h := newHarness(t, build(t, copying()), nil)

@@ -16,16 +16,17 @@ import (
 var errBad = errors.New("bad value")
 
 func failing(b *topology.Builder) {
-	topology.TryMapValues(topology.From(b, in), func(_ context.Context, r topology.Record[string, string]) (string, error) {
+	check := func(_ context.Context, r topology.Record[string, string]) (string, error) {
 		if r.Value == "bad" {
 			return "", errBad
 		}
 		return r.Value, nil
-	}).To(out)
+	}
+	topology.TryMapValues(topology.From(b, in), check).To(out)
 }
 
-// Goal: a failure under Fail stops the task, but what came before is written and committed first, so that the next
-// life begins at the failing record. Method: the third record fails; answers come one by one.
+// Goal: a failure under Fail stops the task, but what came before is written and committed first, so that the
+// next life begins at the failing record. Method: the third record fails; answers come one by one.
 func TestFailDrainsFirst(t *testing.T) {
 	h := newHarness(t, build(t, failing), nil)
 	h.begin()
@@ -38,7 +39,8 @@ func TestFailDrainsFirst(t *testing.T) {
 	wantCommit(t, h.acknowledge(sends...), 2)
 	err := h.mustFail(task.Committed{})
 	var failed *plan.RecordError
-	if !errors.As(err, &failed) || !errors.Is(err, errBad) || failed.Offset != 2 || failed.Stage != plan.StageProcess {
+	if !errors.As(err, &failed) || !errors.Is(err, errBad) || failed.Offset != 2 ||
+		failed.Stage != plan.StageProcess {
 		t.Fatalf("error %v", err)
 	}
 	for _, part := range []string{"app/0_0", "tryMapValues-1", "failure_test.go:", "in/0@2", "process"} {
@@ -48,8 +50,8 @@ func TestFailDrainsFirst(t *testing.T) {
 	}
 }
 
-// Goal: a failed task that cannot drain reports its failure all the same, after a while. Method: the send is never
-// answered.
+// Goal: a failed task that cannot drain reports its failure all the same, after a while. Method: the send is
+// never answered.
 func TestFailDoesNotDrainForEver(t *testing.T) {
 	h := newHarness(t, build(t, failing), nil)
 	h.begin()
@@ -64,11 +66,13 @@ func TestFailDoesNotDrainForEver(t *testing.T) {
 	}
 }
 
-// Goal: an offset is not committed over a failing record at the very beginning either. Method: the first record fails.
+// Goal: an offset is not committed over a failing record at the very beginning either. Method: the first
+// record fails.
 func TestFailAtFirstRecord(t *testing.T) {
 	h := newHarness(t, build(t, failing), nil)
 	h.begin()
-	if err := h.mustFail(task.Fetched{Topic: "in", Batches: [][]byte{batch(t, 0, "bad")}}); !errors.Is(err, errBad) {
+	err := h.mustFail(task.Fetched{Topic: "in", Batches: [][]byte{batch(t, 0, "bad")}})
+	if !errors.Is(err, errBad) {
 		t.Fatalf("error %v", err)
 	}
 }
@@ -76,7 +80,8 @@ func TestFailAtFirstRecord(t *testing.T) {
 // Goal: a faulty configuration is refused with every fault named. Method: several at once.
 func TestConfigFaults(t *testing.T) {
 	topo := build(t, copying())
-	_, err := task.New(task.Config{ID: task.ID{App: "other", Partition: -1}, Graph: topo.Graph(), BatchBytes: -1})
+	id := task.ID{App: "other", Partition: -1}
+	_, err := task.New(task.Config{ID: id, Graph: topo.Graph(), BatchBytes: -1})
 	for _, part := range []string{"no task of topology app", "ID.Partition", "bytes is negative"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("error %v does not say %q", err, part)
@@ -93,7 +98,7 @@ func TestID(t *testing.T) {
 	if back, err := task.ParseID(id.String()); err != nil || back != id {
 		t.Fatalf("%v, %v", back, err)
 	}
-	for _, bad := range []string{"", "app", "app/1", "/1_1", "app/1_", "app/_1", "app/-1_1", "app/1_x", "app/01_1", "app/1_2_3"} {
+	for bad := range strings.FieldsSeq("- app app/1 /1_1 app/1_ app/_1 app/-1_1 app/1_x app/01_1 app/1_2_3") {
 		if id, err := task.ParseID(bad); err == nil {
 			t.Errorf("%q is read as %v", bad, id)
 		}
@@ -112,7 +117,8 @@ func FuzzParseID(f *testing.F) {
 	})
 }
 
-// Goal: a sub-topology has as many tasks as its widest source topic has partitions. Method: two sub-topologies.
+// Goal: a sub-topology has as many tasks as its widest source topic has partitions. Method: two
+// sub-topologies.
 func TestIDs(t *testing.T) {
 	topo := build(t, func(b *topology.Builder) {
 		wide, alone := in, in

@@ -128,7 +128,8 @@ func (h *harness) acknowledge(sends ...task.Send) (e task.Effects) {
 	return e
 }
 
-// batch makes a batch of records with key "k" at the given base offset; a value "" makes a record without a key.
+// batch makes a batch of records with key "k" at the given base offset; a value "" makes a record without a
+// key.
 func batch(t *testing.T, base record.Offset, values ...string) record.Batch {
 	t.Helper()
 	var b record.Builder

@@ -35,8 +35,8 @@ func ParseID(s string) (ID, error) {
 	return id, nil
 }
 
-// IDs lists the tasks of a topology, by sub-topology and partition: each sub-topology has as many as the largest of
-// its source topics has partitions. partitions returns 0 for a topic that does not exist.
+// IDs lists the tasks of a topology, by sub-topology and partition: each sub-topology has as many as the
+// largest of its source topics has partitions. partitions returns 0 for a topic that does not exist.
 func IDs(g *plan.Graph, partitions func(topic string) int) []ID {
 	var ids []ID
 	for _, sub := range g.Subs {

@@ -44,7 +44,8 @@ func (in *inputPartition) idle() bool { return in.batch == nil && len(in.chunks)
 
 func (c *Core) locate() {
 	c.effects.Locate = &Locate{
-		Topics: c.sub.SourceTopics(), Partition: c.cfg.ID.Partition, First: c.phase == phaseLocating && c.located.last == 0,
+		Topics: c.sub.SourceTopics(), Partition: c.cfg.ID.Partition,
+		First: c.phase == phaseLocating && c.located.last == 0,
 	}
 }
 
@@ -90,8 +91,8 @@ func (c *Core) takeLocated(a Located) error {
 	return c.inst.Init()
 }
 
-// begin takes the first position. One that was chosen because there is no committed offset is worth a commit where it
-// would not be chosen again: records between now and a restart would otherwise never be read.
+// begin takes the first position. One that was chosen because there is no committed offset is worth a commit
+// where it would not be chosen again: records between now and a restart would otherwise never be read.
 func (in *inputPartition) begin(p Position) {
 	in.there = true
 	in.committed = p.Committed
@@ -105,8 +106,8 @@ func (in *inputPartition) begin(p Position) {
 	}
 }
 
-// resetPosition goes on where the log still is, in the way the source says. A position that is in range after all is
-// kept: the leader that refused it may not have known the end yet.
+// resetPosition goes on where the log still is, in the way the source says. A position that is in range after
+// all is kept: the leader that refused it may not have known the end yet.
 func (c *Core) resetPosition(in *inputPartition, p Position) {
 	in.reset = false
 	if p.Start <= in.position && in.position <= p.End {
@@ -121,8 +122,8 @@ func (c *Core) resetPosition(in *inputPartition, p Position) {
 	c.cfg.Observer.Reset(c.cfg.ID, in.source.Topic, from, in.position)
 }
 
-// fetch asks for more where everything fetched is processed and the outbox has room. Where a start at the latest
-// record is not committed yet it waits for that.
+// fetch asks for more where everything fetched is processed and the outbox has room. Where a start at the
+// latest record is not committed yet it waits for that.
 func (c *Core) fetch() {
 	if c.out.full() || c.anchoring() {
 		return
@@ -134,7 +135,8 @@ func (c *Core) fetch() {
 		in.asked = true
 		in.pause.until = time.Time{}
 		c.effects.Fetch = append(c.effects.Fetch, Fetch{
-			Topic: in.source.Topic, Partition: c.cfg.ID.Partition, From: in.position, MaxBytes: c.cfg.MaxFetchBytes,
+			Topic: in.source.Topic, Partition: c.cfg.ID.Partition,
+			From: in.position, MaxBytes: c.cfg.MaxFetchBytes,
 		})
 	}
 }
@@ -173,7 +175,7 @@ func (c *Core) fetchFailed(in *inputPartition, err error) error {
 	case fault.CodeOf(err) == fault.OffsetOutOfRange:
 		in.reset = true
 		c.locate()
-	case retryable(err) && fault.CodeOf(err) != fault.CorruptRecord: // damage stays; a client may ask again, we need not
+	case retryable(err) && fault.CodeOf(err) != fault.CorruptRecord: // damage stays
 		in.pause.begin(c.now)
 	default:
 		return c.damaged(in, err)
@@ -187,8 +189,9 @@ func (c *Core) damaged(in *inputPartition, err error) error {
 		c.cfg.ID, in.source, in.source.Topic, c.cfg.ID.Partition, in.position, err)
 }
 
-// nextInput returns the input whose next batch begins earliest, or nil where there is nothing to process. Inputs meet
-// in the order of their times as far as both have been fetched; a stateless task need not wait for more.
+// nextInput returns the input whose next batch begins earliest, or nil where there is nothing to process.
+// Inputs meet in the order of their times as far as both have been fetched; a stateless task need not wait
+// for more.
 func (c *Core) nextInput() *inputPartition {
 	var next *inputPartition
 	for _, in := range c.inputs {
@@ -205,7 +208,8 @@ func (c *Core) nextInput() *inputPartition {
 	return next
 }
 
-// cut makes batch the next one that holds records to process. Batches are checked here, where they are decoded.
+// cut makes batch the next one that holds records to process. Batches are checked here, where they are
+// decoded.
 func (in *inputPartition) cut() error {
 	for in.batch == nil {
 		if len(in.chunks) == 0 {

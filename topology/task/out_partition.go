@@ -9,8 +9,8 @@ import (
 	"github.com/millstream-io/millstream/topology/plan"
 )
 
-// outPartition is one output partition: a batch that grows, batches that are closed, and at most one in flight, which
-// keeps their order.
+// outPartition is one output partition: a batch that grows, batches that are closed, and at most one in
+// flight, which keeps their order.
 type outPartition struct {
 	topic  string
 	number record.Partition
@@ -46,8 +46,8 @@ func (p *outPartition) oldestRound() uint64 {
 	return oldest
 }
 
-// add appends a record and returns by how many bytes the outbox grew. A batch that it would make too large is closed
-// first.
+// add appends a record and returns by how many bytes the outbox grew. A batch that it would make too large is
+// closed first.
 func (p *outPartition) add(o *outbox, r *record.Record, from origin) (grown int, err error) {
 	if len(p.origins) > 0 && p.growing.Size()+record.RecordSize(r) > o.batchBytes {
 		if err := p.close(o); err != nil {
@@ -75,7 +75,9 @@ func (p *outPartition) close(o *outbox) error {
 	if err != nil {
 		return err
 	}
-	p.closed = append(p.closed, &outBatch{frame: frame, origins: p.origins, round: p.round, bytes: p.growing.Size()})
+	p.closed = append(p.closed, &outBatch{
+		frame: frame, origins: p.origins, round: p.round, bytes: p.growing.Size(),
+	})
 	p.growing.Reset()
 	p.origins, p.spare = p.spare[:0], nil
 	return nil
@@ -99,7 +101,8 @@ func (p *outPartition) send(o *outbox, c *Core) (closed bool, err error) {
 	o.seq++
 	o.flying[o.seq] = p
 	c.effects.Send = append(c.effects.Send, Send{
-		Seq: o.seq, Topic: p.topic, Partition: p.number, Frame: p.flight.frame, Room: o.room, Records: len(p.flight.origins),
+		Seq: o.seq, Topic: p.topic, Partition: p.number,
+		Frame: p.flight.frame, Room: o.room, Records: len(p.flight.origins),
 	})
 	return closed, nil
 }
@@ -119,12 +122,13 @@ func (o *outbox) takeSent(c *Core, a Sent) error {
 	return nil
 }
 
-// refused goes on after a final error. Where the records are to blame the batch is sent again as one batch per record,
-// so that only the bad ones meet their policy. Anything else, and a policy that says Fail, stops the task at once: its
-// positions are past the record already, so nothing more may be committed.
+// refused goes on after a final error. Where the records are to blame the batch is sent again as one batch
+// per record, so that only the bad ones meet their policy. Anything else, and a policy that says Fail, stops
+// the task at once: its positions are past the record already, so nothing more may be committed.
 func (o *outbox) refused(c *Core, p *outPartition, b *outBatch, cause error) error {
 	if !recordsToBlame(fault.CodeOf(cause)) {
-		return fmt.Errorf("task %s: write %s to %s/%d: %w", c.cfg.ID, b.origins[0].node, p.topic, p.number, cause)
+		return fmt.Errorf("task %s: write %s to %s/%d: %w",
+			c.cfg.ID, b.origins[0].node, p.topic, p.number, cause)
 	}
 	o.bytes -= b.bytes
 	batch := record.Batch(b.frame[o.room:])
@@ -135,7 +139,9 @@ func (o *outbox) refused(c *Core, p *outPartition, b *outBatch, cause error) err
 		if err != nil {
 			return fmt.Errorf("task %s: read back a refused batch: %w", c.cfg.ID, err)
 		}
-		return o.inRound(b.round, func() error { return c.refuse(plan.StageProduce, b.origins[0], &rec, cause) })
+		return o.inRound(b.round, func() error {
+			return c.refuse(plan.StageProduce, b.origins[0], &rec, cause)
+		})
 	}
 	return nil
 }

@@ -90,7 +90,8 @@ func (o *outbox) oldestRound() uint64 {
 	return oldest
 }
 
-// add copies a record into the batch of its partition. Error: fault.RecordTooLarge where no batch can hold it.
+// add copies a record into the batch of its partition. Error: fault.RecordTooLarge where no batch can hold
+// it.
 func (o *outbox) add(topic string, r *record.Record, from origin) error {
 	t := o.last
 	if t == nil || t.name != topic {
@@ -147,8 +148,8 @@ func (o *outbox) hold(t *outTopic, r *record.Record, from origin) {
 	o.bytes += n
 }
 
-// flush sends what can be sent: one batch per partition that has none in flight. It asks for topics that records wait
-// for.
+// flush sends what can be sent: one batch per partition that has none in flight. It asks for topics that
+// records wait for.
 func (o *outbox) flush(c *Core) error {
 	for _, t := range o.order {
 		if len(t.held) > 0 {

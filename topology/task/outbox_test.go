@@ -26,8 +26,8 @@ func refuseFirst(t *testing.T, d topology.Decision) (*harness, task.Effects) {
 	return h, h.step(task.Sent{Seq: first[0].Seq, Err: tooLarge})
 }
 
-// Goal: a refused batch is sent again record by record and in order, so that only the bad record meets its policy.
-// Method: the second of three records is too large and skipped.
+// Goal: a refused batch is sent again record by record and in order, so that only the bad record meets its
+// policy. Method: the second of three records is too large and skipped.
 func TestRefusedBatchIsSplit(t *testing.T) {
 	h, e := refuseFirst(t, topology.Skip)
 	wantValues(t, e.Send, "a")
@@ -41,8 +41,8 @@ func TestRefusedBatchIsSplit(t *testing.T) {
 	wantCommit(t, h.acknowledge(e.Send...), 3)
 }
 
-// Goal: a record that its topic refuses is kept as a dead letter, and the offset waits for that. Method: the first of
-// three records is refused; commit is looked at until the dead letter is acknowledged.
+// Goal: a record that its topic refuses is kept as a dead letter, and the offset waits for that. Method: the
+// first of three records is refused; commit is looked at until the dead letter is acknowledged.
 func TestRefusedRecordBecomesDeadLetter(t *testing.T) {
 	h, e := refuseFirst(t, topology.DeadLetter)
 	e = h.step(task.Sent{Seq: e.Send[0].Seq, Err: tooLarge})
@@ -64,13 +64,14 @@ func TestRefusedRecordBecomesDeadLetter(t *testing.T) {
 	wantCommit(t, h.acknowledge(e.Send...), 3)
 }
 
-// Goal: a refused record under Fail, and a refused dead letter under any policy, stop the task at once and nothing
-// beyond is committed. Method: both, with a look at the position in the error.
+// Goal: a refused record under Fail, and a refused dead letter under any policy, stop the task at once and
+// nothing beyond is committed. Method: both, with a look at the position in the error.
 func TestRefusedRecordFails(t *testing.T) {
 	h, e := refuseFirst(t, topology.Fail)
 	err := h.mustFail(task.Sent{Seq: e.Send[0].Seq, Err: tooLarge})
 	var refused *plan.RecordError
-	if !errors.As(err, &refused) || refused.Stage != plan.StageProduce || refused.Offset != 0 || refused.Topic != "in" {
+	if !errors.As(err, &refused) || refused.Stage != plan.StageProduce || refused.Offset != 0 ||
+		refused.Topic != "in" {
 		t.Fatalf("error %v", err)
 	}
 	h, e = refuseFirst(t, topology.DeadLetter)
@@ -90,8 +91,8 @@ func TestSendFails(t *testing.T) {
 	}
 }
 
-// Goal: records for a topic that is not there wait for it, hold back the commit, and meet their policy in the end.
-// Method: Describe fails until the time is over; then the topic appears.
+// Goal: records for a topic that is not there wait for it, hold back the commit, and meet their policy in the
+// end. Method: Describe fails until the time is over; then the topic appears.
 func TestMissingTopic(t *testing.T) {
 	h := newHarness(t, build(t, copying(topology.OnError(topology.Skip.Always))), nil)
 	missing := task.Described{Topic: "out", Err: fault.New(fault.UnknownTopicOrPartition, "no such topic")}
@@ -113,8 +114,9 @@ func TestMissingTopic(t *testing.T) {
 	wantValues(t, h.step(task.Described{Topic: "out", Partitions: 1}).Send, "b")
 }
 
-// Goal: records go to the partition of their key, those without a key to one partition a batch, round robin; and more
-// partitions are used as soon as the topic has them. Method: keyed and keyless records over 3, then 6 partitions.
+// Goal: records go to the partition of their key, those without a key to one partition a batch, round robin;
+// and more partitions are used as soon as the topic has them. Method: keyed and keyless records over 3, then
+// 6 partitions.
 func TestPartitions(t *testing.T) {
 	h := newHarness(t, build(t, copying()), nil)
 	h.begin()
@@ -142,8 +144,8 @@ func TestPartitions(t *testing.T) {
 	}
 }
 
-// Goal: batches keep their size, and a larger record has one of its own; the room in front is as asked. Method: a limit
-// that two small records just miss.
+// Goal: batches keep their size, and a larger record has one of its own; the room in front is as asked.
+// Method: a limit that two small records just miss.
 func TestBatchBytes(t *testing.T) {
 	small, large := strings.Repeat("s", 100), strings.Repeat("l", 1000)
 	h := newHarness(t, build(t, copying()), func(c *task.Config) {

@@ -6,24 +6,27 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// Ports carries out what a task wants. Every call returns at once; its function runs exactly once, on any goroutine,
-// and does not block. Deadlines are the port's: a call that cannot be answered ends with a retryable fault.
+// Ports carries out what a task wants. Every call returns at once; its function runs exactly once, on any
+// goroutine, and does not block. Deadlines are the port's: a call that cannot be answered ends with a
+// retryable fault.
 type Ports interface {
 	// Locate looks up the committed offsets and the ends of the input topics' partition.
 	Locate(ID, Locate, func(Located))
 
-	// Describe looks up how many partitions an output topic has, and makes the topic first where it is asked to.
+	// Describe looks up how many partitions an output topic has, and makes the topic first where it is asked
+	// to.
 	Describe(ID, Describe, func(Described))
 
-	// Fetch reads batches. Where there are none yet it waits for some as long as the port likes, then answers with none.
+	// Fetch reads batches. Where there are none yet it waits for some as long as the port likes, then answers
+	// with none.
 	Fetch(ID, Fetch, func(Fetched))
 
-	// Send appends a batch to an output partition and answers when it is acknowledged by acks=all. It tries again by
-	// itself, idempotently: it may stamp producer and sequence into the batch. Errors are final.
+	// Send appends a batch to an output partition and answers when it is acknowledged by acks=all. It tries
+	// again by itself, idempotently: it may stamp producer and sequence into the batch. Errors are final.
 	Send(ID, Send, func(Sent))
 
-	// Commit stores offsets for the group named ID.App, with the epoch as generation. Errors: fault.IllegalGeneration or
-	// fault.ProducerFenced where a newer life of the task has begun.
+	// Commit stores offsets for the group named ID.App, with the epoch as generation. Errors:
+	// fault.IllegalGeneration or fault.ProducerFenced where a newer life of the task has begun.
 	Commit(ID, Commit, func(Committed))
 }
 
@@ -35,7 +38,8 @@ type Effects struct {
 	Send     []Send // at most one per output partition, and only when the one before has been answered
 	Commit   *Commit
 
-	// Wake is when the next Step is due if nothing happens before, by Tick; zero: never. It replaces the one before.
+	// Wake is when the next Step is due if nothing happens before, by Tick; zero: never. It replaces the one
+	// before.
 	Wake time.Time
 
 	// Stopped says that a graceful stop is complete: all outputs are acknowledged, all offsets committed, the
@@ -43,8 +47,8 @@ type Effects struct {
 	Stopped bool
 }
 
-// Locate asks for positions of one partition in several topics. It is asked for at the start, and again when an offset
-// turns out to be out of range.
+// Locate asks for positions of one partition in several topics. It is asked for at the start, and again when
+// an offset turns out to be out of range.
 type Locate struct {
 	Topics    []string // sorted
 	Partition record.Partition
@@ -98,7 +102,8 @@ type Input interface{ input() }
 // Open is the first input of a task.
 type Open struct{}
 
-// Located answers Locate. A topic that has no such partition is left out. An error that is retryable is tried again.
+// Located answers Locate. A topic that has no such partition is left out. An error that is retryable is tried
+// again.
 type Located struct {
 	Positions []Position
 	Err       error
@@ -122,8 +127,8 @@ type Described struct {
 	Err        error
 }
 
-// Fetched answers Fetch. The core takes Batches over and calls Release, if there is one, when it is done with them.
-// Errors: fault.OffsetOutOfRange; retryable ones are tried again after a pause, others stop the task.
+// Fetched answers Fetch. The core takes Batches over and calls Release, if there is one, when it is done with
+// them. Errors: fault.OffsetOutOfRange; retryable ones are tried again after a pause, others stop the task.
 type Fetched struct {
 	Topic   string
 	Batches [][]byte // each one or more whole batches, ascending
@@ -155,8 +160,8 @@ func (Committed) input() {}
 func (Tick) input()      {}
 func (Stop) input()      {}
 
-// Carry hands effects to the ports; answers go to deliver, once each, on any goroutine. Wake and Stopped are left to
-// the caller.
+// Carry hands effects to the ports; answers go to deliver, once each, on any goroutine. Wake and Stopped are
+// left to the caller.
 func Carry(p Ports, id ID, e Effects, deliver func(Input)) {
 	if e.Locate != nil {
 		p.Locate(id, *e.Locate, func(a Located) { deliver(a) })

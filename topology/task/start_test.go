@@ -35,8 +35,8 @@ func TestFirstPosition(t *testing.T) {
 	}
 }
 
-// Goal: a start at the latest record is committed before anything is read, so that a restart does not jump over what
-// came since. Method: no fetch until Committed.
+// Goal: a start at the latest record is committed before anything is read, so that a restart does not jump
+// over what came since. Method: no fetch until Committed.
 func TestLatestIsCommittedFirst(t *testing.T) {
 	h := newHarness(t, build(t, fromLatest), nil)
 	e := h.beginAt(task.Position{Topic: "in", Committed: task.NotCommitted, Start: 10, End: 100})
@@ -65,8 +65,8 @@ func TestNarrowerInput(t *testing.T) {
 	h.acknowledge(h.open(h.fetched(0, "a"), 1)...)
 }
 
-// Goal: inputs meet in the order of their times. Method: two topics are fetched before either is processed, because
-// the outbox is full; the older batch goes first, in whatever order they came.
+// Goal: inputs meet in the order of their times. Method: two topics are fetched before either is processed,
+// because the outbox is full; the older batch goes first, in whatever order they came.
 func TestInputsByTime(t *testing.T) {
 	topo := build(t, func(b *topology.Builder) {
 		other := in
@@ -91,8 +91,8 @@ func TestInputsByTime(t *testing.T) {
 	wantValues(t, h.acknowledge(e.Send...).Send, "late")
 }
 
-// Goal: a position that the log no longer has is given up as the source says; one that the leader will know again is
-// kept. Method: OffsetOutOfRange, then a second look.
+// Goal: a position that the log no longer has is given up as the source says; one that the leader will know
+// again is kept. Method: OffsetOutOfRange, then a second look.
 func TestOutOfRange(t *testing.T) {
 	for _, c := range []struct {
 		name       string
@@ -113,7 +113,8 @@ func TestOutOfRange(t *testing.T) {
 			if e.Locate == nil || e.Locate.First || len(e.Fetch) != 0 {
 				t.Fatalf("effects %+v, expected a second Locate", e)
 			}
-			e = h.step(task.Located{Positions: []task.Position{{Topic: "in", Committed: 42, Start: c.start, End: c.end}}})
+			at := task.Position{Topic: "in", Committed: 42, Start: c.start, End: c.end}
+			e = h.step(task.Located{Positions: []task.Position{at}})
 			if !c.reset {
 				if len(e.Fetch) != 0 || e.Wake.IsZero() {
 					t.Fatalf("no pause: %+v", e)
@@ -127,8 +128,8 @@ func TestOutOfRange(t *testing.T) {
 	}
 }
 
-// Goal: what may work later is tried again, after pauses that grow; what never will stops the task. Method: each
-// answer once with a retryable and once with a final error.
+// Goal: what may work later is tried again, after pauses that grow; what never will stops the task. Method:
+// each answer once with a retryable and once with a final error.
 func TestErrorsOfAnswers(t *testing.T) {
 	later, never := fault.New(fault.NotLeader, "later"), fault.New(fault.InvalidTopic, "never")
 
@@ -159,7 +160,8 @@ func TestErrorsOfAnswers(t *testing.T) {
 		t.Fatalf("no pause before Commit: %+v", e)
 	}
 	wantCommit(t, h.after(task.DefaultCommitInterval, task.Tick{}), 1)
-	if want := []string{"locate", "fetch", "fetch", "fetch", "fetch", "commit"}; !slices.Equal(h.seen.retried, want) {
+	want := []string{"locate", "fetch", "fetch", "fetch", "fetch", "commit"}
+	if !slices.Equal(h.seen.retried, want) {
 		t.Fatalf("observer saw %v", h.seen.retried)
 	}
 	err := h.mustFail(task.Committed{Err: fault.New(fault.IllegalGeneration, "fenced")})

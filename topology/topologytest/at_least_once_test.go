@@ -249,9 +249,9 @@ func run(t *testing.T, seed uint64, crashes, lossy bool) error {
 	return nil
 }
 
-// Goal: whatever the topology and wherever it crashes, every input has its outputs, in order; without crashes exactly
-// once. Method: random topologies over 1–3 partitions with tight limits; a model says what each sink must hold; half
-// of the seeds crash tasks between any two events.
+// Goal: whatever the topology and wherever it crashes, every input has its outputs, in order; without crashes
+// exactly once. Method: random topologies over 1–3 partitions with tight limits; a model says what each sink
+// must hold; half of the seeds crash tasks between any two events.
 func TestAtLeastOnce(t *testing.T) {
 	for seed := range uint64(400) {
 		if err := run(t, seed, seed%2 == 0, false); err != nil {
@@ -260,8 +260,8 @@ func TestAtLeastOnce(t *testing.T) {
 	}
 }
 
-// Goal: the checker of TestAtLeastOnce finds lost records. Method: the same runs on a log that acknowledges some
-// batches without keeping them.
+// Goal: the checker of TestAtLeastOnce finds lost records. Method: the same runs on a log that acknowledges
+// some batches without keeping them.
 func TestAtLeastOnceControl(t *testing.T) {
 	found := 0
 	for seed := range uint64(40) {

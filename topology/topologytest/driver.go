@@ -34,7 +34,8 @@ type running struct {
 	over bool
 }
 
-// maxEvents bounds what one call of the driver may set off, so that a topology that feeds itself fails its test.
+// maxEvents bounds what one call of the driver may set off, so that a topology that feeds itself fails its
+// test.
 const maxEvents = 10_000_000
 
 // New starts a driver with every task of the topology. When the test ends the tasks are stopped gracefully.
@@ -59,7 +60,8 @@ func New(t testing.TB, topo *topology.Topology, opts ...Option) *Driver {
 // Now is the driver's clock.
 func (d *Driver) Now() time.Time { return d.now }
 
-// Advance moves the clock on; commits and punctuations that fall due on the way happen at their times, in order.
+// Advance moves the clock on; commits and punctuations that fall due on the way happen at their times, in
+// order.
 func (d *Driver) Advance(by time.Duration) {
 	d.t.Helper()
 	end := d.now.Add(by)
@@ -80,20 +82,20 @@ func (d *Driver) Advance(by time.Duration) {
 	d.settle()
 }
 
-// Crash ends every task at once, as a killed process would, and starts it again from the committed offsets. Requests
-// on their way are lost.
+// Crash ends every task at once, as a killed process would, and starts it again from the committed offsets.
+// Requests on their way are lost.
 func (d *Driver) Crash() {
 	d.t.Helper()
 	d.kill()
 	d.start()
 }
 
-// CrashAfter lets the tasks crash and start again in the middle of the calls that follow: after n more events. An event
-// is a request that is carried out, or an answer that is received.
+// CrashAfter lets the tasks crash and start again in the middle of the calls that follow: after n more
+// events. An event is a request that is carried out, or an answer that is received.
 func (d *Driver) CrashAfter(n int) { d.crashIn = n }
 
-// Stop ends every task gracefully: outputs are written, offsets committed, processors closed. Restart starts them
-// again.
+// Stop ends every task gracefully: outputs are written, offsets committed, processors closed. Restart starts
+// them again.
 func (d *Driver) Stop() {
 	d.t.Helper()
 	d.settle()
@@ -121,8 +123,8 @@ func (d *Driver) Restart() {
 	d.start()
 }
 
-// Failed returns the error with which a task stopped since the last call, or nil. A failure that nobody asks for fails
-// the test.
+// Failed returns the error with which a task stopped since the last call, or nil. A failure that nobody asks
+// for fails the test.
 func (d *Driver) Failed() error {
 	d.t.Helper()
 	d.settle()

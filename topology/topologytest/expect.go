@@ -24,8 +24,8 @@ type Pair[K, V any] struct {
 // P makes a Pair.
 func P[K, V any](key K, value V) Pair[K, V] { return Pair[K, V]{Key: key, Value: value} }
 
-// Expect checks that the records which the topology has written to a topic since the last look are exactly these. The
-// order is checked within each partition; partitions may interleave in any way.
+// Expect checks that the records which the topology has written to a topic since the last look are exactly
+// these. The order is checked within each partition; partitions may interleave in any way.
 func Expect[K, V any](d *Driver, t topology.Topic[K, V], want ...Pair[K, V]) {
 	d.t.Helper()
 	got := Read(d, t)
@@ -33,13 +33,15 @@ func Expect[K, V any](d *Driver, t topology.Topic[K, V], want ...Pair[K, V]) {
 	for i, w := range want {
 		at := find(d, t, left, w)
 		if at < 0 {
-			d.t.Errorf("topologytest: topic %s: expected record %d is %s, got\n%s", t.Name, i, describe(w), list(got))
+			d.t.Errorf("topologytest: topic %s: expected record %d is %s, got\n%s",
+				t.Name, i, describe(w), list(got))
 			return
 		}
 		left = append(left[:at:at], left[at+1:]...)
 	}
 	if len(left) > 0 {
-		d.t.Errorf("topologytest: topic %s: expected %d records, there are more:\n%s", t.Name, len(want), list(left))
+		d.t.Errorf("topologytest: topic %s: expected %d records, there are more:\n%s",
+			t.Name, len(want), list(left))
 	}
 }
 
@@ -61,8 +63,8 @@ func Read[K, V any](d *Driver, t topology.Topic[K, V]) []topology.Record[K, V] {
 		r.Key, r.NullKey, keyErr = serde.Decode(key, raw.Key, serde.Info{Topic: t.Name, IsKey: true})
 		r.Value, r.NullValue, valueErr = serde.Decode(value, raw.Value, serde.Info{Topic: t.Name})
 		if keyErr != nil || valueErr != nil {
-			d.t.Fatalf("topologytest: decode %s/%d@%d: key: %v, value: %v", t.Name, raw.partition, raw.Offset, keyErr,
-				valueErr)
+			d.t.Fatalf("topologytest: decode %s/%d@%d: key: %v, value: %v",
+				t.Name, raw.partition, raw.Offset, keyErr, valueErr)
 		}
 		r.Meta = topology.Meta{
 			Time: time.UnixMilli(raw.TimestampMs), Headers: raw.Headers,
@@ -145,9 +147,11 @@ func matches[K, V any](d *Driver, t topology.Topic[K, V], r topology.Record[K, V
 		same(d, t.Name, false, t.Value, r.Value, r.NullValue, w.Value, w.NullValue)
 }
 
-// same compares by encoding where that is equal, because generated types hold more than their value, and else by value,
-// because an encoding may have no fixed order.
-func same[T any](d *Driver, topic string, isKey bool, s serde.Serde[T], got T, gotNull bool, want T, wantNull bool) bool {
+// same compares by encoding where that is equal, because generated types hold more than their value, and else
+// by value, because an encoding may have no fixed order.
+func same[T any](
+	d *Driver, topic string, isKey bool, s serde.Serde[T], got T, gotNull bool, want T, wantNull bool,
+) bool {
 	g, w := encode(d, topic, isKey, s, got, gotNull), encode(d, topic, isKey, s, want, wantNull)
 	if g == nil || w == nil {
 		return g == nil && w == nil
@@ -165,7 +169,8 @@ func list[K, V any](rs []topology.Record[K, V]) string {
 	}
 	var s strings.Builder
 	for _, r := range rs {
-		fmt.Fprintf(&s, "  %d@%d %s → %s\n", r.Partition, r.Offset, show(r.Key, r.NullKey), show(r.Value, r.NullValue))
+		key, value := show(r.Key, r.NullKey), show(r.Value, r.NullValue)
+		fmt.Fprintf(&s, "  %d@%d %s → %s\n", r.Partition, r.Offset, key, value)
 	}
 	return s.String()
 }

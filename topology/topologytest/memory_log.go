@@ -37,7 +37,9 @@ type partitionLog struct {
 }
 
 func newMemoryLog(o options) *memoryLog {
-	return &memoryLog{options: o, topics: map[string][]*partitionLog{}, offsets: map[inputPartition]committed{}}
+	return &memoryLog{
+		options: o, topics: map[string][]*partitionLog{}, offsets: map[inputPartition]committed{},
+	}
 }
 
 func (l *memoryLog) partitions(topic string) int {

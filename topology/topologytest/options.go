@@ -29,7 +29,8 @@ func defaults() options {
 	}
 }
 
-// Partitions gives every topic n partitions instead of one. With it the topology runs as n tasks per sub-topology.
+// Partitions gives every topic n partitions instead of one. With it the topology runs as n tasks per
+// sub-topology.
 func Partitions(n int) Option { return option(func(o *options) { o.partitions = n }) }
 
 // TopicPartitions gives one topic n partitions; 0 means that it does not exist.

@@ -6,7 +6,8 @@ import (
 	"github.com/millstream-io/millstream/topology/task"
 )
 
-// ports carries out effects on the memory log, each as an event of its own, so that a crash can come before it.
+// ports carries out effects on the memory log, each as an event of its own, so that a crash can come before
+// it.
 type ports struct {
 	d *Driver
 	r *running

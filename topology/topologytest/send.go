@@ -12,8 +12,8 @@ func Send[K, V any](d *Driver, t topology.Topic[K, V], key K, value V) {
 	SendRecord(d, t, topology.Record[K, V]{Key: key, Value: value})
 }
 
-// SendRecord is Send with time, headers and null marks: a zero Time becomes the driver's. Topic, Partition and Offset
-// of the record are not looked at.
+// SendRecord is Send with time, headers and null marks: a zero Time becomes the driver's. Topic, Partition
+// and Offset of the record are not looked at.
 func SendRecord[K, V any](d *Driver, t topology.Topic[K, V], r topology.Record[K, V]) {
 	d.t.Helper()
 	SendBatch(d, t, r)
@@ -35,8 +35,8 @@ func SendBatch[K, V any](d *Driver, t topology.Topic[K, V], records ...topology.
 	SendRaw(d, t.Name, raws...)
 }
 
-// SendRaw writes bytes as they are, to see what a topology does with records that it cannot decode. Records without a
-// key go to the partitions in turn.
+// SendRaw writes bytes as they are, to see what a topology does with records that it cannot decode. Records
+// without a key go to the partitions in turn.
 func SendRaw(d *Driver, topic string, records ...record.Record) {
 	d.t.Helper()
 	builders := make([]record.Builder, len(d.log.topic(topic)))
