@@ -196,7 +196,7 @@ func (c *Core) work() error {
 
 // process runs what wall-clock time and fetched records have to offer, as long as the outbox takes it.
 func (c *Core) process() error {
-	if at := c.inst.NextPunctuation(); !at.IsZero() && !c.now.Before(at) {
+	if at := c.inst.NextPunctuation(); !at.IsZero() && !c.now.Before(at) && !c.out.full() {
 		if err := c.inst.Punctuate(c.now); err != nil {
 			return err
 		}
@@ -241,6 +241,9 @@ func (c *Core) wake() {
 	soonest(w, c.commitWake())
 	switch c.phase {
 	case phaseRunning:
+		if c.out.full() {
+			return // the next answer to a Send wakes the task; a time that has passed would do so for nothing
+		}
 		soonest(w, c.inst.NextPunctuation())
 		for _, in := range c.inputs {
 			soonest(w, in.pause.until)

@@ -77,6 +77,25 @@ func TestFailAtFirstRecord(t *testing.T) {
 	}
 }
 
+// Goal: a record whose function gave up because the task was revoked is not let go by its policy. Method: the
+// context ends within the function; the policy is Skip.
+func TestRevokedRecordIsNotSkipped(t *testing.T) {
+	ctx, revoke := context.WithCancel(t.Context())
+	topo := build(t, func(b *topology.Builder) {
+		wait := func(ctx context.Context, _ topology.Record[string, string]) error {
+			revoke()
+			return ctx.Err()
+		}
+		topology.TryForEach(topology.From(b, in), wait, topology.OnError(topology.Skip.Always))
+	})
+	h := newHarness(t, topo, func(c *task.Config) { c.Context = ctx })
+	h.begin()
+	err := h.mustFail(task.Fetched{Topic: "in", Batches: [][]byte{batch(t, 0, "a")}})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("error %v", err)
+	}
+}
+
 // Goal: a faulty configuration is refused with every fault named. Method: several at once.
 func TestConfigFaults(t *testing.T) {
 	topo := build(t, copying())

@@ -114,6 +114,43 @@ func TestMissingTopic(t *testing.T) {
 	wantValues(t, h.step(task.Described{Topic: "out", Partitions: 1}).Send, "b")
 }
 
+// Goal: a task with a full outbox sleeps until an answer comes, whatever else is due. Method: a wall-clock
+// schedule falls due meanwhile; it runs when there is room.
+func TestFullOutboxSleeps(t *testing.T) {
+	topo := build(t, func(b *topology.Builder) {
+		topology.Process(topology.From(b, in), func() topology.Processor[string, string, string, string] {
+			return &ticking{}
+		}).To(out)
+	})
+	h := newHarness(t, topo, func(c *task.Config) { c.MaxUnsentBytes = 1 })
+	h.begin()
+	first := h.open(h.fetched(0, "a"), 1)
+	if e := h.after(time.Minute, task.Tick{}); !e.Wake.IsZero() || len(e.Send) != 0 {
+		t.Fatalf("effects %+v", e)
+	}
+	wantValues(t, h.acknowledge(first...).Send, "tick")
+}
+
+// ticking forwards what comes, and a tick every second.
+type ticking struct{}
+
+func (ticking) Init(ctx *topology.ProcessorContext[string, string]) error {
+	ctx.Schedule(time.Second, topology.WallClockTime, func(time.Time) error {
+		ctx.Forward(topology.Record[string, string]{Value: "tick"})
+		return nil
+	})
+	return nil
+}
+
+func (ticking) Process(
+	ctx *topology.ProcessorContext[string, string], r topology.Record[string, string],
+) error {
+	ctx.Forward(r)
+	return nil
+}
+
+func (ticking) Close() error { return nil }
+
 // Goal: records go to the partition of their key, those without a key to one partition a batch, round robin;
 // and more partitions are used as soon as the topic has them. Method: keyed and keyless records over 3, then
 // 6 partitions.

@@ -52,7 +52,9 @@ func (c *Core) refuse(s plan.Stage, from origin, raw *record.Record, err error) 
 		e.Topic, e.Partition, e.Offset = from.input.source.Topic, c.cfg.ID.Partition, from.offset
 	}
 	decision := plan.Fail
-	if from.node.OnError != nil && !from.dead {
+	// What fails because the task was told to stop at once is not the record's fault: its next life does it
+	// again.
+	if from.node.OnError != nil && !from.dead && c.cfg.Context.Err() == nil {
 		decision = from.node.OnError(c.cfg.Context, e)
 	}
 	if decision == plan.DeadLetter && raw == nil {
