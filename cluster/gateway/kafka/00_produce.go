@@ -1,15 +1,16 @@
 package kafka
 
-// Produce, versions 0 to 13, of which 0 to 2 are advertised and refused: librdkafka takes a broker that does not
-// advertise them for one that cannot compress.
+// Produce, versions 0 to 13, of which 0 to 2 are advertised and refused: librdkafka takes a broker that
+// does not advertise them for one that cannot compress.
 //
-// v3 record batches (magic 2), one per partition · v7 zstd · v8 error message · v9 flexible · v10 current leader in the
-// answer · v11, v12 transactions, which are refused · v13 topics by id.
+// v3 record batches (magic 2), one per partition · v7 zstd · v8 error message · v9 flexible · v10 current
+// leader in the answer · v11, v12 transactions, which are refused · v13 topics by id.
 //
-// The request is read piece by piece: each partition's records go from the socket into a buffer with room for the entry
-// header in front and to the port at once, before the next partition is read. What can be refused by the table (unknown
-// topic or partition, too many bytes) is thrown away unread. acks 0 has no answer; where such a Produce is refused the
-// connection ends, as with Kafka, since nothing else would make the client look for the new leader.
+// The request is read piece by piece: each partition's records go from the socket into a buffer with room
+// for the entry header in front and to the port at once, before the next partition is read. What can be
+// refused by the table (unknown topic or partition, too many bytes) is thrown away unread. acks 0 has no
+// answer; where such a Produce is refused the connection ends, as with Kafka, since nothing else would
+// make the client look for the new leader.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -97,12 +98,14 @@ func (c *conn) produceHead(f *frame, k *call) (h produceHead) {
 	h.acks = int8(max(-1, min(acks, 2)))
 	switch {
 	case k.version < produceOldest:
-		h.refused = fault.New(fault.UnsupportedVersion, "produce version %d carries record formats older than 2", k.version).
+		h.refused = fault.New(fault.UnsupportedVersion, "produce version %d has older record formats than 2",
+			k.version).
 			WithHint("use a client that speaks Kafka 0.11 or newer")
 	case acks < -1 || acks > 1:
 		h.refused = fault.New(fault.InvalidRequiredAcks, "acks %d", acks).WithHint("ask for 0, 1 or -1 (all)")
 	case transactional:
-		h.refused = fault.New(fault.InvalidTransactionState, "produce in a transaction, this version has none").
+		h.refused = fault.New(fault.InvalidTransactionState,
+			"produce in a transaction, this version has none").
 			WithHint("leave transactional.id out; idempotence works without it")
 	}
 	return h
@@ -173,8 +176,8 @@ func (c *conn) producePartition(f *frame, k *call, h produceHead, t *produceTopi
 	return p
 }
 
-// readRecords reads size bytes of records into an entry's buffer, once there is credit for it. The call is charged with
-// the entry's bytes.
+// readRecords reads size bytes of records into an entry's buffer, once there is credit for it. The call
+// is charged with the entry's bytes.
 func (c *conn) readRecords(f *frame, k *call, size int) []byte {
 	if !k.charge(state.FrameRoom + size) {
 		f.fail(errStopping)
@@ -210,8 +213,8 @@ func (c *conn) refuseUnread(k *call, t *produceTopic, p record.Partition, size i
 	return nil
 }
 
-// checkRecords verifies what belongs to the request and not to the batch: that there is one, of a codec that the version
-// knows. Its header and checksum are the port's to check.
+// checkRecords verifies what belongs to the request and not to the batch: that there is one, of a codec
+// that the version knows. Its header and checksum are the port's to check.
 func checkRecords(records []byte, version int16) error {
 	batch, rest, err := record.Next(records)
 	if err != nil {
@@ -254,7 +257,8 @@ func (c *conn) produced(k *call, topics []produceTopic) kmsg.Response {
 			rp.LogAppendTime = p.produced.AppendTimeMs
 			rp.LogStartOffset = int64(p.produced.LogStart)
 			if k.version >= produceLeader && fault.CodeOf(p.produced.Err).Kafka() == fault.NotLeader.Kafka() {
-				rp.CurrentLeader.LeaderID, rp.CurrentLeader.LeaderEpoch = nodes.leader(t.name, t.id, p.partition)
+				l := &rp.CurrentLeader
+				l.LeaderID, l.LeaderEpoch = nodes.leader(t.name, t.id, p.partition)
 			}
 			rt.Partitions = append(rt.Partitions, rp)
 		}

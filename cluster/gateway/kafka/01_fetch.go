@@ -2,14 +2,15 @@ package kafka
 
 // Fetch, versions 4 to 18.
 //
-// v5 log start · v7 sessions: none is ever made, every answer says session 0, and an incremental request is answered
-// FETCH_SESSION_ID_NOT_FOUND · v9 leader epochs · v11 rack: reads go to the leader · v12 flexible, divergence · v13 topics
-// by id · v16 current leader and its address beside NOT_LEADER and FENCED_LEADER_EPOCH · v15, v17 and v18 change what
-// followers send only.
+// v5 log start · v7 sessions: none is ever made, every answer says session 0, and an incremental request
+// is answered FETCH_SESSION_ID_NOT_FOUND · v9 leader epochs · v11 rack: reads go to the leader · v12
+// flexible, divergence · v13 topics by id · v16 current leader and its address beside NOT_LEADER and
+// FENCED_LEADER_EPOCH · v15, v17 and v18 change what followers send only.
 //
-// The answer's head is encoded by hand; batches are spliced in as the port gave them and released once written. A long
-// poll does not hold up the requests behind it, but their answers; it is given up when the connection ends. Aborted
-// transactions are null for read_uncommitted and an array for read_committed, as Kafka has it.
+// The answer's head is encoded by hand; batches are spliced in as the port gave them and released once
+// written. A long poll does not hold up the requests behind it, but their answers; it is given up when
+// the connection ends. Aborted transactions are null for read_uncommitted and an array for
+// read_committed, as Kafka has it.
 
 import (
 	"encoding/binary"

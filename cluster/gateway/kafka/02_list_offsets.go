@@ -2,10 +2,10 @@ package kafka
 
 // ListOffsets, versions 0 to 7.
 //
-// v0 answers a list of offsets: the one found, or the log's end where every record is older · v1 one offset and its
-// timestamp · v2 isolation level · v4 leader epochs · v6 flexible · v7 would add -3 (the offset of the largest
-// timestamp): it is refused for its partition with UNSUPPORTED_VERSION, as other special timestamps than -1 (latest) and
-// -2 (earliest) are.
+// v0 answers a list of offsets: the one found, or the log's end where every record is older · v1 one
+// offset and its timestamp · v2 isolation level · v4 leader epochs · v6 flexible · v7 would add -3 (the
+// offset of the largest timestamp): it is refused for its partition with UNSUPPORTED_VERSION, as other
+// special timestamps than -1 (latest) and -2 (earliest) are.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -46,7 +46,8 @@ func (c *conn) listOffsets(k *call, body []byte) error {
 			}
 			s.at = len(queries)
 			q := broker.OffsetQuery{
-				Topic: t.Topic, Partition: record.Partition(p.Partition), Epoch: record.Epoch(p.CurrentLeaderEpoch),
+				Topic: t.Topic, Partition: record.Partition(p.Partition),
+				Epoch:       record.Epoch(p.CurrentLeaderEpoch),
 				TimestampMs: p.Timestamp, ReadCommitted: req.IsolationLevel == 1,
 			}
 			queries = append(queries, q)

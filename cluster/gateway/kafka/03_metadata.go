@@ -2,13 +2,14 @@ package kafka
 
 // Metadata, versions 0 to 13.
 //
-// Topics asked: v0 empty means all; from v1 null means all and empty none · v4 the client says whether topics may be made
-// (older ones always may) · v5 offline replicas · v7 leader epochs · v8 authorised operations (v11 drops the cluster's) ·
-// v9 flexible · v10 topic ids · v12 topics by id, with a null name · v13 an error for the whole, always none here.
+// Topics asked: v0 empty means all; from v1 null means all and empty none · v4 the client says whether
+// topics may be made (older ones always may) · v5 offline replicas · v7 leader epochs · v8 authorised
+// operations (v11 drops the cluster's) · v9 flexible · v10 topic ids · v12 topics by id, with a null name
+// · v13 an error for the whole, always none here.
 //
-// A topic that was made just now, and a partition whose leader is not known or cannot be dialled, is answered
-// LEADER_NOT_AVAILABLE with leader -1; clients ask again. This member stands in the answer under the address that the door
-// advertises. Every replica counts as in sync.
+// A topic that was made just now, and a partition whose leader is not known or cannot be dialled, is
+// answered LEADER_NOT_AVAILABLE with leader -1; clients ask again. This member stands in the answer under
+// the address that the door advertises. Every replica counts as in sync.
 
 import (
 	"slices"
@@ -30,7 +31,8 @@ const (
 	autoCreateTimeout = 5 * time.Second
 )
 
-// The operations that the protocol can name, as a bit field by their numbers. Nothing is denied without an authoriser.
+// The operations that the protocol can name, as a bit field by their numbers. Nothing is denied without
+// an authoriser.
 const (
 	clusterOperations int32 = 1<<5 | 1<<7 | 1<<8 | 1<<9 | 1<<10 | 1<<11 | 1<<12
 	topicOperations   int32 = 1<<3 | 1<<4 | 1<<5 | 1<<6 | 1<<7 | 1<<8 | 1<<10 | 1<<11
@@ -133,7 +135,8 @@ func sortedTopics(table *placement.Table) []string {
 }
 
 // asked answers for one topic of the request, by name or, where that is null, by id.
-func (m *metadataCall) asked(nodes []node, table *placement.Table, q *kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
+func (m *metadataCall) asked(nodes []node, table *placement.Table, q *kmsg.MetadataRequestTopic,
+) kmsg.MetadataResponseTopic {
 	if q.Topic == nil {
 		if t := table.ByID[q.TopicID]; t != nil {
 			return m.topic(nodes, t)
@@ -176,8 +179,9 @@ func (m *metadataCall) topic(nodes []node, t *placement.Topic) kmsg.MetadataResp
 		p := &r.Partitions[i]
 		p.Default()
 		p.Partition = int32(i)
+		tp := record.TopicPartition{Topic: t.ID, Partition: record.Partition(i)}
 		var ok bool
-		p.Leader, p.LeaderEpoch, ok = m.c.leaderOf(nodes, record.TopicPartition{Topic: t.ID, Partition: record.Partition(i)})
+		p.Leader, p.LeaderEpoch, ok = m.c.leaderOf(nodes, tp)
 		if !ok {
 			p.ErrorCode = fault.LeaderNotAvailable.Kafka()
 		}

@@ -2,10 +2,10 @@ package kafka
 
 // ApiVersions, versions 0 to 4.
 //
-// The answer's header is that of version 0 in every version, so that a client can read it whatever it knows. An unknown
-// version is answered in version 0 with UNSUPPORTED_VERSION and the range of this key, and the client asks again. v3 is
-// flexible and brings the client's name and version, which must look like ones. v4 allows features with a minimum of 0;
-// no feature is announced.
+// The answer's header is that of version 0 in every version, so that a client can read it whatever it
+// knows. An unknown version is answered in version 0 with UNSUPPORTED_VERSION and the range of this key,
+// and the client asks again. v3 is flexible and brings the client's name and version, which must look
+// like ones. v4 allows features with a minimum of 0; no feature is announced.
 
 import (
 	"regexp"
@@ -26,8 +26,8 @@ func (c *conn) apiVersions(k *call, body []byte) error {
 		return err
 	}
 	r := kmsg.NewPtrApiVersionsResponse()
-	if k.version >= apiVersionsSoftware &&
-		!(softwareName.MatchString(req.ClientSoftwareName) && softwareName.MatchString(req.ClientSoftwareVersion)) {
+	named := softwareName.MatchString(req.ClientSoftwareName) && softwareName.MatchString(req.ClientSoftwareVersion)
+	if k.version >= apiVersionsSoftware && !named {
 		r.ErrorCode = fault.InvalidRequest.Kafka()
 	} else {
 		for _, a := range served() {
@@ -38,7 +38,8 @@ func (c *conn) apiVersions(k *call, body []byte) error {
 	return nil
 }
 
-// unknownApiVersions answers a version that is not known. Of such a request nothing but its correlation can be read.
+// unknownApiVersions answers a version that is not known. Of such a request nothing but its correlation
+// can be read.
 func (c *conn) unknownApiVersions(f *frame, k *call) error {
 	f.skip(f.left)
 	if f.err != nil {

@@ -2,11 +2,12 @@ package kafka
 
 // CreateTopics, versions 0 to 7.
 //
-// v1 validate only, error messages · v4 partitions and replicas of -1 mean the member's default (taken in every version)
-// · v5 flexible; partitions, replicas and configs of what was made: configs are an array always, since the Java client
-// falls over null · v7 topic id.
+// v1 validate only, error messages · v4 partitions and replicas of -1 mean the member's default (taken in
+// every version) · v5 flexible; partitions, replicas and configs of what was made: configs are an array
+// always, since the Java client falls over null · v7 topic id.
 //
-// A name that stands twice in one request is refused both times, and so is a count beside an explicit assignment.
+// A name that stands twice in one request is refused both times, and so is a count beside an explicit
+// assignment.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -47,7 +48,8 @@ func (c *conn) createTopics(k *call, body []byte) error {
 		return nil
 	}
 	k.owe()
-	c.s.port.CreateTopics(k.who, asked, req.ValidateOnly, c.after(req.TimeoutMillis), func(made []broker.CreatedTopic) {
+	deadline := c.after(req.TimeoutMillis)
+	c.s.port.CreateTopics(k.who, asked, req.ValidateOnly, deadline, func(made []broker.CreatedTopic) {
 		results = append(made, results...)
 		k.done()
 	})
@@ -59,14 +61,15 @@ func newTopic(t *kmsg.CreateTopicsRequestTopic) (broker.NewTopic, error) {
 	nt := broker.NewTopic{Name: t.Topic, Partitions: t.NumPartitions, Replicas: t.ReplicationFactor}
 	if len(t.ReplicaAssignment) > 0 {
 		if t.NumPartitions != -1 || t.ReplicationFactor != -1 {
-			return nt, fault.New(fault.InvalidRequest, "topic %q has both a number of partitions or replicas and an assignment",
-				t.Topic).WithHint("set both numbers to -1 beside an assignment")
+			return nt, fault.New(fault.InvalidRequest, "topic %q has both an assignment and a number of "+
+				"partitions or replicas", t.Topic).WithHint("set both numbers to -1 beside an assignment")
 		}
 		nt.Assignment = make(map[record.Partition][]record.MemberID, len(t.ReplicaAssignment))
 		for _, a := range t.ReplicaAssignment {
 			p := record.Partition(a.Partition)
 			if _, twice := nt.Assignment[p]; twice {
-				return nt, fault.New(fault.InvalidReplicaAssignment, "partition %d of topic %q is assigned twice", p, t.Topic)
+				return nt, fault.New(fault.InvalidReplicaAssignment, "partition %d of topic %q is assigned twice",
+					p, t.Topic)
 			}
 			nt.Assignment[p] = memberIDs(a.Replicas)
 		}

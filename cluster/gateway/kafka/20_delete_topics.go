@@ -2,8 +2,8 @@ package kafka
 
 // DeleteTopics, versions 0 to 6.
 //
-// v4 flexible · v5 error messages · v6 topics by name or by id: naming both is refused, and an id that nobody has is
-// UNKNOWN_TOPIC_ID with a null name.
+// v4 flexible · v5 error messages · v6 topics by name or by id: naming both is refused, and an id that
+// nobody has is UNKNOWN_TOPIC_ID with a null name.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"

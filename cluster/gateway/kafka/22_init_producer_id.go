@@ -2,9 +2,9 @@ package kafka
 
 // InitProducerId, versions 0 to 5.
 //
-// v2 flexible · v3 the producer says what id and epoch it has, to go on after an error · v4 PRODUCER_FENCED, which is
-// INVALID_PRODUCER_EPOCH to older clients · v5 a code of transactions. A transactional id goes to the port, which refuses
-// it as long as there are no transactions.
+// v2 flexible · v3 the producer says what id and epoch it has, to go on after an error · v4
+// PRODUCER_FENCED, which is INVALID_PRODUCER_EPOCH to older clients · v5 a code of transactions. A
+// transactional id goes to the port, which refuses it as long as there are no transactions.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"

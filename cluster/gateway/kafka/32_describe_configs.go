@@ -2,9 +2,9 @@ package kafka
 
 // DescribeConfigs, versions 0 to 4.
 //
-// All keys are told, with their defaults and sources; no keys asked, or an empty list of them, means all. v0 says only
-// whether a value is the default · v1 source and, where asked, synonyms · v3 type and, where asked, documentation · v4
-// flexible.
+// All keys are told, with their defaults and sources; no keys asked, or an empty list of them, means all.
+// v0 says only whether a value is the default · v1 source and, where asked, synonyms · v3 type and, where
+// asked, documentation · v4 flexible.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -30,7 +30,8 @@ func (c *conn) describeConfigs(k *call, body []byte) error {
 }
 
 // describeResource answers for one resource.
-func (c *conn) describeResource(k *call, req *kmsg.DescribeConfigsRequest, q *kmsg.DescribeConfigsRequestResource,
+func (c *conn) describeResource(k *call, req *kmsg.DescribeConfigsRequest,
+	q *kmsg.DescribeConfigsRequestResource,
 ) kmsg.DescribeConfigsResponseResource {
 	r := kmsg.NewDescribeConfigsResponseResource()
 	r.ResourceType, r.ResourceName = q.ResourceType, q.ResourceName
@@ -54,7 +55,8 @@ func (c *conn) describeResource(k *call, req *kmsg.DescribeConfigsRequest, q *km
 }
 
 // describeEntry translates one key.
-func describeEntry(req *kmsg.DescribeConfigsRequest, e *config.Entry) kmsg.DescribeConfigsResponseResourceConfig {
+func describeEntry(req *kmsg.DescribeConfigsRequest, e *config.Entry,
+) kmsg.DescribeConfigsResponseResourceConfig {
 	r := kmsg.NewDescribeConfigsResponseResourceConfig()
 	r.Name, r.Value, r.ReadOnly = e.Key, &e.Value, e.ReadOnly
 	r.IsSensitive = e.Type == config.TypePassword
@@ -76,7 +78,8 @@ func describeEntry(req *kmsg.DescribeConfigsRequest, e *config.Entry) kmsg.Descr
 	return r
 }
 
-func synonym(key string, value *string, source config.Source) kmsg.DescribeConfigsResponseResourceConfigConfigSynonym {
+func synonym(key string, value *string, source config.Source,
+) kmsg.DescribeConfigsResponseResourceConfigConfigSynonym {
 	s := kmsg.NewDescribeConfigsResponseResourceConfigConfigSynonym()
 	s.Name, s.Value, s.Source = key, value, kmsg.ConfigSource(source)
 	return s

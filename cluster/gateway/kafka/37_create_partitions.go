@@ -2,8 +2,8 @@ package kafka
 
 // CreatePartitions, versions 0 to 3.
 //
-// One result for each topic, always. v2 flexible; v3 adds a code of quotas. A topic that stands twice in one request is
-// refused.
+// One result for each topic, always. v2 flexible; v3 adds a code of quotas. A topic that stands twice in
+// one request is refused.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -49,7 +49,8 @@ func (c *conn) createPartitions(k *call, body []byte) error {
 		return nil
 	}
 	k.owe()
-	c.s.port.CreatePartitions(k.who, asked, req.ValidateOnly, c.after(req.TimeoutMillis), func(r []broker.TopicResult) {
+	deadline := c.after(req.TimeoutMillis)
+	c.s.port.CreatePartitions(k.who, asked, req.ValidateOnly, deadline, func(r []broker.TopicResult) {
 		results = append(r, results...)
 		k.done()
 	})

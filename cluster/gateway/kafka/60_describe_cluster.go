@@ -2,8 +2,8 @@ package kafka
 
 // DescribeCluster, versions 0 to 2, flexible from the first.
 //
-// v1 kind of endpoint: only brokers (1) are described, controllers (2) have no endpoint of their own · v2 fenced
-// members: none is listed.
+// v1 kind of endpoint: only brokers (1) are described, controllers (2) have no endpoint of their own · v2
+// fenced members: none is listed.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"

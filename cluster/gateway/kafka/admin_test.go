@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +20,8 @@ func TestKadm(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	adm := kadm.NewClient(d.client())
-	made, err := adm.CreateTopic(ctx, 3, -1, map[string]*string{"max.message.bytes": kmsg.StringPtr("9")}, "t")
+	overrides := map[string]*string{"max.message.bytes": kmsg.StringPtr("9")}
+	made, err := adm.CreateTopic(ctx, 3, -1, overrides, "t")
 	if err != nil || made.NumPartitions != 3 || len(made.Configs) != 2 {
 		t.Fatalf("create: %+v, %v", made, err)
 	}
@@ -28,7 +30,8 @@ func TestKadm(t *testing.T) {
 		t.Fatalf("create again: %+v, %v", again, err)
 	}
 	configs, err := adm.DescribeTopicConfigs(ctx, "t")
-	if err != nil || len(configs) != 1 || len(configs[0].Configs) != 2 || configs[0].Configs[0].MaybeValue() != "9" {
+	if err != nil || len(configs) != 1 || len(configs[0].Configs) != 2 ||
+		configs[0].Configs[0].MaybeValue() != "9" {
 		t.Fatalf("configs: %+v, %v", configs, err)
 	}
 	if s := configs[0].Configs[0].Synonyms; len(s) != 2 || *s[1].Value != "1048588" {
@@ -58,8 +61,8 @@ func TestKadm(t *testing.T) {
 	}
 }
 
-// Goal: offsets by earliest, latest and timestamp, and the refusal of other special timestamps, in every version. Method:
-// two batches; raw requests.
+// Goal: offsets by earliest, latest and timestamp, and the refusal of other special timestamps, in every
+// version. Method: two batches; raw requests.
 func TestListOffsetsEveryVersion(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
@@ -72,14 +75,17 @@ func TestListOffsetsEveryVersion(t *testing.T) {
 		timestamp, offset, oldest int64
 		code                      int16
 	}{
-		{-1, 10, 10, 0}, {-2, 0, 0, 0}, {1000, 0, 0, 0}, {2000, -1, 10, 0}, {-3, -1, -1, 35}, {-4, -1, -1, 35},
+		{-1, 10, 10, 0}, {-2, 0, 0, 0}, {1000, 0, 0, 0},
+		{2000, -1, 10, 0}, {-3, -1, -1, 35}, {-4, -1, -1, 35},
 	}
 	for v := int16(0); v <= 7; v++ {
 		for _, tt := range tests {
 			req := kmsg.NewPtrListOffsetsRequest()
 			req.Version = v
-			req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: "t", Partitions: []kmsg.ListOffsetsRequestTopicPartition{
-				{Timestamp: tt.timestamp, MaxNumOffsets: 1}, {Partition: 7, Timestamp: -1}}}}
+			asked := []kmsg.ListOffsetsRequestTopicPartition{
+				{Timestamp: tt.timestamp, MaxNumOffsets: 1}, {Partition: 7, Timestamp: -1},
+			}
+			req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: "t", Partitions: asked}}
 			ps := r.ask(req).(*kmsg.ListOffsetsResponse).Topics[0].Partitions
 			if ps[0].ErrorCode != tt.code || ps[1].ErrorCode == 0 || len(ps) != 2 {
 				t.Fatalf("v%d %+v: %+v", v, tt, ps)
@@ -87,14 +93,15 @@ func TestListOffsetsEveryVersion(t *testing.T) {
 			switch {
 			case v > 0 && ps[0].Offset != tt.offset:
 				t.Fatalf("v%d %+v: %+v", v, tt, ps[0])
-			case v == 0 && tt.oldest >= 0 && (len(ps[0].OldStyleOffsets) != 1 || ps[0].OldStyleOffsets[0] != tt.oldest):
+			case v == 0 && tt.oldest >= 0 && !slices.Equal(ps[0].OldStyleOffsets, []int64{tt.oldest}):
 				t.Fatalf("v%d %+v: %+v", v, tt, ps[0])
 			}
 		}
 	}
 }
 
-// Goal: CreateTopics refuses what contradicts itself and never sends null configs. Method: one request with everything.
+// Goal: CreateTopics refuses what contradicts itself and never sends null configs. Method: one request
+// with everything.
 func TestCreateTopicsRefusals(t *testing.T) {
 	port := newMemPort()
 	d := openDoor(t, port)
@@ -112,7 +119,8 @@ func TestCreateTopicsRefusals(t *testing.T) {
 		req.Version = v
 		name := "ok" + string(rune('0'+v))
 		req.Topics = []kmsg.CreateTopicsRequestTopic{
-			topic("twice", 1), topic(name, -1, 0, 1), topic("twice", 2), topic("both", 3, 0), topic("same", -1, 0, 0),
+			topic("twice", 1), topic(name, -1, 0, 1), topic("twice", 2), topic("both", 3, 0),
+			topic("same", -1, 0, 0),
 		}
 		resp := r.ask(req).(*kmsg.CreateTopicsResponse)
 		codes := map[string]int16{}
@@ -151,7 +159,8 @@ func TestDeleteTopicsByID(t *testing.T) {
 	}
 }
 
-// Goal: a fenced producer is told by a code that its version knows. Method: a port that fences, in every version.
+// Goal: a fenced producer is told by a code that its version knows. Method: a port that fences, in every
+// version.
 func TestInitProducerIDFenced(t *testing.T) {
 	d := openDoor(t, newMemPort())
 	r := d.dial()
@@ -163,7 +172,8 @@ func TestInitProducerIDFenced(t *testing.T) {
 		}
 		req.TransactionalID = kmsg.StringPtr("x")
 		want := map[bool]int16{true: 90, false: 47}[v >= 4]
-		if resp := r.ask(req).(*kmsg.InitProducerIDResponse); resp.ErrorCode != want || resp.ProducerID != -1 {
+		resp := r.ask(req).(*kmsg.InitProducerIDResponse)
+		if resp.ErrorCode != want || resp.ProducerID != -1 {
 			t.Fatalf("v%d: %+v", v, resp)
 		}
 	}
@@ -174,7 +184,8 @@ func TestDescribeCluster(t *testing.T) {
 	d := openDoor(t, newMemPort())
 	r := d.dial()
 	for v := int16(0); v <= 2; v++ {
-		for kind, want := range map[int8]int16{1: 0, 2: wireMismatchedEndpointType, 3: wireUnsupportedEndpoint} {
+		kinds := map[int8]int16{1: 0, 2: wireMismatchedEndpointType, 3: wireUnsupportedEndpoint}
+		for kind, want := range kinds {
 			req := kmsg.NewPtrDescribeClusterRequest()
 			req.Version, req.EndpointType = v, kind
 			req.IncludeClusterAuthorizedOperations = true
@@ -182,7 +193,8 @@ func TestDescribeCluster(t *testing.T) {
 				want = 0
 			}
 			resp := r.ask(req).(*kmsg.DescribeClusterResponse)
-			if resp.ErrorCode != want || (want == 0 && (len(resp.Brokers) != 1 || resp.ClusterAuthorizedOperations <= 0)) {
+			told := len(resp.Brokers) == 1 && resp.ClusterAuthorizedOperations > 0
+			if resp.ErrorCode != want || told != (want == 0) {
 				t.Fatalf("v%d kind %d: %+v", v, kind, resp)
 			}
 		}
@@ -201,8 +213,8 @@ func TestDescribeConfigsUnknownType(t *testing.T) {
 	}
 }
 
-// Goal: franz-go's view of big batches and of a consumer that begins inside one. Method: 900 KB records; a consumer from
-// offset 3.
+// Goal: franz-go's view of big batches and of a consumer that begins inside one. Method: 900 KB records;
+// a consumer from offset 3.
 func TestKgoBigBatchesFromTheMiddle(t *testing.T) {
 	port := newMemPort()
 	port.topic("t", 1)
@@ -228,5 +240,15 @@ func TestKgoBigBatchesFromTheMiddle(t *testing.T) {
 	}
 	if got[0] != "e" || got[1] != "f" {
 		t.Fatalf("got %v", got)
+	}
+}
+
+// Goal: a group coordinator is refused for good, not for the time being. Method: one request.
+func TestFindCoordinatorIsRefused(t *testing.T) {
+	d := openDoor(t, newMemPort())
+	req := kmsg.NewPtrFindCoordinatorRequest()
+	req.CoordinatorKey = "group"
+	if resp := d.dial().ask(req).(*kmsg.FindCoordinatorResponse); resp.ErrorCode != 35 || resp.NodeID != -1 {
+		t.Fatalf("%+v", resp)
 	}
 }

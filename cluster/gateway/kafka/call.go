@@ -14,8 +14,8 @@ const (
 	callAbandoned       // nobody will write the answer
 )
 
-// call is one request between its reader, the port and the writer. Whoever comes last frees it: the writer when it has
-// written the answer, or the port's last done when the connection has gone.
+// call is one request between its reader, the port and the writer. Whoever comes last frees it: the
+// writer when it has written the answer, or the port's last done when the connection has gone.
 type call struct {
 	conn         *conn
 	key, version int16
@@ -63,9 +63,11 @@ func (k *call) owe() { k.open.Add(1) }
 // done is called for each that was owed, and by the reader when it is through.
 func (k *call) done() {
 	n := k.open.Add(-1)
-	must(n >= 0, "call %d v%d done more often than owed", k.key, k.version)
 	if n > 0 {
 		return
+	}
+	if n < 0 {
+		must(false, "call %d v%d done more often than owed", k.key, k.version)
 	}
 	k.conn.unwatch(k)
 	if k.state.CompareAndSwap(callOpen, callFinished) {

@@ -9,8 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Goal: a franz-go producer (idempotent, acks all) and consumer work over the door, with every codec. Method: produce to
-// three partitions, read everything back, compare.
+// Goal: a franz-go producer (idempotent, acks all) and consumer work over the door, with every codec.
+// Method: produce to three partitions, read everything back, compare.
 func TestProduceConsumeCodecs(t *testing.T) {
 	codecs := map[string]kgo.CompressionCodec{
 		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
@@ -26,11 +26,12 @@ func TestProduceConsumeCodecs(t *testing.T) {
 			for i := range 500 {
 				k, v := fmt.Sprintf("k%d", i), fmt.Sprintf("value %d %s", i, bytes.Repeat([]byte("x"), i%50))
 				want[k] = v
-				producer.Produce(context.Background(), kgo.KeyStringRecord(k, v), func(_ *kgo.Record, err error) {
-					if err != nil {
-						t.Error(err)
-					}
-				})
+				producer.Produce(context.Background(), kgo.KeyStringRecord(k, v),
+					func(_ *kgo.Record, err error) {
+						if err != nil {
+							t.Error(err)
+						}
+					})
 			}
 			if err := producer.Flush(context.Background()); err != nil {
 				t.Fatal(err)

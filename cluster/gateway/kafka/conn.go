@@ -37,8 +37,9 @@ type conn struct {
 	waits map[*call]func() // long polls that can be given up
 
 	unanswered atomic.Int64
-	clientID   string // the newest, so that equal ones share their bytes
-	serving    *call  // the request that the reader is at
+	active     atomic.Int64 // when it was last in use, in nanoseconds since 1970
+	clientID   string       // the newest, so that equal ones share their bytes
+	serving    *call        // the request that the reader is at
 }
 
 func newConn(s *server, nc net.Conn) *conn {
@@ -108,11 +109,13 @@ var errPanicked = errors.New("handler panicked")
 
 // nextFrame waits for a request, as long as the connection may be idle, and returns the size of what follows.
 func (c *conn) nextFrame() (int, error) {
+	c.touch()
 	for c.in.buffered() == 0 {
-		c.readDeadline(c.s.o.IdleTimeout)
+		idle := time.Since(time.Unix(0, c.active.Load()))
+		c.readDeadline(c.s.o.IdleTimeout - idle)
 		_, err := c.in.peek(1)
-		if errors.Is(err, os.ErrDeadlineExceeded) && c.unanswered.Load() > 0 && !c.stopping.Load() {
-			continue // it waits for us, not we for it
+		if errors.Is(err, os.ErrDeadlineExceeded) && c.busy() {
+			continue
 		}
 		if err != nil {
 			return 0, err
@@ -137,7 +140,22 @@ func (c *conn) nextFrame() (int, error) {
 	return size, nil
 }
 
-// readDeadline bounds the next reads. A connection that is stopping keeps the deadline in the past that stops it.
+// touch notes that the connection is in use.
+func (c *conn) touch() { c.active.Store(time.Now().UnixNano()) }
+
+// busy reports whether a connection whose time is up is not idle after all: it waits for us, or was answered since.
+func (c *conn) busy() bool {
+	if c.stopping.Load() {
+		return false
+	}
+	if c.unanswered.Load() > 0 {
+		c.touch()
+	}
+	return time.Since(time.Unix(0, c.active.Load())) < c.s.o.IdleTimeout
+}
+
+// readDeadline bounds the next reads. A connection that is stopping keeps the deadline in the past that
+// stops it.
 func (c *conn) readDeadline(d time.Duration) {
 	c.nc.SetReadDeadline(time.Now().Add(d))
 	if c.stopping.Load() {
@@ -181,8 +199,8 @@ func (c *conn) ended() Cause {
 	return c.cause
 }
 
-// watch remembers how the long poll of k is given up. The reader calls it before its own k.done, so that the last done,
-// which forgets it, comes later.
+// watch remembers how the long poll of k is given up. The reader calls it before its own k.done, so that
+// the last done, which forgets it, comes later.
 func (c *conn) watch(k *call, cancel func()) {
 	if cancel == nil {
 		return
@@ -214,8 +232,8 @@ func (c *conn) takeWaits() (cancels []func()) {
 	return cancels
 }
 
-// take blocks until n bytes may be held in flight; false means that the connection ends. Time spent waiting does not
-// count against the frame that is being read.
+// take blocks until n bytes may be held in flight; false means that the connection ends. Time spent
+// waiting does not count against the frame that is being read.
 func (c *conn) take(n int64) bool {
 	began := time.Now()
 	waited, ok := c.credit.take(c.stop, n)

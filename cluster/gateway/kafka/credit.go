@@ -2,8 +2,9 @@ package kafka
 
 import "sync"
 
-// Credit is a budget of bytes in flight. Who takes from it waits, first come first served, until the bytes fit; a single
-// taker may have more than the limit when nothing else is out. It is safe for concurrent use.
+// Credit is a budget of bytes in flight. Who takes from it waits, first come first served, until the
+// bytes fit; a single taker may have more than the limit when nothing else is out. It is safe for
+// concurrent use.
 type Credit struct {
 	mu      sync.Mutex
 	limit   int64
@@ -82,7 +83,9 @@ func (c *Credit) force(n int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.used += n
-	must(c.used >= 0, "credit of %d bytes given back twice, used %d", c.limit, c.used)
+	if c.used < 0 {
+		must(false, "credit of %d bytes given back twice, used %d", c.limit, c.used)
+	}
 	c.serve()
 }
 

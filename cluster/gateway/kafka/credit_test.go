@@ -5,8 +5,8 @@ import (
 	"testing/synctest"
 )
 
-// Goal: a budget lets in what fits, in order, and one that is too big when it is alone. Method: takers in a bubble, where
-// "everybody waits" is a fact that can be waited for.
+// Goal: a budget lets in what fits, in order, and one that is too big when it is alone. Method: takers in
+// a bubble, where "everybody waits" is a fact that can be waited for.
 func TestCreditOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewCredit(100)
@@ -35,7 +35,8 @@ func TestCreditOrder(t *testing.T) {
 	})
 }
 
-// Goal: who gives up waiting neither keeps bytes nor holds up those behind. Method: stop the first of two in line.
+// Goal: who gives up waiting neither keeps bytes nor holds up those behind. Method: stop the first of two
+// in line.
 func TestCreditWithdraw(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewCredit(100)

@@ -13,6 +13,7 @@ const (
 	keyFetch            int16 = 1
 	keyListOffsets      int16 = 2
 	keyMetadata         int16 = 3
+	keyFindCoordinator  int16 = 10
 	keyApiVersions      int16 = 18
 	keyCreateTopics     int16 = 19
 	keyDeleteTopics     int16 = 20
@@ -25,22 +26,23 @@ const (
 // minRequest is the size in bytes of the shortest request: key, version and correlation.
 const minRequest = 8
 
-// api is one row of what is served: versions min to max, the first flexible one, and how a request is taken. Produce
-// has no shape and no handler: it is read from the socket.
+// api is one row of what is served: versions min to max, the first flexible one, and how a request is
+// taken. Produce has no shape and no handler: it is read from the socket.
 type api struct {
 	key, min, max, flexible int16
 	shape                   shape
 	handle                  func(c *conn, k *call, body []byte) error
 }
 
-// served lists every key that is served, ascending; ApiVersions tells clients exactly this. A function, since one of
-// the handlers reads it.
+// served lists every key that is served, ascending; ApiVersions tells clients exactly this. A function,
+// since one of the handlers reads it.
 func served() []api {
 	return []api{
 		{keyProduce, 0, 13, 9, shape{}, nil},
 		{keyFetch, 4, 18, 12, fetchShape, (*conn).fetch},
 		{keyListOffsets, 0, 7, 6, listOffsetsShape, (*conn).listOffsets},
 		{keyMetadata, 0, 13, 9, metadataShape, (*conn).metadata},
+		{keyFindCoordinator, 0, 0, 3, findCoordinatorShape, (*conn).findCoordinator},
 		{keyApiVersions, 0, 4, 3, apiVersionsShape, (*conn).apiVersions},
 		{keyCreateTopics, 0, 7, 5, createTopicsShape, (*conn).createTopics},
 		{keyDeleteTopics, 0, 6, 4, deleteTopicsShape, (*conn).deleteTopics},
@@ -97,16 +99,16 @@ func (c *conn) request(f *frame, size int) error {
 	return c.control(f, k, a)
 }
 
-// maxControl is the largest request in bytes that is not a Produce. Kafka has one limit for all; names and numbers of
-// 100,000 elements fit into this one.
+// maxControl is the largest request in bytes that is not a Produce. Kafka has one limit for all; names
+// and numbers of 100,000 elements fit into this one.
 const maxControl = 8 << 20
 
 // errStopping ends a reader that was told to stop while it waited.
 var errStopping = errors.New("connection is stopping")
 
-// control takes a request that kmsg decodes. It is paid for once, its bytes and what they become in memory, before
-// anything of that size is allocated: a body that fits into the input is counted first, a larger one is paid for as if
-// it were all elements. Nobody waits for credit while holding some.
+// control takes a request that kmsg decodes. It is paid for once, its bytes and what they become in
+// memory, before anything of that size is allocated: a body that fits into the input is counted first, a
+// larger one is paid for as if it were all elements. Nobody waits for credit while holding some.
 func (c *conn) control(f *frame, k *call, a *api) error {
 	n := f.left
 	if n > maxControl {

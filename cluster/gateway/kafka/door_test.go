@@ -197,7 +197,7 @@ func decodeAnswer(t testing.TB, req kmsg.Request, b []byte) kmsg.Response {
 		t.Fatalf("key %d v%d: decode answer: %v", req.Key(), req.GetVersion(), err)
 	}
 	if again := resp.AppendTo(nil); string(again) != string(b) {
-		t.Fatalf("key %d v%d: answer is not what kmsg encodes:\n%x\n%x", req.Key(), req.GetVersion(), b, again)
+		t.Fatalf("key %d v%d: not what kmsg encodes:\n%x\n%x", req.Key(), req.GetVersion(), b, again)
 	}
 	return resp
 }

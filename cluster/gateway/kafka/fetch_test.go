@@ -27,8 +27,9 @@ func (p *fetchPort) Fetch(f broker.Fetch, done func(broker.Fetched)) func() {
 	return func() {}
 }
 
-// Goal: the hand-made head of an answer is what kmsg makes of the same facts, in every version: many batches, refusals,
-// divergence, leaders. Method: a port with a fixed answer; the decoded frame is compared with the expected structure.
+// Goal: the hand-made head of an answer is what kmsg makes of the same facts, in every version: many
+// batches, refusals, divergence, leaders. Method: a port with a fixed answer; the decoded frame is
+// compared with the expected structure.
 func TestFetchAnswerEveryVersion(t *testing.T) {
 	port := &fetchPort{memPort: newMemPort(), asked: make(chan broker.Fetch, 1)}
 	id := port.topic("t", 1).ID
@@ -52,7 +53,8 @@ func TestFetchAnswerEveryVersion(t *testing.T) {
 		if len(asked.Partitions) != 4 || asked.Partitions[1].Partition != 1 || asked.Partitions[0].From != 5 {
 			t.Fatalf("v%d: asked %+v", v, asked)
 		}
-		if wait := time.Until(asked.Deadline); wait > 100*time.Millisecond || asked.Partitions[0].TopicID != idIn(v, id) {
+		wait := time.Until(asked.Deadline)
+		if wait > 100*time.Millisecond || asked.Partitions[0].TopicID != idIn(v, id) {
 			t.Fatalf("v%d: asked %+v", v, asked)
 		}
 		want := []kmsg.FetchResponseTopicPartition{fetched(0, 0), fetched(1, 6), fetched(0, 0), fetched(1, 1)}
@@ -94,7 +96,8 @@ func fetched(p int32, code int16) kmsg.FetchResponseTopicPartition {
 	return f
 }
 
-// Goal: no session is ever made, and one that is asked for is refused by Kafka's code. Method: each kind of epoch.
+// Goal: no session is ever made, and one that is asked for is refused by Kafka's code. Method: each kind
+// of epoch.
 func TestFetchSessions(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
@@ -115,8 +118,9 @@ func TestFetchSessions(t *testing.T) {
 	}
 }
 
-// Goal: Fetch requests that are in flight together share the connection's credit. Method: three long polls, each asking
-// for all of it; the port sees ever less, and the third only once the first have been answered.
+// Goal: Fetch requests that are in flight together share the connection's credit. Method: three long
+// polls, each asking for all of it; the port sees ever less, and the third only once the first have been
+// answered.
 func TestFetchSharesCredit(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
@@ -144,7 +148,8 @@ func TestFetchSharesCredit(t *testing.T) {
 	}
 }
 
-// Goal: the address of a leader stands in the answer only when it can be dialled. Method: a leader without an address.
+// Goal: the address of a leader stands in the answer only when it can be dialled. Method: a leader
+// without an address.
 func TestFetchLeaderWithoutAddress(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID

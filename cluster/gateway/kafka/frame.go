@@ -16,8 +16,8 @@ func malformed(format string, args ...any) error {
 // maxString is the longest string of a request in bytes: what the older encodings can express.
 const maxString = 1<<15 - 1
 
-// frame reads one request from the input, field by field, and never past the request's end. The first error sticks;
-// every read after it returns the zero value.
+// frame reads one request from the input, field by field, and never past the request's end. The first
+// error sticks; every read after it returns the zero value.
 type frame struct {
 	in   *input
 	left int
@@ -95,8 +95,8 @@ func (f *frame) uvarint() uint32 {
 	return 0
 }
 
-// length reads the length of a string, array or byte string, -1 for null. wide says whether the older encoding has four
-// bytes or two.
+// length reads the length of a string, array or byte string, -1 for null. wide says whether the older
+// encoding has four bytes or two.
 func (f *frame) length(flexible, wide bool) int {
 	var n int
 	switch {
@@ -207,7 +207,9 @@ func (f *frame) payload(dst []byte) (copied int) {
 	if f.err != nil {
 		return 0
 	}
-	must(len(dst) <= f.left, "payload of %d bytes, %d are left", len(dst), f.left)
+	if len(dst) > f.left {
+		must(false, "payload of %d bytes, %d are left", len(dst), f.left)
+	}
 	copied, err := f.in.readFull(dst)
 	if err != nil {
 		f.fail(err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"testing"
@@ -22,26 +21,27 @@ func (silentConn) SetDeadline(time.Time) error      { return nil }
 func (silentConn) SetReadDeadline(time.Time) error  { return nil }
 func (silentConn) SetWriteDeadline(time.Time) error { return nil }
 
-// fuzzDoor runs one connection over the bytes, in this goroutine and its writer's, and reports whether all is given back.
+// fuzzDoor runs one connection over the bytes, in this goroutine and its writer's, and reports whether
+// all is given back.
 func fuzzDoor(t *testing.T, b []byte) {
 	port := newMemPort()
 	port.topic("t", 2)
 	seen := &ledger{}
 	member := NewCredit(64 << 20)
-	s := &server{port: port, o: Options{Observer: seen, MemberBytes: member}.withDefaults(), conns: map[*conn]struct{}{}}
-	s.o.Logger = slog.New(slog.DiscardHandler)
+	o := Options{Observer: seen, MemberBytes: member}.withDefaults()
+	s := &server{port: port, o: o, conns: map[*conn]struct{}{}}
 	c := newConn(s, silentConn{bytes.NewReader(b)})
 	c.run()
 	if seen.panics > 0 {
 		t.Fatal("a handler panicked")
 	}
 	if member.Used() != 0 || c.credit.Used() != 0 || len(c.waits) != 0 {
-		t.Fatalf("%d and %d bytes of credit kept, %d long polls", member.Used(), c.credit.Used(), len(c.waits))
+		t.Fatalf("credit kept: %d and %d; %d long polls", member.Used(), c.credit.Used(), len(c.waits))
 	}
 }
 
-// FuzzConnection. Goal: no bytes make a handler panic or keep credit. Method: a connection reads the fuzzer's bytes; seeds
-// are random requests of every key and version, and the hostile frames.
+// FuzzConnection. Goal: no bytes make a handler panic or keep credit. Method: a connection reads the
+// fuzzer's bytes; seeds are random requests of every key and version, and the hostile frames.
 func FuzzConnection(f *testing.F) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, a := range served() {
@@ -55,8 +55,8 @@ func FuzzConnection(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) { fuzzDoor(t, b) })
 }
 
-// FuzzRequest. Goal: as FuzzConnection, but the fuzzer gets past the framing. Method: the size, key and version are made
-// to fit; only what follows is the fuzzer's.
+// FuzzRequest. Goal: as FuzzConnection, but the fuzzer gets past the framing. Method: the size, key and
+// version are made to fit; only what follows is the fuzzer's.
 func FuzzRequest(f *testing.F) {
 	r := rand.New(rand.NewPCG(7, 8))
 	list := served()
@@ -75,9 +75,9 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// FuzzProduce. Goal: the reader that takes a Produce from the socket piece by piece never reads past its frame, whatever
-// comes in whatever pieces. Method: the fuzzer's body in a frame of its size, behind it an ApiVersions request that must be
-// answered when the Produce was taken.
+// FuzzProduce. Goal: the reader that takes a Produce from the socket piece by piece never reads past its
+// frame, whatever comes in whatever pieces. Method: the fuzzer's body in a frame of its size, behind it
+// an ApiVersions request that must be answered when the Produce was taken.
 func FuzzProduce(f *testing.F) {
 	for v := int16(0); v <= 13; v++ {
 		for _, records := range [][]byte{nil, {}, testBatch("v", 1), make([]byte, 100)} {

@@ -9,12 +9,12 @@ import (
 const (
 	inputBytes    = 16 << 10 // buffer of a connection
 	headReadBytes = 512      // what is read ahead where big payloads are expected
-	bigPayload    = 16 << 10 // payloads from here on are not copied
+	bigPayload    = 8 << 10  // payloads from here on are not copied
 )
 
-// input is the reading end of a connection. It reads ahead into a small buffer, so that many small requests come with
-// one system call; once payloads are big it reads ahead only as much as a request head takes, so that the payload
-// itself goes from the socket to its place.
+// input is the reading end of a connection. It reads ahead into a small buffer, so that many small
+// requests come with one system call; once payloads are big it reads ahead only as much as a request head
+// takes, so that the payload itself goes from the socket to its place.
 type input struct {
 	src  io.Reader
 	buf  []byte
@@ -27,10 +27,12 @@ func newInput(src io.Reader) *input { return &input{src: src, buf: make([]byte, 
 // buffered is the number of bytes that are there already.
 func (in *input) buffered() int { return in.w - in.r }
 
-// peek returns the next n bytes, n at most inputBytes, without consuming them. They are valid until the next call.
-// Error: io.EOF where the input ends before the first byte, io.ErrUnexpectedEOF behind it.
+// peek returns the next n bytes, n at most inputBytes, without consuming them. They are valid until the
+// next call. Error: io.EOF where the input ends before the first byte, io.ErrUnexpectedEOF behind it.
 func (in *input) peek(n int) ([]byte, error) {
-	must(n <= len(in.buf), "peek of %d bytes, buffer has %d", n, len(in.buf))
+	if n > len(in.buf) {
+		must(false, "peek of %d bytes, buffer has %d", n, len(in.buf))
+	}
 	if in.r == in.w {
 		in.r, in.w = 0, 0
 	}

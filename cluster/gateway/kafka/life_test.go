@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,8 +18,9 @@ func longFetch(id [16]byte) *kmsg.FetchRequest {
 	return req
 }
 
-// Goal: a door that is told to end answers what is in flight, long polls at once, and then ends. Method: a Produce that
-// the port holds and a long poll on two connections, an idle third; stop, let go, read the answers.
+// Goal: a door that is told to end answers what is in flight, long polls at once, and then ends. Method:
+// a Produce that the port holds and a long poll on two connections, an idle third; stop, let go, read the
+// answers.
 func TestServeDrains(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
@@ -28,11 +30,7 @@ func TestServeDrains(t *testing.T) {
 	idle.ask(func() kmsg.Request { r := kmsg.NewPtrMetadataRequest(); return r }())
 	producer.send(produceRequest(9, "t", id, 0, testBatch("v", 1)))
 	consumer.send(longFetch(id))
-	eventually(t, "both reached the port", func() bool {
-		port.mu.Lock()
-		defer port.mu.Unlock()
-		return len(port.produced) == 1 && len(port.waiters) == 1
-	})
+	eventually(t, "both reached the port", func() bool { return port.takenAre(1, 1) })
 	stopped := make(chan struct{})
 	go func() { d.stop(); close(stopped) }()
 	consumer.answer()
@@ -51,23 +49,27 @@ func TestServeDrains(t *testing.T) {
 	<-stopped
 }
 
-// Goal: draining has an end. Method: a port that never answers; Serve must return, and the late answer must do no harm.
+// Goal: draining has an end. Method: a port that never answers; Serve must return, and the late answer
+// must do no harm.
 func TestServeDrainTimeout(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
 	port.hold = make(chan struct{})
 	member := NewCredit(1 << 20)
-	d := openDoor(t, port, func(o *Options) { o.DrainTimeout = 50 * time.Millisecond; o.MemberBytes = member })
+	d := openDoor(t, port, func(o *Options) {
+		o.DrainTimeout, o.MemberBytes = 50*time.Millisecond, member
+	})
 	r := d.dial()
 	r.send(produceRequest(9, "t", id, 0, testBatch("v", 1)))
-	eventually(t, "it reached the port", func() bool { port.mu.Lock(); defer port.mu.Unlock(); return len(port.produced) == 1 })
+	eventually(t, "it reached the port", func() bool { return port.takenAre(1, 0) })
 	d.stop()
 	r.closed()
 	close(port.hold)
 	eventually(t, "the late answer gave its credit back", func() bool { return member.Used() == 0 })
 }
 
-// Goal: a long poll whose client has gone is given up, and what it fetched is released. Method: close the client's end.
+// Goal: a long poll whose client has gone is given up, and what it fetched is released. Method: close the
+// client's end.
 func TestGoneClientCancelsFetch(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
@@ -75,15 +77,19 @@ func TestGoneClientCancelsFetch(t *testing.T) {
 	d := openDoor(t, port, func(o *Options) { o.MemberBytes = member })
 	r := d.dial()
 	r.send(longFetch(id))
-	eventually(t, "it waits", func() bool { port.mu.Lock(); defer port.mu.Unlock(); return len(port.waiters) == 1 })
+	eventually(t, "it waits", func() bool { return port.takenAre(0, 1) })
 	r.nc.Close()
 	eventually(t, "it was cancelled and released", func() bool {
 		return port.cancelled.Load() == 1 && port.released.Load() == 1 && member.Used() == 0
 	})
-	eventually(t, "the cause is told", func() bool { c := d.seen.causes(); return len(c) == 1 && c[0] == CauseClient })
+	eventually(t, "the cause is told", func() bool {
+		causes := d.seen.causes()
+		return len(causes) == 1 && causes[0] == CauseClient
+	})
 }
 
-// Goal: a panic behind the door costs its connection only. Method: a port that panics, in two kinds of handlers.
+// Goal: a panic behind the door costs its connection only. Method: a port that panics, in two kinds of
+// handlers.
 func TestPanicCostsItsConnection(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
@@ -91,7 +97,8 @@ func TestPanicCostsItsConnection(t *testing.T) {
 	port.panics = true
 	d := openDoor(t, port, func(o *Options) { o.MemberBytes = member })
 	list := kmsg.NewPtrListOffsetsRequest()
-	list.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: "t", Partitions: []kmsg.ListOffsetsRequestTopicPartition{{}}}}
+	partitions := []kmsg.ListOffsetsRequestTopicPartition{{}}
+	list.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: "t", Partitions: partitions}}
 	for _, req := range []kmsg.Request{produceRequest(9, "t", id, 0, testBatch("v", 1)), list} {
 		r := d.dial()
 		r.send(req)
@@ -102,11 +109,13 @@ func TestPanicCostsItsConnection(t *testing.T) {
 	eventually(t, "credit is back and two panics were told", func() bool {
 		d.seen.mu.Lock()
 		defer d.seen.mu.Unlock()
-		return member.Used() == 0 && d.seen.panics == 2 && len(d.seen.closed) == 2 && d.seen.closed[0] == CausePanic
+		return member.Used() == 0 && d.seen.panics == 2 &&
+			slices.Equal(d.seen.closed, []Cause{CausePanic, CausePanic})
 	})
 }
 
-// Goal: an idle connection ends, one that waits for its answer does not. Method: a short idle time, a longer poll.
+// Goal: an idle connection ends, one that waits for its answer does not. Method: a short idle time, a
+// longer poll.
 func TestIdleTimeout(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
@@ -120,8 +129,8 @@ func TestIdleTimeout(t *testing.T) {
 	waiting.closed()
 }
 
-// Goal: a client that does not take its answers is cut off, and its buffers are released. Method: fetch much more than
-// socket buffers hold and never read.
+// Goal: a client that does not take its answers is cut off, and its buffers are released. Method: fetch
+// much more than socket buffers hold and never read.
 func TestSlowReaderIsCutOff(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
@@ -159,7 +168,8 @@ func TestMaxConnections(t *testing.T) {
 	d.dial().ask(kmsg.NewPtrMetadataRequest())
 }
 
-// Goal: a door that nobody could dial does not start. Method: listeners and advertised addresses that are none.
+// Goal: a door that nobody could dial does not start. Method: listeners and advertised addresses that are
+// none.
 func TestAdvertised(t *testing.T) {
 	tests := []struct {
 		listen, advertised string

@@ -10,7 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// framed puts a size and a request header of version 1 (flexible: 2) in front of a body. size 0 means the true one.
+// framed puts a size and a request header of version 1 (flexible: 2) in front of a body. size 0 means the
+// true one.
 func framed(key, version int16, flexible bool, size int, body ...byte) []byte {
 	b := binary.BigEndian.AppendUint16(make([]byte, 4), uint16(key))
 	b = binary.BigEndian.AppendUint16(b, uint16(version))
@@ -29,7 +30,10 @@ func framed(key, version int16, flexible bool, size int, body ...byte) []byte {
 
 func hostileFrames() map[string][]byte {
 	zeros := make([]byte, 8<<20)
-	produceHead := []byte{0, 0xff, 0xff, 0, 0, 0, 9} // no transaction, acks all, timeout
+	produce := func(topics ...byte) []byte {
+		head := []byte{0, 0xff, 0xff, 0, 0, 0, 9} // no transaction, acks all, timeout
+		return framed(0, 9, true, 0, append(head, topics...)...)
+	}
 	absurd := []byte{0xff, 0xff, 0xff, 0xff, 0x0f}
 	return map[string][]byte{
 		"http":                   []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
@@ -49,19 +53,20 @@ func hostileFrames() map[string][]byte {
 		"metadata compact count": framed(3, 9, true, 0, absurd...),
 		"metadata many empties":  framed(3, 1, false, 0, append([]byte{0, 0x20, 0, 0}, zeros[:7<<20]...)...),
 		"metadata over control":  framed(3, 1, false, 50<<20, append([]byte{1, 0, 0, 0}, zeros...)...),
-		"produce topics":         framed(0, 9, true, 0, append(produceHead, absurd...)...),
-		"produce partitions":     framed(0, 9, true, 0, append(append(produceHead, 2, 2, 't'), absurd...)...),
-		"produce many topics":    framed(0, 9, true, 0, append(append(produceHead, 0x81, 0x80, 0x80, 1), zeros[:7<<20]...)...),
-		"produce records":        framed(0, 9, true, 0, append(append(produceHead, 2, 2, 't', 2, 0, 0, 0, 0), absurd...)...),
-		"produce tags":           framed(0, 9, true, 0, append(append(produceHead, 1), absurd...)...),
-		"fetch forgotten":        framed(1, 12, true, 0, append(make([]byte, 25), append([]byte{1}, absurd...)...)...),
+		"produce topics":         produce(absurd...),
+		"produce partitions":     produce(append([]byte{2, 2, 't'}, absurd...)...),
+		"produce many topics":    produce(append([]byte{0x81, 0x80, 0x80, 1}, zeros[:7<<20]...)...),
+		"produce records":        produce(append([]byte{2, 2, 't', 2, 0, 0, 0, 0}, absurd...)...),
+		"produce tags":           produce(append([]byte{1}, absurd...)...),
+		"fetch forgotten":        framed(1, 12, true, 0, append(append(zeros[:25:25], 1), absurd...)...),
 		"init id tag":            framed(22, 2, true, 0, append([]byte{0, 0, 0, 0, 0}, absurd...)...),
 		"bytes behind":           framed(22, 0, false, 0, 0xff, 0xff, 0, 0, 0, 0, 9),
 	}
 }
 
-// Goal: whatever is sent costs its own connection, little memory, and nothing else. Method: each frame on a connection of
-// its own, which must be closed; what the whole process allocated meanwhile is bounded; another connection still works.
+// Goal: whatever is sent costs its own connection, little memory, and nothing else. Method: each frame on
+// a connection of its own, which must be closed; what the whole process allocated meanwhile is bounded;
+// another connection still works.
 func TestMalformedFrames(t *testing.T) {
 	port := newMemPort()
 	port.topic("t", 1)
@@ -98,8 +103,9 @@ func TestMalformedFrames(t *testing.T) {
 	}
 }
 
-// Goal: announced bytes take no memory before they come, and half-open connections end. Method: many connections that
-// announce 60 MB each and stop, or send byte after byte; the heap must stay small and all must be closed in time.
+// Goal: announced bytes take no memory before they come, and half-open connections end. Method: many
+// connections that announce 60 MB each and stop, or send byte after byte; the heap must stay small and
+// all must be closed in time.
 func TestHalfOpenConnections(t *testing.T) {
 	port := newMemPort()
 	port.topic("t", 1)

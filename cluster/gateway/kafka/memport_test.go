@@ -70,7 +70,8 @@ func (p *memPort) add(name string, partitions int) *placement.Topic {
 	t := &placement.Topic{Name: name, Config: config.Topic{MaxMessageBytes: 1 << 20}}
 	t.ID[15], t.ID[14], t.ID[0] = byte(p.nextID), byte(p.nextID>>8), 7
 	for i := range partitions {
-		t.Partitions = append(t.Partitions, placement.Partition{Replicas: []placement.Replica{{ID: 1, Member: 1}}})
+		replicas := []placement.Replica{{ID: 1, Member: 1}}
+		t.Partitions = append(t.Partitions, placement.Partition{Replicas: replicas})
 		p.logs[record.TopicPartition{Topic: t.ID, Partition: record.Partition(i)}] = &memLog{}
 	}
 	p.change(func(tab *placement.Table) { tab.Topics[name], tab.ByID[t.ID] = t, t })
@@ -81,6 +82,13 @@ func (p *memPort) topic(name string, partitions int) *placement.Topic {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.add(name, partitions)
+}
+
+// takenAre reports whether so many Produce requests came and so many long polls wait.
+func (p *memPort) takenAre(produced, waiting int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.produced) == produced && len(p.waiters) == waiting
 }
 
 func (p *memPort) find(name string, id record.TopicID, n record.Partition) (*memLog, error) {
@@ -178,7 +186,8 @@ func (p *memPort) gather(f broker.Fetch) (r broker.Fetched, ok bool) {
 	for _, q := range f.Partitions {
 		var a broker.FetchedPartition
 		var log *memLog
-		if log, a.Err = p.find(q.Topic, q.TopicID, q.Partition); a.Err == nil && (q.From < 0 || q.From > log.next) {
+		log, a.Err = p.find(q.Topic, q.TopicID, q.Partition)
+		if a.Err == nil && (q.From < 0 || q.From > log.next) {
 			a.Err = fault.New(fault.OffsetOutOfRange, "offset %d", q.From)
 		}
 		if a.Err != nil {
@@ -205,7 +214,9 @@ func (p *memPort) gather(f broker.Fetch) (r broker.Fetched, ok bool) {
 	return r, ok || total >= f.MinBytes
 }
 
-func (p *memPort) ListOffsets(_ broker.Who, q []broker.OffsetQuery, _ time.Time, done func([]broker.OffsetAnswer)) {
+func (p *memPort) ListOffsets(_ broker.Who, q []broker.OffsetQuery, _ time.Time,
+	done func([]broker.OffsetAnswer),
+) {
 	if p.panics {
 		panic("list offsets")
 	}
@@ -234,7 +245,9 @@ func (p *memPort) ListOffsets(_ broker.Who, q []broker.OffsetQuery, _ time.Time,
 	done(answers)
 }
 
-func (p *memPort) CreateTopics(_ broker.Who, ts []broker.NewTopic, validate bool, _ time.Time, done func([]broker.CreatedTopic)) {
+func (p *memPort) CreateTopics(_ broker.Who, ts []broker.NewTopic, validate bool, _ time.Time,
+	done func([]broker.CreatedTopic),
+) {
 	p.mu.Lock()
 	var made []broker.CreatedTopic
 	for _, t := range ts {
@@ -259,13 +272,16 @@ func (p *memPort) CreateTopics(_ broker.Who, ts []broker.NewTopic, validate bool
 
 func testEntries() []config.Entry {
 	return []config.Entry{
-		{Key: "max.message.bytes", Value: "9", Default: "1048588", Source: config.SourceTopic, Type: config.TypeInt, Doc: "doc"},
-		{Key: "cleanup.policy", Value: "delete", Default: "delete", Source: config.SourceDefault, Type: config.TypeList,
-			ReadOnly: true},
+		{Key: "max.message.bytes", Value: "9", Default: "1048588", Source: config.SourceTopic,
+			Type: config.TypeInt, Doc: "doc"},
+		{Key: "cleanup.policy", Value: "delete", Default: "delete", Source: config.SourceDefault,
+			Type: config.TypeList, ReadOnly: true},
 	}
 }
 
-func (p *memPort) DeleteTopics(_ broker.Who, refs []broker.TopicRef, _ time.Time, done func([]broker.DeletedTopic)) {
+func (p *memPort) DeleteTopics(_ broker.Who, refs []broker.TopicRef, _ time.Time,
+	done func([]broker.DeletedTopic),
+) {
 	p.mu.Lock()
 	var deleted []broker.DeletedTopic
 	for _, ref := range refs {
@@ -287,7 +303,9 @@ func (p *memPort) DeleteTopics(_ broker.Who, refs []broker.TopicRef, _ time.Time
 	done(deleted)
 }
 
-func (p *memPort) CreatePartitions(_ broker.Who, ms []broker.MorePartitions, _ bool, _ time.Time, done func([]broker.TopicResult)) {
+func (p *memPort) CreatePartitions(_ broker.Who, ms []broker.MorePartitions, _ bool, _ time.Time,
+	done func([]broker.TopicResult),
+) {
 	var results []broker.TopicResult
 	p.mu.Lock()
 	for _, m := range ms {
@@ -297,7 +315,8 @@ func (p *memPort) CreatePartitions(_ broker.Who, ms []broker.MorePartitions, _ b
 		case old == nil:
 			r.Err = fault.New(fault.UnknownTopicOrPartition, "no topic %q", m.Topic)
 		case int(m.Count) <= len(old.Partitions):
-			r.Err = fault.New(fault.InvalidPartitions, "topic %q has %d", m.Topic, len(old.Partitions)).WithHint("ask for more")
+			r.Err = fault.New(fault.InvalidPartitions, "topic %q has %d", m.Topic, len(old.Partitions)).
+				WithHint("ask for more")
 		default:
 			t := *old
 			for i := len(t.Partitions); i < int(m.Count); i++ {
@@ -331,7 +350,8 @@ func (p *memPort) DescribeConfigs(_ broker.Who, rs []broker.ConfigResource) (ds 
 
 func (p *memPort) InitProducer(r broker.InitProducer, done func(broker.InitedProducer)) {
 	if r.TransactionalID != nil {
-		done(broker.InitedProducer{ID: -1, Epoch: -1, Err: fault.New(fault.ProducerFenced, "no transactions")})
+		err := fault.New(fault.ProducerFenced, "no transactions")
+		done(broker.InitedProducer{ID: -1, Epoch: -1, Err: err})
 		return
 	}
 	p.mu.Lock()

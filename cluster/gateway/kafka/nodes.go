@@ -18,8 +18,8 @@ type node struct {
 // noNode is the id of a member that is not known.
 const noNode int32 = -1
 
-// nodes lists the members that clients can dial, by id. This member is always there, under the address that the door
-// advertises.
+// nodes lists the members that clients can dial, by id. This member is always there, under the address
+// that the door advertises.
 func (c *conn) nodes(table *placement.Table) []node {
 	self := c.s.port.Self()
 	list := make([]node, 0, len(table.Members)+1)
@@ -63,15 +63,16 @@ func (c *conn) leaderOf(list []node, tp record.TopicPartition) (id, epoch int32,
 	return int32(l.Member), int32(l.Epoch), true
 }
 
-// leaderNodes collects the leaders that an answer names beside a refusal, so that the client need not ask for metadata
-// (KIP-951).
+// leaderNodes collects the leaders that an answer names beside a refusal, so that the client need not ask
+// for metadata (KIP-951).
 type leaderNodes struct {
 	c     *conn
 	known []node
 	used  []node
 }
 
-// leader names the leader of a partition, -1 and -1 where it is not known. The topic is found by id where there is one.
+// leader names the leader of a partition, -1 and -1 where it is not known. The topic is found by id where
+// there is one.
 func (l *leaderNodes) leader(name string, id record.TopicID, p record.Partition) (leader, epoch int32) {
 	table := l.c.s.port.Table()
 	if l.known == nil {

@@ -12,19 +12,20 @@ const (
 	CauseMalformed Cause = "malformed" // it sent what cannot be read
 	CauseTimeout   Cause = "timeout"   // idle, half-open, or it took its answers too slowly
 	CausePanic     Cause = "panic"     // a handler panicked
-	CauseRefused   Cause = "refused"   // a Produce with acks 0 was refused, or there were too many connections
+	CauseRefused   Cause = "refused"   // too many connections, or a Produce with acks 0 was refused
 )
 
 // Observer is told what a door does. Its calls come from many goroutines and must not block.
 type Observer interface {
-	// Opened is called for each connection that is taken, Closed once when it has ended.
+	// Opened is called for each connection that is taken, Closed once when it has ended. Of a connection that is one too
+	// many only Closed is told, with CauseRefused.
 	Opened()
 	Closed(Cause)
-	// Answered is called when an answer has been written: bytes of the request and of the answer, and the time since
-	// the request was decoded.
+	// Answered is called when an answer has been written: bytes of the request and of the answer, and the
+	// time since the request was decoded.
 	Answered(key, version int16, inBytes, outBytes int, took time.Duration)
-	// Payload is called for the records of one partition of a Produce: their size in bytes, and how many of these
-	// bytes were copied on their way from the socket into the entry's buffer.
+	// Payload is called for the records of one partition of a Produce: their size in bytes, and how many
+	// of these bytes were copied on their way from the socket into the entry's buffer.
 	Payload(bytes, copied int)
 	// Throttled is called when a reader had to wait for byte credits.
 	Throttled(took time.Duration)

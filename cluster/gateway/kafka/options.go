@@ -23,21 +23,22 @@ const (
 type Options struct {
 	// Logger takes the door's log lines; nil drops them.
 	Logger *slog.Logger
-	// Advertised is the "host:port" that clients are told to dial. Empty means the listener's own address, which must
-	// then be one that can be dialled.
+	// Advertised is the "host:port" that clients are told to dial. Empty means the listener's own
+	// address, which must then be one that can be dialled.
 	Advertised string
 	// MaxFrameBytes is the largest request; a larger one costs its connection.
 	MaxFrameBytes int
 	// ConnectionBytes is what one connection may hold in flight, requests and answers together.
 	ConnectionBytes int64
-	// MemberBytes is the same for the whole member, shared by its doors; nil means no limit but the connections' own.
+	// MemberBytes is the same for the whole member, shared by its doors; nil means no limit but the
+	// connections' own.
 	MemberBytes *Credit
 	// MaxConnections is the number of connections at one time; further ones are closed at once.
 	MaxConnections int
 	// IdleTimeout closes a connection that asks for nothing and waits for nothing.
 	IdleTimeout time.Duration
-	// FrameTimeout is how long a frame that has begun may take to arrive, or an answer to be taken. A big one gets a
-	// second more for every MinRate bytes.
+	// FrameTimeout is how long a frame that has begun may take to arrive, or an answer to be taken. A big
+	// one gets a second more for every MinRate bytes.
 	FrameTimeout time.Duration
 	// MinRate is the slowest transfer that is put up with, in bytes per second.
 	MinRate int
@@ -100,7 +101,8 @@ func parseEndpoint(addr string) (endpoint, error) {
 	return endpoint{host: host, port: int32(port)}, nil
 }
 
-// advertised is the endpoint that clients are told: the option's, or the listener's where that can be dialled.
+// advertised is the endpoint that clients are told: the option's, or the listener's where that can be
+// dialled.
 func (o Options) advertised(l net.Listener) (endpoint, error) {
 	if o.Advertised != "" {
 		return parseEndpoint(o.Advertised)
@@ -110,7 +112,7 @@ func (o Options) advertised(l net.Listener) (endpoint, error) {
 		return endpoint{}, fmt.Errorf("advertise listener: %w", err)
 	}
 	if ip := net.ParseIP(e.host); e.host == "" || (ip != nil && ip.IsUnspecified()) {
-		return endpoint{}, fmt.Errorf("advertise listener %s: no client can dial that; set Options.Advertised", l.Addr())
+		return endpoint{}, fmt.Errorf("advertise %s: no client can dial that; set Options.Advertised", l.Addr())
 	}
 	return e, nil
 }

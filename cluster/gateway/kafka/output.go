@@ -10,7 +10,8 @@ import (
 // keepHead is the largest head buffer in bytes that is kept for the next answers.
 const keepHead = 256 << 10
 
-// output collects the answers of one write: what was encoded, in one buffer, and the batches that belong in between.
+// output collects the answers of one write: what was encoded, in one buffer, and the batches that belong
+// in between.
 type output struct {
 	version int16 // of the answer being encoded
 	head    []byte

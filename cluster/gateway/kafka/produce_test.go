@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +13,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Goal: each refusal of a Produce has Kafka's code and says what to do, and leaves the connection usable. Method: one bad
-// request after another on one connection, a good one between them.
+// Goal: each refusal of a Produce has Kafka's code and says what to do, and leaves the connection usable.
+// Method: one bad request after another on one connection, a good one between them.
 func TestProduceRefusals(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
@@ -30,19 +31,24 @@ func TestProduceRefusals(t *testing.T) {
 		code fault.Code
 		hint string
 	}{
-		"acks":         {req: produceRequest(9, "t", id, 0, good), acks: 2, code: fault.InvalidRequiredAcks, hint: "0, 1 or -1"},
-		"transaction":  {req: produceRequest(9, "t", id, 0, good), txn: "x", code: fault.InvalidTransactionState, hint: "transactional.id"},
-		"topic":        {req: produceRequest(9, "nope", id, 0, good), code: fault.UnknownTopicOrPartition},
-		"topic id":     {req: produceRequest(13, "t", record.TopicID{9}, 0, good), code: fault.UnknownTopicID},
-		"partition":    {req: produceRequest(9, "t", id, 1, good), code: fault.UnknownTopicOrPartition},
-		"negative":     {req: produceRequest(9, "t", id, -1, good), code: fault.UnknownTopicOrPartition},
-		"null":         {req: produceRequest(8, "t", id, 0, nil), code: fault.InvalidRecord, hint: "exactly one batch"},
-		"empty":        {req: produceRequest(9, "t", id, 0, []byte{}), code: fault.InvalidRecord, hint: "exactly one batch"},
-		"short":        {req: produceRequest(9, "t", id, 0, good[:40]), code: fault.InvalidRecord},
-		"cut":          {req: produceRequest(9, "t", id, 0, good[:len(good)-1]), code: fault.CorruptRecord},
-		"two batches":  {req: produceRequest(9, "t", id, 0, append(good[:len(good):len(good)], good...)), code: fault.InvalidRecord},
-		"checksum":     {req: produceRequest(9, "t", id, 0, broken), code: fault.CorruptRecord},
-		"too large":    {req: produceRequest(9, "t", id, 0, make([]byte, 2<<20)), code: fault.RecordTooLarge, hint: "max.message.bytes"},
+		"acks": {req: produceRequest(9, "t", id, 0, good), acks: 2, code: fault.InvalidRequiredAcks,
+			hint: "0, 1 or -1"},
+		"transaction": {req: produceRequest(9, "t", id, 0, good), txn: "x", code: fault.InvalidTransactionState,
+			hint: "transactional.id"},
+		"topic":     {req: produceRequest(9, "nope", id, 0, good), code: fault.UnknownTopicOrPartition},
+		"topic id":  {req: produceRequest(13, "t", record.TopicID{9}, 0, good), code: fault.UnknownTopicID},
+		"partition": {req: produceRequest(9, "t", id, 1, good), code: fault.UnknownTopicOrPartition},
+		"negative":  {req: produceRequest(9, "t", id, -1, good), code: fault.UnknownTopicOrPartition},
+		"null": {req: produceRequest(8, "t", id, 0, nil), code: fault.InvalidRecord,
+			hint: "exactly one batch"},
+		"empty": {req: produceRequest(9, "t", id, 0, []byte{}), code: fault.InvalidRecord,
+			hint: "exactly one batch"},
+		"short":       {req: produceRequest(9, "t", id, 0, good[:40]), code: fault.InvalidRecord},
+		"cut":         {req: produceRequest(9, "t", id, 0, good[:len(good)-1]), code: fault.CorruptRecord},
+		"two batches": {req: produceRequest(9, "t", id, 0, bytes.Repeat(good, 2)), code: fault.InvalidRecord},
+		"checksum":    {req: produceRequest(9, "t", id, 0, broken), code: fault.CorruptRecord},
+		"too large": {req: produceRequest(9, "t", id, 0, make([]byte, 2<<20)), code: fault.RecordTooLarge,
+			hint: "max.message.bytes"},
 		"zstd in v6":   {req: produceRequest(6, "t", id, 0, zstd), code: fault.UnsupportedCompression},
 		"old version":  {req: produceRequest(2, "t", id, 0, good), code: fault.UnsupportedVersion},
 		"zero version": {req: produceRequest(0, "t", id, 0, good), code: fault.UnsupportedVersion},
@@ -91,8 +97,8 @@ func TestProduceLeaderHints(t *testing.T) {
 	}
 }
 
-// Goal: acks 0 has no answer, and a refusal ends the connection. Method: a Produce with acks 0, then Metadata, whose
-// answer must be the first; then a Produce to nowhere.
+// Goal: acks 0 has no answer, and a refusal ends the connection. Method: a Produce with acks 0, then
+// Metadata, whose answer must be the first; then a Produce to nowhere.
 func TestProduceAcksZero(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
@@ -119,8 +125,8 @@ func TestProduceAcksZero(t *testing.T) {
 	})
 }
 
-// Goal: big payloads are not copied on their way from the socket, and the entry has room in front. Method: 900 KB
-// batches; the observer counts the bytes that went by way of the input's buffer.
+// Goal: big payloads are not copied on their way from the socket, and the entry has room in front.
+// Method: 900 KB batches; the observer counts the bytes that went by way of the input's buffer.
 func TestProduceCopies(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
@@ -145,13 +151,14 @@ func TestProduceCopies(t *testing.T) {
 	}
 	port.mu.Lock()
 	defer port.mu.Unlock()
-	if got := port.produced[3]; len(got.Frame) != state.FrameRoom+len(batch) || time.Until(got.Deadline) > 10*time.Second {
+	got := port.produced[3]
+	if len(got.Frame) != state.FrameRoom+len(batch) || time.Until(got.Deadline) > 10*time.Second {
 		t.Fatalf("frame of %d bytes, deadline %v", len(got.Frame), got.Deadline)
 	}
 }
 
-// Goal: a connection holds no more than its credit in flight, and goes on once it gets some back. Method: a port that
-// keeps its answers; only so many Produce requests may reach it until it lets go.
+// Goal: a connection holds no more than its credit in flight, and goes on once it gets some back. Method:
+// a port that keeps its answers; only so many Produce requests may reach it until it lets go.
 func TestProduceStopsReadingWithoutCredit(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID

@@ -29,9 +29,10 @@ type server struct {
 	wg    sync.WaitGroup
 }
 
-// Serve takes connections from l and answers their requests from p. It blocks until ctx ends or l is closed; then it
-// reads nothing more, answers what is in flight, for at most DrainTimeout, ends the connections and returns nil when
-// all its goroutines have ended. It closes l. The error is not nil where the door could not start.
+// Serve takes connections from l and answers their requests from p. It blocks until ctx ends or l is
+// closed; then it reads nothing more, answers what is in flight, for at most DrainTimeout, ends the
+// connections and returns nil when all its goroutines have ended. It closes l. The error is not nil where
+// the door could not start.
 func Serve(ctx context.Context, l net.Listener, p broker.Port, o Options) error {
 	o = o.withDefaults()
 	self, err := o.advertised(l)

@@ -1,7 +1,7 @@
 package kafka
 
-// The shapes of the request bodies that kmsg decodes; Produce is read by hand. A test checks each of them against kmsg's
-// own encoder in every version.
+// The shapes of the request bodies that kmsg decodes; Produce is read by hand. A test checks each of them
+// against kmsg's own encoder in every version.
 
 var (
 	boolean  = fixed(1)
@@ -36,7 +36,8 @@ var fetchShape = shape{
 		structs(text().until(12), uuid.since(13), list(number32)).since(7), // forgotten
 		text().since(11), // rack
 	},
-	// The replica state of followers has tagged fields of its own, whose number takes one byte where there are none.
+	// The replica state of followers has tagged fields of its own, whose number takes one byte where
+	// there are none.
 	known: map[uint32][]field{1: {number32, number64, number8}},
 }
 
@@ -60,6 +61,8 @@ var metadataShape = shape{fields: []field{
 	boolean.since(8).until(10), // cluster operations
 	boolean.since(8),           // topic operations
 }}
+
+var findCoordinatorShape = shape{fields: []field{text()}}
 
 var apiVersionsShape = shape{fields: []field{text().since(3), text().since(3)}}
 

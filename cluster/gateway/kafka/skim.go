@@ -2,11 +2,12 @@ package kafka
 
 import "encoding/binary"
 
-// Why bodies are walked before kmsg decodes them: kmsg makes room for an array as soon as one byte per element is left,
-// although an element takes a hundred bytes in memory, and its loop over tagged fields believes any count. A frame of
-// some megabytes could take gigabytes, or minutes.
+// Why bodies are walked before kmsg decodes them: kmsg makes room for an array as soon as one byte per
+// element is left, although an element takes a hundred bytes in memory, and its loop over tagged fields
+// believes any count. A frame of some megabytes could take gigabytes, or minutes.
 
-// maxElements is the number of array elements and tagged fields that one request may have, nested ones included.
+// maxElements is the number of array elements and tagged fields that one request may have, nested ones
+// included.
 const maxElements = 100_000
 
 // elementBytes is what one element takes in memory once decoded, generously.
@@ -31,8 +32,8 @@ type field struct {
 	of       []field
 }
 
-// shape describes a request body. Tagged fields may stand behind every structure of a flexible version; known names the
-// shape of those at the top that kmsg decodes further.
+// shape describes a request body. Tagged fields may stand behind every structure of a flexible version;
+// known names the shape of those at the top that kmsg decodes further.
 type shape struct {
 	fields []field
 	known  map[uint32][]field
@@ -55,7 +56,8 @@ type skimmer struct {
 	bad      bool
 }
 
-// skim walks body as s says, reports its number of elements, or an error where the body is not exactly of that shape.
+// skim walks body as s says, reports its number of elements, or an error where the body is not exactly of
+// that shape.
 func (s shape) skim(body []byte, version int16, flexible bool) (elements int, err error) {
 	k := skimmer{b: body, version: version, flexible: flexible}
 	k.fields(s.fields)

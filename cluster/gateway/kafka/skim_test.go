@@ -69,9 +69,9 @@ func randomRequest(r *rand.Rand, key, version int16) kmsg.Request {
 	return req
 }
 
-// Goal: the shapes are kmsg's own in every version served, and nothing else passes. Method: random requests encoded by
-// kmsg must be walked to their last byte; every shorter cut, and one byte more, must be refused; kmsg must decode what
-// passed.
+// Goal: the shapes are kmsg's own in every version served, and nothing else passes. Method: random
+// requests encoded by kmsg must be walked to their last byte; every shorter cut, and one byte more, must
+// be refused; kmsg must decode what passed.
 func TestShapesAreKmsgs(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, a := range served() {
@@ -106,14 +106,16 @@ func checkSkim(t *testing.T, a api, req kmsg.Request) {
 			t.Fatalf("key %d v%d: %d of %d bytes pass: %v", a.key, version, n, len(body), err)
 		}
 	}
-	if _, err := a.shape.skim(append(body, 0), version, version >= a.flexible); !errors.Is(err, errMalformed) {
+	_, err := a.shape.skim(append(body, 0), version, version >= a.flexible)
+	if !errors.Is(err, errMalformed) {
 		t.Fatalf("key %d v%d: a byte too many passes: %v", a.key, version, err)
 	}
 }
 
 // Goal: skimming takes no memory whatever the counts say. Method: hostile bodies under testing.AllocsPerRun.
 func TestSkimRefusesAbsurdCounts(t *testing.T) {
-	big := make([]byte, 1<<20)
+	big, absurd := make([]byte, 1<<20), []byte{0xff, 0xff, 0xff, 0xff, 0x0f}
+	named := []byte{2, 'a', 2, 'b'}[:4:4] // name and version of a client
 	tests := map[string]struct {
 		shape    shape
 		version  int16
@@ -124,10 +126,10 @@ func TestSkimRefusesAbsurdCounts(t *testing.T) {
 		"metadata -2 topics":        {metadataShape, 1, false, []byte{0xff, 0xff, 0xff, 0xfe}},
 		"metadata a million empty":  {metadataShape, 1, false, append([]byte{0, 0x0f, 0, 0}, big...)},
 		"metadata 2^32-1 compact":   {metadataShape, 9, true, []byte{0xff, 0xff, 0xff, 0xff, 0x0f}},
-		"versions 2^32-1 tags":      {apiVersionsShape, 3, true, []byte{2, 'a', 2, 'b', 0xff, 0xff, 0xff, 0xff, 0x0f}},
+		"versions 2^32-1 tags":      {apiVersionsShape, 3, true, append(named, absurd...)},
 		"varint without end":        {apiVersionsShape, 3, true, []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}},
 		"string longer than a word": {apiVersionsShape, 3, true, append([]byte{0x82, 0x80, 0x02}, big...)},
-		"tag size 2^32-1":           {apiVersionsShape, 3, true, []byte{2, 'a', 2, 'b', 1, 9, 0xff, 0xff, 0xff, 0xff, 0x0f}},
+		"tag size 2^32-1":           {apiVersionsShape, 3, true, append(named, append([]byte{1, 9}, absurd...)...)},
 		"nested tags of replica state": {fetchShape, 15, true, append(make([]byte, 21), 1, 1, 1, 1, 1, 17,
 			0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f)},
 	}

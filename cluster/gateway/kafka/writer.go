@@ -23,7 +23,8 @@ type written struct {
 	bytes int
 }
 
-// write sends answers in the order of the requests until the queue ends. Once the connection is dead it only frees.
+// write sends answers in the order of the requests until the queue ends. Once the connection is dead it
+// only frees.
 func (c *conn) write() {
 	w := &writer{c: c}
 	for k := range c.queue {
@@ -38,7 +39,8 @@ func (c *conn) write() {
 	w.flush()
 }
 
-// ready waits for the call to be finished. What has been encoded before is sent first, if there is anything to wait for.
+// ready waits for the call to be finished. What has been encoded before is sent first, if there is
+// anything to wait for.
 func (w *writer) ready(k *call) bool {
 	select {
 	case <-k.ready:
@@ -95,6 +97,7 @@ func (w *writer) flush() {
 		}
 		c.kill(cause)
 	}
+	c.touch()
 	for _, d := range w.done {
 		if err == nil {
 			c.s.o.Observer.Answered(d.k.key, d.k.version, d.k.inBytes, d.bytes, time.Since(d.k.began))
