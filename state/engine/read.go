@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/millstream-io/millstream/proto/fault"
@@ -58,6 +59,7 @@ func (s *Store) Load(id record.ReplicaID) (state.Tail, []state.Row, error) {
 	if err = errors.Join(err, damage); err != nil {
 		return state.Tail{}, nil, s.readErr(id, err)
 	}
+	v.tail.Conf = bytes.Clone(v.tail.Conf)
 	return v.tail, rows, nil
 }
 

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"bytes"
+
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
@@ -130,7 +132,11 @@ func eachCarried(h *handle, id record.ReplicaID, fn func(key, value []byte)) err
 // stageWrite adds the rows of one write. Frames go down as they are.
 func (c *class) stageWrite(t *txn, st *staging, w state.Write) {
 	st.version++
+	conf := st.tail.Conf
 	st.tail = w.Tail
+	if st.tail.Conf = conf; !bytes.Equal(conf, w.Tail.Conf) {
+		st.tail.Conf = bytes.Clone(w.Tail.Conf) // the tail outlives the write
+	}
 	for _, e := range w.Entries {
 		t.add(t.key(st.id, kindEntry, e.Index), e.Frame)
 		begins := st.span.lo == 0

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
@@ -28,6 +29,7 @@ type Store struct {
 	mu       sync.RWMutex
 	replicas map[record.ReplicaID]*replica
 	closing  bool
+	patience time.Duration // of Close with a fenced store
 	closed   sync.Once
 	closeErr error
 }
@@ -85,7 +87,7 @@ func Open(o Options) (*Store, error) {
 }
 
 func newStore(o Options, sp *space) *Store {
-	return &Store{o: o, space: sp, replicas: map[record.ReplicaID]*replica{}}
+	return &Store{o: o, space: sp, patience: fencedPatience, replicas: map[record.ReplicaID]*replica{}}
 }
 
 // recover opens the classes that have data.
@@ -175,30 +177,62 @@ func (s *Store) SetLive(live iter.Seq[record.ReplicaID]) {
 func (s *Store) Free() int64 { return s.space.left() }
 
 // Close implements state.LogStore. Writes that have not been settled are, so their done runs before Close
-// returns.
+// returns. A fenced store that does not come to an end is left after 10 s, with fault.StorageError.
 func (s *Store) Close() error {
 	s.closed.Do(func() {
 		s.mu.Lock()
 		s.closing = true
 		s.mu.Unlock()
-		for _, c := range s.classes {
-			c.stop()
-		}
-		s.wg.Wait()
 		if s.byHand {
-			for _, c := range s.classes {
-				for c.step(true) {
-				}
-			}
+			s.closeErr = s.finish()
+			return
 		}
-		var errs []error
-		for _, c := range s.classes {
-			errs = append(errs, c.close())
-		}
-		s.wg.Wait() // closing may have fenced
-		s.closeErr = errors.Join(errs...)
+		s.closeErr = s.finishInTime()
 	})
 	return s.closeErr
+}
+
+// finish settles what is queued and closes the buckets.
+func (s *Store) finish() error {
+	for _, c := range s.classes {
+		c.stop()
+	}
+	s.wg.Wait()
+	if s.byHand {
+		for _, c := range s.classes {
+			for c.step(true) {
+			}
+		}
+	}
+	var errs []error
+	for _, c := range s.classes {
+		errs = append(errs, c.close())
+	}
+	s.wg.Wait() // closing may have fenced
+	return errors.Join(errs...)
+}
+
+// fencedPatience is how long Close waits for a fenced store. Badger tries a failed flush again without end, so on a
+// broken disk there may be no end to wait for.
+const fencedPatience = 10 * time.Second
+
+func (s *Store) finishInTime() error {
+	finished := make(chan error, 1)
+	go func() { finished <- s.finish() }()
+	tick := time.NewTicker(fencedPatience / 100)
+	defer tick.Stop()
+	for waited := time.Duration(0); waited < s.patience; {
+		select {
+		case err := <-finished:
+			return err
+		case <-tick.C:
+			if s.fencedErr() != nil {
+				waited += fencedPatience / 100
+			}
+		}
+	}
+	return fault.New(fault.StorageError, "the fenced log store does not close: %w", s.fencedErr()).
+		WithHint("end the process")
 }
 
 // replicaLocked returns the replica's place, making it if need be. A replica that appears after SetLive is

@@ -12,13 +12,13 @@ import (
 // Log is a model of one replica's log. Its methods change the model and return the write that does the same
 // to a store.
 type Log struct {
-	ID    record.ReplicaID
-	Class state.Class
-	By    state.Incarnation
+	ID    record.ReplicaID  // of the replica
+	Class state.Class       // where it is written
+	By    state.Incarnation // who writes
 
-	Tail    state.Tail
-	Rows    map[uint8][]byte
-	Entries map[uint64]state.Entry
+	Tail    state.Tail             // as it is after the writes so far
+	Rows    map[uint8][]byte       // carried rows by kind
+	Entries map[uint64]state.Entry // by index: those of the log and no others
 }
 
 // NewLog returns the empty log of a replica.

@@ -1,8 +1,10 @@
 package enginetest
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -144,9 +146,35 @@ func (p *pending) settled() bool {
 func (b *bench) put(c state.Class, ws ...state.Write) {
 	b.t.Helper()
 	for _, w := range ws {
+		w = lend(w)
 		if err := b.send(c, w).wait(); err != nil {
 			b.t.Fatalf("append: %v", err)
 		}
+		takeBack(w)
+	}
+}
+
+// lend copies all bytes of a write: the store owns them until done, and not a moment longer.
+func lend(w state.Write) state.Write {
+	w.Tail.Conf = bytes.Clone(w.Tail.Conf)
+	w.Entries, w.Carried = slices.Clone(w.Entries), slices.Clone(w.Carried)
+	for i := range w.Entries {
+		w.Entries[i].Frame = bytes.Clone(w.Entries[i].Frame)
+	}
+	for i := range w.Carried {
+		w.Carried[i].Value = bytes.Clone(w.Carried[i].Value)
+	}
+	return w
+}
+
+// takeBack uses a lent write's bytes for something else.
+func takeBack(w state.Write) {
+	clear(w.Tail.Conf)
+	for _, e := range w.Entries {
+		clear(e.Frame)
+	}
+	for _, r := range w.Carried {
+		clear(r.Value)
 	}
 }
 
