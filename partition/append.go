@@ -91,7 +91,7 @@ func (r *Replica) onPropose(in Propose) {
 	var err error
 	switch {
 	case r.cfg.Machine == nil:
-		err = fault.New(fault.InvalidRequest, "%s has no machine that takes commands", r.cfg.Group)
+		err = fault.New(fault.InvalidRequest, "%s has no machine that takes commands", r.cfg.Name)
 	case len(in.Frame) <= state.FrameRoom:
 		err = fault.New(fault.InvalidRequest, "the command is empty")
 	}
@@ -106,7 +106,7 @@ func (r *Replica) enqueue(p pending, err error) {
 		err = r.full
 	}
 	if err == nil && r.intake.bytes > r.cfg.MaxIntakeBytes {
-		err = fault.New(fault.ThrottlingQuotaExceeded, "%d bytes wait in front of %s already", r.intake.bytes, r.cfg.Group).
+		err = fault.New(fault.ThrottlingQuotaExceeded, "%d bytes wait in front of %s already", r.intake.bytes, r.cfg.Name).
 			WithHint("slow down and try again")
 	}
 	if err != nil {
@@ -114,6 +114,7 @@ func (r *Replica) enqueue(p pending, err error) {
 		return
 	}
 	r.intake.push(p)
+	r.due(p.deadline)
 }
 
 func (r *Replica) refusePending(p pending, err error) {
@@ -152,6 +153,9 @@ func (r *Replica) pump() bool {
 
 // take gives a request its place: offsets, epoch, append time, and whoever waits for it.
 func (r *Replica) take(p pending) error {
+	if !p.deadline.IsZero() && !r.now.Before(p.deadline) {
+		return r.tooLate()
+	}
 	if p.epoch != record.NoEpoch && p.epoch != record.Epoch(r.term) {
 		return r.wrongEpoch(p.epoch)
 	}
@@ -202,13 +206,18 @@ func (r *Replica) kindOf(acks int8) waitKind {
 	}
 }
 
+func (r *Replica) tooLate() error {
+	return fault.New(fault.RequestTimedOut, "%s has too much uncommitted; the request was not appended", r.cfg.Name).
+		WithHint("slow down and try again")
+}
+
 func (r *Replica) wrongEpoch(epoch record.Epoch) error {
 	if epoch < record.Epoch(r.term) {
 		return fault.New(fault.FencedLeaderEpoch, "the request is for leader epoch %d of %s, which is over; %d has begun",
-			epoch, r.cfg.Group, r.term).WithHint("refresh the metadata")
+			epoch, r.cfg.Name, r.term).WithHint("refresh the metadata")
 	}
 	return fault.New(fault.UnknownLeaderEpoch, "the request is for leader epoch %d of %s, this replica knows %d",
-		epoch, r.cfg.Group, r.term).WithHint("try again in a moment")
+		epoch, r.cfg.Name, r.term).WithHint("try again in a moment")
 }
 
 // checkBatches decides about a payload before anything is changed. A retry of a known batch is answered here.

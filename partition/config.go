@@ -30,6 +30,7 @@ const (
 // Config says who a replica is and what it was told before. The zero value of every field that has a default is fine.
 type Config struct {
 	Group       record.TopicPartition
+	Name        string // what messages and logs call the partition, "topic/partition"; default Group.String()
 	ID          record.ReplicaID
 	Incarnation state.Incarnation
 	Voters      []record.ReplicaID // the voters of a group that starts now; ignored where Tail says that it exists
@@ -71,6 +72,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Tail.First == 0 && !slices.Contains(c.Voters, c.ID) {
 		return fmt.Errorf("replica %d of %s: a new group needs voters, and this replica among them", c.ID, c.Group)
+	}
+	if c.Name == "" {
+		c.Name = c.Group.String()
 	}
 	c.TickInterval = orDefault(c.TickInterval, 100*time.Millisecond)
 	c.ElectionTicks = orDefault(c.ElectionTicks, 10)

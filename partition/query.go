@@ -25,7 +25,7 @@ type readIndex struct {
 func (r *Replica) onQuery(in Query) {
 	switch {
 	case r.cfg.Machine == nil:
-		r.refuse(in.Req, fault.New(fault.InvalidRequest, "%s has no machine that answers questions", r.cfg.Group))
+		r.refuse(in.Req, fault.New(fault.InvalidRequest, "%s has no machine that answers questions", r.cfg.Name))
 	case !r.leading:
 		r.refuse(in.Req, r.notLeader())
 	default:

@@ -68,7 +68,7 @@ func (r *Replica) takeRole(rd raft.Ready) {
 		r.producers.Drop()
 		r.dropRequests(fault.New(fault.NotLeader,
 			"replica %d of %s stopped leading epoch %d before the end of the request was known",
-			r.cfg.ID, r.cfg.Group, old).WithHint("the append may or may not be in the log: retry against the leader"))
+			r.cfg.ID, r.cfg.Name, old).WithHint("the append may or may not be in the log: retry against the leader"))
 		r.answerWatches()
 	}
 	if term != old {
@@ -89,11 +89,13 @@ func (r *Replica) store(m raftpb.Message) {
 	}
 	if m.Term != 0 {
 		r.write.dirty = true
-		r.write.sync = r.write.sync || m.Term != r.tail.Term || m.Vote != r.tail.Vote
+		if m.Term != r.tail.Term || m.Vote != r.tail.Vote {
+			r.write.sync, r.write.awaited = true, true
+		}
 		r.tail.Term, r.tail.Vote, r.tail.Commit = m.Term, m.Vote, m.Commit
 	}
-	switch last := r.lastSyncWrite(); {
-	case r.write.sync:
+	switch last := r.lastAwaited(); {
+	case r.write.awaited:
 		r.write.responses = append(r.write.responses, m.Responses...)
 	case last != nil:
 		last.responses = append(last.responses, m.Responses...)

@@ -199,9 +199,12 @@ func (r *Replica) refuse(req ReqID, err error) {
 func (r *Replica) notLeader() error {
 	if r.leading {
 		return fault.New(fault.NotLeader, "replica %d of %s leads epoch %d but has committed nothing in it yet",
-			r.cfg.ID, r.cfg.Group, r.term).WithHint("try again in a moment")
+			r.cfg.ID, r.cfg.Name, r.term).WithHint("try again in a moment")
 	}
-	return fault.New(fault.NotLeader, "replica %d does not lead %s, replica %d does", r.cfg.ID, r.cfg.Group, r.lead).
+	if r.lead == 0 {
+		return fault.New(fault.NotLeader, "nobody leads %s at the moment", r.cfg.Name).WithHint("try again in a moment")
+	}
+	return fault.New(fault.NotLeader, "replica %d does not lead %s, replica %d does", r.cfg.ID, r.cfg.Name, r.lead).
 		WithHint("refresh the metadata and ask the leader")
 }
 
@@ -209,16 +212,17 @@ func (r *Replica) notLeader() error {
 func (r *Replica) stop(err error) {
 	r.stopped = err
 	r.eff.Stop = err
-	r.dropRequests(fault.New(fault.StorageError, "replica %d of %s stopped: %w", r.cfg.ID, r.cfg.Group, err).
-		WithHint("the append may or may not be in the log: retry against the leader"))
+	told := fault.New(fault.StorageError, "replica %d of %s stopped: %w", r.cfg.ID, r.cfg.Name, err).
+		WithHint("the append may or may not be in the log: retry against the leader")
+	r.dropRequests(told)
 	for _, w := range r.watches {
-		r.refuse(w.Req, r.stopped)
+		r.refuse(w.Req, told)
 	}
 	r.watches = nil
 }
 
 func (r *Replica) refuseStopped(in Input) {
-	err := fault.New(fault.NotLeader, "replica %d of %s has stopped: %w", r.cfg.ID, r.cfg.Group, r.stopped)
+	err := fault.New(fault.NotLeader, "replica %d of %s has stopped: %w", r.cfg.ID, r.cfg.Name, r.stopped)
 	switch in := in.(type) {
 	case Append:
 		if in.Acks != 0 {

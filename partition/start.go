@@ -133,7 +133,7 @@ func (r *Replica) onLoaded(in Loaded) {
 	if r.node != nil {
 		r.fetching = false
 		if in.Err != nil {
-			r.cfg.Logger.Error("read for a lagging follower failed", "partition", r.cfg.Group.String(), "err", in.Err)
+			r.cfg.Logger.Error("read for a lagging follower failed", "partition", r.cfg.Name, "err", in.Err)
 			in.Entries = nil
 		}
 		r.log.AddWindow(in.Entries)
@@ -144,7 +144,7 @@ func (r *Replica) onLoaded(in Loaded) {
 		err = r.replayChunk(in.Entries)
 	}
 	if err != nil {
-		r.stop(fmt.Errorf("replay replica %d of %s from entry %d: %w", r.cfg.ID, r.cfg.Group, r.replay.next, err))
+		r.stop(fmt.Errorf("replay replica %d of %s from entry %d: %w", r.cfg.ID, r.cfg.Name, r.replay.next, err))
 		return
 	}
 	r.startReplay()
@@ -193,7 +193,7 @@ func (r *Replica) begin() {
 		MaxUncommittedEntriesSize: uint64(r.cfg.MaxUncommittedBytes),
 		MaxInflightMsgs:           maxInflightMsgs, MaxInflightBytes: maxInflightBytes,
 		CheckQuorum: true, PreVote: true, ReadOnlyOption: raft.ReadOnlySafe,
-		DisableProposalForwarding: true, Logger: raftLogger{r.cfg.Logger.With("kind", "raft", "identity", r.cfg.Group.String())},
+		DisableProposalForwarding: true, Logger: raftLogger{r.cfg.Logger.With("kind", "raft", "identity", r.cfg.Name)},
 	})
 	must(err == nil, "raft refuses its configuration: %v", err)
 	r.node = node
@@ -224,7 +224,7 @@ func (r *Replica) onReceived(m raftpb.Message) {
 		}
 		e, err := state.OpenFrame(m.Entries[i].Data)
 		if err != nil || e.Index != m.Entries[i].Index || e.Term != m.Entries[i].Term {
-			r.cfg.Logger.Error("dropped a damaged entry of a peer", "partition", r.cfg.Group.String(),
+			r.cfg.Logger.Error("dropped a damaged entry of a peer", "partition", r.cfg.Name,
 				"from", m.From, "index", m.Entries[i].Index, "err", err)
 			r.cfg.Observer.Dropped("damaged entry")
 			return

@@ -123,7 +123,7 @@ func (r *Replica) expire() {
 				return false
 			}
 			r.refuse(w.req, fault.New(fault.RequestTimedOut, "entry %d of %s was appended but not acknowledged in time",
-				w.index, r.cfg.Group).WithHint("it may still be committed: retry with an idempotent producer"))
+				w.index, r.cfg.Name).WithHint("it may still be committed: retry with an idempotent producer"))
 			return true
 		})
 	}
@@ -131,7 +131,7 @@ func (r *Replica) expire() {
 		if !over(q.Deadline) {
 			return false
 		}
-		r.refuse(q.Req, fault.New(fault.RequestTimedOut, "%s could not confirm its leadership in time", r.cfg.Group).
+		r.refuse(q.Req, fault.New(fault.RequestTimedOut, "%s could not confirm its leadership in time", r.cfg.Name).
 			WithHint("try again"))
 		return true
 	})
@@ -142,10 +142,7 @@ func (r *Replica) expire() {
 		r.answerWatch(w)
 		return true
 	})
-	r.intake.expire(over, func(p pending) {
-		r.refuse(p.req, fault.New(fault.RequestTimedOut, "%s has too much uncommitted; the request was not appended",
-			r.cfg.Group).WithHint("slow down and try again"))
-	})
+	r.intake.expire(over, func(p pending) { r.refuse(p.req, r.tooLate()) })
 }
 
 func (r *Replica) answerWatch(w watch) {

@@ -19,7 +19,7 @@ type watch struct {
 func (r *Replica) onWatch(in Watch) {
 	if r.node == nil {
 		r.refuse(in.Req, fault.New(fault.LeaderNotAvailable, "replica %d of %s is still reading its log",
-			r.cfg.ID, r.cfg.Group).WithHint("try again in a moment"))
+			r.cfg.ID, r.cfg.Name).WithHint("try again in a moment"))
 		return
 	}
 	w := watch{Watch: in}

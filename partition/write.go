@@ -19,7 +19,8 @@ type building struct {
 	rows      []state.Row
 	responses []raftpb.Message
 	dirty     bool // there is something to write
-	sync      bool // and it must be durable before responses go out
+	sync      bool // it must be made durable soon
+	awaited   bool // and raft's responses wait for it: entries, term or vote
 }
 
 // add appends an entry; where it overlaps what this Step already wanted written, it replaces that tail.
@@ -28,7 +29,7 @@ func (w *building) add(e state.Entry) {
 		w.entries = w.entries[:n-1]
 	}
 	w.entries = append(w.entries, e)
-	w.dirty, w.sync = true, true
+	w.dirty, w.sync, w.awaited = true, true, true
 }
 
 // issued is a write on its way to the store.
@@ -39,6 +40,7 @@ type issued struct {
 	first     uint64 // of its entries, 0 where it has none
 	rows      []state.Row
 	sync      bool
+	awaited   bool
 	done      bool
 	full      bool // the disk had no room for it
 	responses []raftpb.Message
@@ -69,7 +71,8 @@ func (r *Replica) issueWrite() {
 	r.eff.Persist = append(r.eff.Persist, Persist{Token: r.token, Class: r.class, Write: state.Write{
 		Replica: r.cfg.ID, By: r.cfg.Incarnation, Tail: r.tail, Entries: w.entries, Carried: w.rows, Sync: w.sync,
 	}})
-	i := issued{token: r.token, term: r.term, last: end.Index, rows: w.rows, sync: w.sync, responses: w.responses}
+	i := issued{token: r.token, term: r.term, last: end.Index, rows: w.rows, sync: w.sync, awaited: w.awaited,
+		responses: w.responses}
 	if len(w.entries) > 0 {
 		i.first = w.entries[0].Index
 	}
@@ -94,8 +97,10 @@ func (r *Replica) retry() bool {
 	if len(r.write.entries) > 0 {
 		first = r.write.entries[0].Index
 	}
-	for _, w := range append(r.writes, issued{rows: r.write.rows, sync: r.write.sync, responses: r.write.responses}) {
-		again.sync = again.sync || w.sync
+	for _, w := range append(r.writes, issued{
+		rows: r.write.rows, sync: r.write.sync, awaited: r.write.awaited, responses: r.write.responses,
+	}) {
+		again.sync, again.awaited = again.sync || w.sync, again.awaited || w.awaited
 		again.responses = append(again.responses, w.responses...)
 		if w.first != 0 && (first == 0 || w.first < first) {
 			first = w.first
@@ -116,10 +121,10 @@ func (r *Replica) retry() bool {
 	return true
 }
 
-// lastSyncWrite is the newest write under way that must be durable, or nil.
-func (r *Replica) lastSyncWrite() *issued {
+// lastAwaited is the newest write under way that raft's responses wait for, or nil.
+func (r *Replica) lastAwaited() *issued {
 	for i := len(r.writes) - 1; i >= 0; i-- {
-		if r.writes[i].sync {
+		if r.writes[i].awaited {
 			return &r.writes[i]
 		}
 	}
@@ -135,7 +140,7 @@ func (r *Replica) onPersisted(in Persisted) {
 	if errors.Is(in.Err, fault.DiskFull) {
 		r.full, r.retryAt = in.Err, r.now.Add(fullRetry)
 	} else if in.Err != nil {
-		r.stop(fmt.Errorf("write %d of replica %d of %s: %w", in.Token, r.cfg.ID, r.cfg.Group, in.Err))
+		r.stop(fmt.Errorf("write %d of replica %d of %s: %w", in.Token, r.cfg.ID, r.cfg.Name, in.Err))
 		return
 	}
 	for i := range r.writes {
