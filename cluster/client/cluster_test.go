@@ -34,6 +34,7 @@ type fakeCluster struct {
 	initErr    func() error
 	produceErr error // answers everything, nothing is written
 	dedup      bool
+	gate       chan struct{} // answers wait for it to be closed
 	fetches    int
 	fetchErr   func(n int) error
 	released   int
@@ -137,6 +138,11 @@ func (f *fakeCluster) Produce(o Outgoing, done func(Produced)) {
 			f.append(o, b)
 		})
 		answer = func() Produced { return Produced{Base: -1, Err: m.lose} }
+	}
+	if f.gate != nil {
+		gate, inner := f.gate, done
+		done = func(a Produced) { <-gate; inner(a) }
+		m.late = max(m.late, 1) // on a goroutine of its own
 	}
 	if m.delay == 0 && m.late == 0 {
 		a := answer()
