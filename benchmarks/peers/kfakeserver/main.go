@@ -16,7 +16,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: kfakeserver DIR")
 		os.Exit(2)
 	}
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.AllowAutoTopicCreation(),
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.AllowAutoTopicCreation(), kfake.DefaultNumPartitions(1),
 		kfake.DataDir(os.Args[1]), kfake.SyncWrites())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "kfakeserver:", err)
