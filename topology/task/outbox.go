@@ -42,8 +42,8 @@ type outTopic struct {
 	parts  []*outPartition // none until it is described
 	sticky int             // where records without a key go, until a batch of them is closed
 
-	asked     bool // a Describe is on its way
-	since     time.Time
+	asked     bool      // a Describe is on its way
+	missing   time.Time // since when it is known not to exist
 	pause     pause
 	held      []heldRecord // written before it was described
 	heldBytes int
@@ -173,9 +173,6 @@ func (o *outbox) describe(c *Core, t *outTopic) {
 	if t.asked || !t.pause.over(c.now) {
 		return
 	}
-	if t.since.IsZero() {
-		t.since = c.now
-	}
 	t.asked, t.pause.until = true, time.Time{}
 	c.effects.Describe = append(c.effects.Describe, Describe{Topic: t.name, Create: t.name == o.deadLetter})
 }
@@ -196,20 +193,32 @@ func (o *outbox) takeDescribed(c *Core, d Described) error {
 		for len(t.parts) < d.Partitions {
 			t.parts = append(t.parts, &outPartition{topic: t.name, number: record.Partition(len(t.parts))})
 		}
-		t.pause, t.since = pause{}, time.Time{}
+		t.pause, t.missing = pause{}, time.Time{}
 		if len(t.held) > 0 {
 			t.sticky = int(o.first) % len(t.parts)
 		}
 		return o.unhold(t, func(h heldRecord) error { return o.put(t, &h.rec, h.from) })
 	case len(t.held) == 0:
 		return nil
-	case retryable(err) && c.now.Sub(t.since) < o.describeWait:
+	case t.mayCome(c.now, o.describeWait, err):
 		c.cfg.Observer.Retried(c.cfg.ID, "describe "+t.name, err)
 		t.pause.begin(c.now)
 		return nil
 	}
-	t.pause = pause{} // since stays: while the topic is missing the next records need not wait as long again
+	t.pause = pause{} // missing stays: the next records need not wait as long again
 	return o.unhold(t, func(h heldRecord) error { return c.refuse(plan.StageProduce, h.from, &h.rec, err) })
+}
+
+// mayCome reports whether to ask again after an error. A cluster that cannot answer is not the records'
+// fault, so that has no end; a topic that does not exist is, after a while.
+func (t *outTopic) mayCome(now time.Time, wait time.Duration, err error) bool {
+	if fault.CodeOf(err) != fault.UnknownTopicOrPartition {
+		return retryable(err)
+	}
+	if t.missing.IsZero() {
+		t.missing = now
+	}
+	return now.Sub(t.missing) < wait
 }
 
 // unhold gives every held record to f.

@@ -55,7 +55,8 @@ type Locate struct {
 	First     bool // nothing has been asked for in this life of the task yet
 }
 
-// Describe asks for an output topic.
+// Describe asks for an output topic. Records wait for the answer. UnknownTopicOrPartition becomes an error of
+// theirs after Config.DescribeWait; other retryable errors are tried again without end.
 type Describe struct {
 	Topic  string
 	Create bool // make it with the cluster's defaults if it is not there: the dead-letter topic
