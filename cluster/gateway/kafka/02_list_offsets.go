@@ -5,7 +5,8 @@ package kafka
 // v0 answers a list of offsets: the one found, or the log's end where every record is older · v1 one
 // offset and its timestamp · v2 isolation level · v4 leader epochs · v6 flexible · v7 would add -3 (the
 // offset of the largest timestamp): it is refused for its partition with UNSUPPORTED_VERSION, as other
-// special timestamps than -1 (latest) and -2 (earliest) are.
+// special timestamps than -1 (latest) and -2 (earliest) are. A partition that stands twice is refused the
+// second time: a search by timestamp is dear.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -36,24 +37,14 @@ func (c *conn) listOffsets(k *call, body []byte) error {
 	}
 	var queries []broker.OffsetQuery
 	slots := make([][]offsetSlot, len(req.Topics))
+	asked := map[offsetPartition]bool{}
 	for i, t := range req.Topics {
 		for _, p := range t.Partitions {
 			s := offsetSlot{partition: p.Partition, at: -1, maxList: p.MaxNumOffsets}
-			if p.Timestamp < broker.TimestampEarliest {
-				s.err = fault.New(fault.UnsupportedVersion, "special timestamp %d", p.Timestamp)
-				slots[i] = append(slots[i], s)
-				continue
-			}
-			s.at = len(queries)
-			q := broker.OffsetQuery{
-				Topic: t.Topic, Partition: record.Partition(p.Partition),
-				Epoch:       record.Epoch(p.CurrentLeaderEpoch),
-				TimestampMs: p.Timestamp, ReadCommitted: req.IsolationLevel == 1,
-			}
-			queries = append(queries, q)
-			if k.version == listOffsetsList {
-				q.TimestampMs = broker.TimestampLatest
-				queries = append(queries, q)
+			s.err = refuseOffset(asked, t.Topic, &p)
+			if s.err == nil {
+				s.at = len(queries)
+				queries = appendQueries(queries, req, t.Topic, &p)
 			}
 			slots[i] = append(slots[i], s)
 		}
@@ -69,6 +60,43 @@ func (c *conn) listOffsets(k *call, body []byte) error {
 		k.done()
 	})
 	return nil
+}
+
+// offsetPartition names a partition of a request.
+type offsetPartition struct {
+	topic     string
+	partition int32
+}
+
+// refuseOffset says why a partition is not asked for.
+func refuseOffset(asked map[offsetPartition]bool, topic string,
+	p *kmsg.ListOffsetsRequestTopicPartition,
+) error {
+	id := offsetPartition{topic, p.Partition}
+	if asked[id] {
+		return fault.New(fault.InvalidRequest, "partition %s/%d stands twice in the request", topic, p.Partition)
+	}
+	asked[id] = true
+	if p.Timestamp < broker.TimestampEarliest {
+		return fault.New(fault.UnsupportedVersion, "special timestamp %d", p.Timestamp)
+	}
+	return nil
+}
+
+// appendQueries adds what the port is asked for one partition: version 0 needs the log's end too.
+func appendQueries(queries []broker.OffsetQuery, req *kmsg.ListOffsetsRequest, topic string,
+	p *kmsg.ListOffsetsRequestTopicPartition,
+) []broker.OffsetQuery {
+	q := broker.OffsetQuery{
+		Topic: topic, Partition: record.Partition(p.Partition), Epoch: record.Epoch(p.CurrentLeaderEpoch),
+		TimestampMs: p.Timestamp, ReadCommitted: req.IsolationLevel == 1,
+	}
+	queries = append(queries, q)
+	if req.Version == listOffsetsList {
+		q.TimestampMs = broker.TimestampLatest
+		queries = append(queries, q)
+	}
+	return queries
 }
 
 // listedOffsets makes the answer.

@@ -112,8 +112,20 @@ func (m *metadataCall) answer() kmsg.Response {
 		}
 		return r
 	}
+	told := map[*placement.Topic]bool{}
 	for i := range m.req.Topics {
-		r.Topics = append(r.Topics, m.asked(nodes, table, &m.req.Topics[i]))
+		q := &m.req.Topics[i]
+		t := table.ByID[q.TopicID]
+		if q.Topic != nil {
+			t = table.Topics[*q.Topic]
+		}
+		switch {
+		case t == nil:
+			r.Topics = append(r.Topics, m.unknown(q))
+		case !told[t]: // once: a small request must not make an answer of any size
+			told[t] = true
+			r.Topics = append(r.Topics, m.topic(nodes, t))
+		}
 	}
 	return r
 }
@@ -134,20 +146,14 @@ func sortedTopics(table *placement.Table) []string {
 	return names
 }
 
-// asked answers for one topic of the request, by name or, where that is null, by id.
-func (m *metadataCall) asked(nodes []node, table *placement.Table, q *kmsg.MetadataRequestTopic,
-) kmsg.MetadataResponseTopic {
+// unknown answers for a topic of the request, by name or, where that is null, by id, that is not in the
+// table.
+func (m *metadataCall) unknown(q *kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
 	if q.Topic == nil {
-		if t := table.ByID[q.TopicID]; t != nil {
-			return m.topic(nodes, t)
-		}
 		r := kmsg.NewMetadataResponseTopic()
 		r.TopicID = q.TopicID
 		r.ErrorCode = fault.UnknownTopicID.Kafka()
 		return r
-	}
-	if t := table.Topics[*q.Topic]; t != nil {
-		return m.topic(nodes, t)
 	}
 	r := kmsg.NewMetadataResponseTopic()
 	r.Topic = q.Topic

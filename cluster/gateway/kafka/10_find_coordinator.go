@@ -1,8 +1,8 @@
 package kafka
 
-// FindCoordinator, version 0, advertised and refused: librdkafka takes a broker that does not advertise it for one that
-// knows no lz4, and sends such batches uncompressed. There are no groups in this version, so that each request is
-// answered UNSUPPORTED_VERSION, which clients do not try again.
+// FindCoordinator, version 0, advertised and refused: librdkafka takes a broker that does not advertise
+// it for one that knows no lz4, and sends such batches uncompressed. There are no groups in this version,
+// so that each request is answered UNSUPPORTED_VERSION, which clients do not try again.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"

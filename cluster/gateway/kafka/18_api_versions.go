@@ -26,7 +26,8 @@ func (c *conn) apiVersions(k *call, body []byte) error {
 		return err
 	}
 	r := kmsg.NewPtrApiVersionsResponse()
-	named := softwareName.MatchString(req.ClientSoftwareName) && softwareName.MatchString(req.ClientSoftwareVersion)
+	named := softwareName.MatchString(req.ClientSoftwareName) &&
+		softwareName.MatchString(req.ClientSoftwareVersion)
 	if k.version >= apiVersionsSoftware && !named {
 		r.ErrorCode = fault.InvalidRequest.Kafka()
 	} else {

@@ -4,7 +4,7 @@ package kafka
 //
 // All keys are told, with their defaults and sources; no keys asked, or an empty list of them, means all.
 // v0 says only whether a value is the default · v1 source and, where asked, synonyms · v3 type and, where
-// asked, documentation · v4 flexible.
+// asked, documentation · v4 flexible. A resource that is asked twice is told once.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -14,6 +14,12 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
+// resourceID names a resource of a request.
+type resourceID struct {
+	kind kmsg.ConfigResourceType
+	name string
+}
+
 func (c *conn) describeConfigs(k *call, body []byte) error {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	if err := k.decode(body, req); err != nil {
@@ -21,8 +27,15 @@ func (c *conn) describeConfigs(k *call, body []byte) error {
 	}
 	k.answer = func(o *output) {
 		r := kmsg.NewPtrDescribeConfigsResponse()
+		told := map[resourceID]bool{}
 		for i := range req.Resources {
-			r.Resources = append(r.Resources, c.describeResource(k, req, &req.Resources[i]))
+			q := &req.Resources[i]
+			id := resourceID{q.ResourceType, q.ResourceName}
+			if told[id] {
+				continue // once: a small request must not make an answer of any size
+			}
+			told[id] = true
+			r.Resources = append(r.Resources, c.describeResource(k, req, q))
 		}
 		o.message(r)
 	}

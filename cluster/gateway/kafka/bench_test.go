@@ -17,8 +17,8 @@ func (p *nullPort) Produce(r broker.Produce, done func(broker.Produced)) {
 	done(broker.Produced{Base: 7, AppendTimeMs: -1})
 }
 
-// BenchmarkProduce is the door's share of a Produce over loopback: 16 requests in flight, a port that does nothing. copied/B
-// is the share of payload bytes that the door copied between socket and entry.
+// BenchmarkProduce is the door's share of a Produce over loopback: 16 requests in flight, a port that
+// does nothing. copied/B is the share of payload bytes that the door copied between socket and entry.
 func BenchmarkProduce(b *testing.B) {
 	for _, size := range []int{1 << 10, 16 << 10, 256 << 10, 900 << 10} {
 		b.Run(fmt.Sprintf("batch=%dKiB", size>>10), func(b *testing.B) {
@@ -35,7 +35,8 @@ func BenchmarkProduce(b *testing.B) {
 	}
 }
 
-// BenchmarkFetch is the door's share of a Fetch over loopback: 16 requests in flight, 1 MB of 16 KiB batches each.
+// BenchmarkFetch is the door's share of a Fetch over loopback: 16 requests in flight, 1 MB of 16 KiB
+// batches each.
 func BenchmarkFetch(b *testing.B) {
 	port := &fetchPort{memPort: newMemPort(), asked: make(chan broker.Fetch, 1<<20)}
 	id := port.topic("t", 1).ID

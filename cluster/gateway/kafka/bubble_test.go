@@ -29,8 +29,9 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
 func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 9092} }
 
-// Goal: the door runs in fake time, and its times are what they say. Method: in a bubble, over net.Pipe: a long poll of an
-// hour ends after an hour, the connection ten idle minutes later, a half-open one after its thirty seconds.
+// Goal: the door runs in fake time, and its times are what they say. Method: in a bubble, over net.Pipe:
+// a long poll of an hour ends after an hour, the connection ten idle minutes later, a half-open one after
+// its thirty seconds.
 func TestDoorInFakeTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		port := newMemPort()

@@ -143,7 +143,8 @@ func (c *conn) nextFrame() (int, error) {
 // touch notes that the connection is in use.
 func (c *conn) touch() { c.active.Store(time.Now().UnixNano()) }
 
-// busy reports whether a connection whose time is up is not idle after all: it waits for us, or was answered since.
+// busy reports whether a connection whose time is up is not idle after all: it waits for us, or was
+// answered since.
 func (c *conn) busy() bool {
 	if c.stopping.Load() {
 		return false

@@ -115,11 +115,12 @@ func (l *ledger) causes() []Cause {
 // eventually waits for a named fact.
 func eventually(t testing.TB, fact string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !ok(); {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); !ok(); <-tick.C {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for: %s", fact)
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

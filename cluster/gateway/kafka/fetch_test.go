@@ -119,8 +119,7 @@ func TestFetchSessions(t *testing.T) {
 }
 
 // Goal: Fetch requests that are in flight together share the connection's credit. Method: three long
-// polls, each asking for all of it; the port sees ever less, and the third only once the first have been
-// answered.
+// polls, each asking for all of it; the port sees one at a time.
 func TestFetchSharesCredit(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
@@ -146,6 +145,32 @@ func TestFetchSharesCredit(t *testing.T) {
 	for range 3 {
 		r.answer()
 	}
+	port.mu.Lock()
+	defer port.mu.Unlock()
+	if port.mostPolls != 1 {
+		t.Fatalf("%d long polls were in flight together", port.mostPolls)
+	}
+}
+
+// Goal: a panic while an answer is encoded costs its connection only. Method: a port that answers fewer
+// partitions than were asked for.
+func TestEncodePanicCostsItsConnection(t *testing.T) {
+	port := &fetchPort{memPort: newMemPort(), asked: make(chan broker.Fetch, 9)}
+	id := port.topic("t", 1).ID
+	released := make(chan struct{})
+	port.answer = broker.Fetched{Release: func() { close(released) }}
+	member := NewCredit(1 << 20)
+	d := openDoorOn(t, port, func(o *Options) { o.MemberBytes = member })
+	r := d.dial()
+	r.send(fetchRequest(12, "t", id, 0))
+	r.closed()
+	<-released
+	d.dial().ask(kmsg.NewPtrMetadataRequest())
+	eventually(t, "credit is back and the panic was told", func() bool {
+		d.seen.mu.Lock()
+		defer d.seen.mu.Unlock()
+		return member.Used() == 0 && d.seen.panics == 1
+	})
 }
 
 // Goal: the address of a leader stands in the answer only when it can be dialled. Method: a leader

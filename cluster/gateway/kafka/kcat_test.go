@@ -11,8 +11,9 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Goal: librdkafka compresses with every codec and reads its own lines back. Method: kcat, where it is installed; the
-// batch of most records must carry the codec that was asked for (one of a single line is not worth compressing).
+// Goal: librdkafka compresses with every codec and reads its own lines back. Method: kcat, where it is
+// installed; the batch of most records must carry the codec that was asked for (one of a single line is
+// not worth compressing).
 func TestKcat(t *testing.T) {
 	kcat, err := exec.LookPath("kcat")
 	if err != nil {
@@ -33,7 +34,8 @@ func TestKcat(t *testing.T) {
 		if out, err := p.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", codec, err, out)
 		}
-		out, err := exec.CommandContext(ctx, kcat, "-C", "-b", d.addr, "-t", "t", "-o", "beginning", "-e", "-q").Output()
+		c := exec.CommandContext(ctx, kcat, "-C", "-b", d.addr, "-t", "t", "-o", "beginning", "-e", "-q")
+		out, err := c.Output()
 		if err != nil || !bytes.Equal(out, lines.Bytes()) {
 			t.Fatalf("%s: %d bytes came back of %d: %v", codec, len(out), lines.Len(), err)
 		}

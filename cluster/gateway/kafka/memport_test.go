@@ -29,6 +29,7 @@ type memPort struct {
 	hold       chan struct{} // Produce answers only once it is closed
 	panics     bool          // Produce and ListOffsets panic
 	produced   []broker.Produce
+	mostPolls  int // long polls that waited at one time
 	released   atomic.Int64
 	cancelled  atomic.Int64
 	fetches    atomic.Int64
@@ -159,6 +160,7 @@ func (p *memPort) Fetch(f broker.Fetch, done func(broker.Fetched)) func() {
 	if wait := time.Until(f.Deadline); !ok && wait > 0 {
 		w := &memWait{f: f, done: done}
 		p.waiters[w] = struct{}{}
+		p.mostPolls = max(p.mostPolls, len(p.waiters))
 		w.timer = time.AfterFunc(wait, func() { p.expire(w) })
 		p.mu.Unlock()
 		return func() { p.cancelled.Add(1); p.expire(w) }

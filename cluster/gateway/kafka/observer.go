@@ -17,8 +17,8 @@ const (
 
 // Observer is told what a door does. Its calls come from many goroutines and must not block.
 type Observer interface {
-	// Opened is called for each connection that is taken, Closed once when it has ended. Of a connection that is one too
-	// many only Closed is told, with CauseRefused.
+	// Opened is called for each connection that is taken, Closed once when it has ended. Of a connection
+	// that is one too many only Closed is told, with CauseRefused.
 	Opened()
 	Closed(Cause)
 	// Answered is called when an answer has been written: bytes of the request and of the answer, and the

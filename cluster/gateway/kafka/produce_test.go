@@ -157,38 +157,49 @@ func TestProduceCopies(t *testing.T) {
 	}
 }
 
-// Goal: a connection holds no more than its credit in flight, and goes on once it gets some back. Method:
-// a port that keeps its answers; only so many Produce requests may reach it until it lets go.
+// Goal: no more is held in flight than a budget allows, be it the connection's or the member's, and reading goes on
+// once some comes back. Method: a port that keeps its answers; only so many Produce requests may reach it until it
+// lets go. That the reader waits can be seen at the member's budget.
 func TestProduceStopsReadingWithoutCredit(t *testing.T) {
-	port := newMemPort()
-	id := port.topic("t", 1).ID
-	port.hold = make(chan struct{})
-	member := NewCredit(1 << 30)
-	d := openDoor(t, port, func(o *Options) { o.ConnectionBytes = 350 << 10; o.MemberBytes = member })
-	r := d.dial()
-	const requests = 10
-	batch := testBatch(strings.Repeat("x", 100<<10), 1)
-	sent := make(chan struct{})
-	go func() {
-		defer close(sent)
-		for range requests {
-			r.send(produceRequest(9, "t", id, 0, batch))
-		}
-	}()
-	reached := func() int { port.mu.Lock(); defer port.mu.Unlock(); return len(port.produced) }
-	eventually(t, "three are in flight", func() bool { return reached() == 3 })
-	if used := member.Used(); used > 350<<10 || reached() > 3 {
-		t.Fatalf("%d bytes in flight, %d requests", used, reached())
-	}
-	close(port.hold)
-	for range requests {
-		r.answer()
-	}
-	<-sent
-	eventually(t, "all credit is back", func() bool { return member.Used() == 0 })
-	d.seen.mu.Lock()
-	defer d.seen.mu.Unlock()
-	if d.seen.throttled == 0 {
-		t.Fatal("nobody was told of the throttling")
+	const small, large, requests = 350 << 10, 1 << 30, 10
+	for name, limits := range map[string][2]int64{"connection": {small, large}, "member": {large, small}} {
+		t.Run(name, func(t *testing.T) {
+			port := newMemPort()
+			id := port.topic("t", 1).ID
+			port.hold = make(chan struct{})
+			member := NewCredit(limits[1])
+			d := openDoor(t, port, func(o *Options) { o.ConnectionBytes, o.MemberBytes = limits[0], member })
+			r := d.dial()
+			batch := testBatch(strings.Repeat("x", 100<<10), 1)
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				for range requests {
+					r.send(produceRequest(9, "t", id, 0, batch))
+				}
+			}()
+			eventually(t, "three are in flight", func() bool { return port.takenAre(3, 0) })
+			if name == "member" {
+				eventually(t, "the reader waits", func() bool {
+					member.mu.Lock()
+					defer member.mu.Unlock()
+					return len(member.waiting) == 1
+				})
+			}
+			if used := member.Used(); used > small || !port.takenAre(3, 0) {
+				t.Fatalf("%d bytes in flight", used)
+			}
+			close(port.hold)
+			for range requests {
+				r.answer()
+			}
+			<-sent
+			eventually(t, "all credit is back", func() bool { return member.Used() == 0 })
+			d.seen.mu.Lock()
+			defer d.seen.mu.Unlock()
+			if name == "member" && d.seen.throttled == 0 {
+				t.Fatal("nobody was told of the throttling")
+			}
+		})
 	}
 }
