@@ -7,6 +7,9 @@ import (
 	"net"
 	"runtime"
 	"time"
+
+	"github.com/millstream-io/millstream/cluster/gateway/kafka"
+	"github.com/millstream-io/millstream/partition"
 )
 
 // Config is everything that a member can be told. The zero value is useful: one member in a temporary directory that is
@@ -54,6 +57,10 @@ type Config struct {
 
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+
+	// What tests of this package look through.
+	doorObserver    kafka.Observer
+	replicaObserver partition.Observer
 }
 
 // Bounds of the options.

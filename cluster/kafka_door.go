@@ -26,6 +26,7 @@ func (m *Member) openDoor(l net.Listener) {
 	o := kafka.Options{
 		Logger: m.config.Logger, Advertised: d.advertised, Now: m.config.Now,
 		MemberBytes: kafka.NewCredit(m.config.RequestBytes), DrainTimeout: closeTimeout,
+		Observer: m.config.doorObserver,
 	}
 	m.door = d
 	go func() { d.done <- kafka.Serve(ctx, l, m.broker, o) }()

@@ -153,6 +153,7 @@ func (m *Member) replicaPorts(id actors.Identity) replica.Ports {
 		Store: m.store, View: &p.view,
 		Config: partition.Config{
 			Group: p.tp, ID: p.id, Voters: p.voters, Settings: *p.settings.Load(), Logger: m.config.Logger,
+			Observer: m.config.replicaObserver,
 		},
 	}
 	switch {
