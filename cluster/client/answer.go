@@ -1,6 +1,7 @@
 package client
 
 import (
+	"slices"
 	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
@@ -26,6 +27,8 @@ func (s *sink) answered(b *batch, a Produced, now time.Time) (moved bool) {
 	case code == fault.UnknownProducer && s.forgotten(b, a):
 		b.err = a.Err
 		s.broken = true // goes out again as the first of a new identity
+	case code == fault.RecordTooLarge && b.builder.Count() > 1 && !b.ambiguous:
+		s.split(b) // the topic takes smaller batches than the client makes
 	case code.Retryable():
 		b.err = a.Err
 		b.ambiguous = b.ambiguous || !neverWritten(code)
@@ -48,6 +51,28 @@ func (s *sink) forgotten(b *batch, a Produced) bool {
 func (s *sink) fail(b *batch, err error) {
 	b.resolve(-1, err)
 	s.broken = s.broken || s.o.idempotent
+}
+
+// split puts two batches in the place of b. Together they have its sequences, so that those behind it keep theirs.
+func (s *sink) split(b *batch) {
+	frame, err := b.builder.Build(0, record.CodecNone)
+	must(err == nil, "build a batch again: %v", err)
+	n := b.builder.Count() / 2
+	first, second := *b, *b
+	first.builder, first.promises, first.flushes = new(record.Builder), b.promises[:n], nil
+	second.builder, second.promises = new(record.Builder), b.promises[n:]
+	second.seq = b.seq.Plus(int32(n))
+	for r, err := range record.Batch(frame).Records(0) {
+		must(err == nil, "read own batch: %v", err)
+		into := first.builder
+		if into.Count() == n {
+			into = second.builder
+		}
+		err = into.Append(&r)
+		must(err == nil, "append a record again: %v", err)
+	}
+	i := slices.Index(s.flight, b)
+	s.flight = slices.Replace(s.flight, i, i+1, &first, &second)
 }
 
 func (b *batch) resolve(base record.Offset, err error) {
@@ -73,7 +98,8 @@ func neverWritten(c fault.Code) bool {
 	case fault.OutOfOrderSequence, fault.UnknownProducer, fault.InvalidProducerEpoch, fault.ProducerFenced,
 		fault.CorruptRecord, fault.InvalidRecord, fault.InvalidTimestamp, fault.RecordTooLarge,
 		fault.RecordListTooLarge, fault.UnsupportedCompression, fault.UnsupportedFormat, fault.InvalidTopic,
-		fault.InvalidRequiredAcks, fault.InvalidRequest, fault.PolicyViolation, fault.ThrottlingQuotaExceeded:
+		fault.InvalidRequiredAcks, fault.InvalidRequest, fault.PolicyViolation, fault.ThrottlingQuotaExceeded,
+		fault.UnknownTopicOrPartition, fault.UnknownTopicID, fault.InconsistentTopicID:
 		return true
 	}
 	return false

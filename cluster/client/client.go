@@ -93,7 +93,8 @@ func (c *Client) take(ctx context.Context, r *Record, pr promise) (record.Partit
 		return -1, fault.New(fault.RecordTooLarge, "a record of %d bytes does not fit a batch of %d bytes", size,
 			c.o.maxBatch).WithHint("send smaller records, or raise the client's MaxBatchBytes")
 	}
-	m, err := c.catalog.get(ctx, r.Topic)
+	now := time.Now()
+	m, err := c.catalog.get(ctx, r.Topic, now)
 	if err != nil {
 		return -1, err
 	}
@@ -101,10 +102,10 @@ func (c *Client) take(ctx context.Context, r *Record, pr promise) (record.Partit
 	if err := c.producer.credit.take(ctx, pr.bytes); err != nil {
 		return -1, err
 	}
-	to, err := c.producer.add(r, m, time.Now(), pr)
+	to, err := c.producer.add(r, m, now, pr)
 	if fault.CodeOf(err) == fault.UnknownTopicOrPartition { // perhaps the topic has grown
 		if m, err = c.catalog.fresh(ctx, r.Topic); err == nil {
-			to, err = c.producer.add(r, m, time.Now(), pr)
+			to, err = c.producer.add(r, m, now, pr)
 		}
 	}
 	if err != nil {

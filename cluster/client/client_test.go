@@ -106,6 +106,45 @@ func TestBatchLimit(t *testing.T) {
 	}
 }
 
+// Goal: a topic that takes smaller batches than the client makes gets them, once and in order; a single record that is
+// too large fails alone. Method: a leader with a limit, and lost answers on top.
+func TestTooLargeBatchesAreSplit(t *testing.T) {
+	f := newCluster(map[string]int{"t": 1})
+	f.trouble = func(n int, o Outgoing) (m mishap) {
+		switch {
+		case len(o.Frame)-64 > 2000:
+			m.refuse = fault.New(fault.RecordTooLarge, "over 2000 bytes")
+		case n%5 == 0:
+			m.lose = fault.New(fault.RequestTimedOut, "lost")
+		}
+		return m
+	}
+	c := newClient(t, f, WithLinger(time.Hour), WithMaxBatchBytes(8<<10))
+	var l load
+	l.produce(within(t), c, "t", 1, 2000)
+	if err := c.Flush(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.verify(f, "t", 1, 2000); err != nil || len(l.errs) > 0 {
+		t.Fatal(err, l.errs)
+	}
+	var failed atomic.Int32
+	for i := range 9 {
+		size := 10
+		if i == 4 {
+			size = 3000
+		}
+		c.ProduceAsync(within(t), Record{Topic: "t", Value: make([]byte, size)}, func(d Delivery) {
+			if d.Err != nil && errors.Is(d.Err, fault.RecordTooLarge) {
+				failed.Add(1)
+			}
+		})
+	}
+	if err := c.Flush(within(t)); err != nil || failed.Load() != 1 || f.topics["t"].parts[0].end != 2008 {
+		t.Fatalf("%d records failed, the log ends at %d, %v", failed.Load(), f.topics["t"].parts[0].end, err)
+	}
+}
+
 // Goal: the buffer is bounded; a full one makes producers wait in line, as long as their ctx allows. Method: hold the
 // answers back, fill it, and let it go.
 func TestBufferIsBounded(t *testing.T) {
@@ -231,14 +270,20 @@ func TestTopicChanges(t *testing.T) {
 	f.mu.Lock()
 	f.make("t", 3)
 	f.mu.Unlock()
-	_, err := c.Produce(within(t), Record{Topic: "t", Value: []byte("c")}.At(0))
+	ok(Record{Topic: "t", Value: []byte("c")}.At(0))
+	ok(Record{Topic: "t", Value: []byte("d")}.At(0))
+	if got := f.log("t", 0); len(got) != 2 || string(got[0].Value) != "c" {
+		t.Fatalf("%d records in the new topic", len(got))
+	}
+	f.mu.Lock()
+	f.trouble = func(n int, o Outgoing) (m mishap) { // the next request is written, its answer lost, its topic remade
+		f.trouble = func(int, Outgoing) mishap { f.trouble = nil; f.make("t", 3); return mishap{} }
+		return mishap{lose: fault.New(fault.RequestTimedOut, "lost")}
+	}
+	f.mu.Unlock()
+	_, err := c.Produce(within(t), Record{Topic: "t", Value: []byte("e")}.At(0))
 	if !errors.Is(err, fault.UnknownTopicID) || !strings.Contains(err.Error(), "made again") {
 		t.Fatal(err)
-	}
-	ok(Record{Topic: "t", Value: []byte("d")}.At(0))
-	ok(Record{Topic: "t", Value: []byte("e")}.At(0))
-	if got := f.log("t", 0); len(got) != 2 || string(got[0].Value) != "d" {
-		t.Fatalf("%d records in the new topic", len(got))
 	}
 }
 

@@ -18,8 +18,7 @@ type catalog struct {
 
 	mu     sync.Mutex
 	topics map[string]known
-	asking map[string]chan struct{} // closed when the answer is here
-	errs   map[string]error         // of the last answer, where it was a refusal
+	asking map[string]*question
 }
 
 type known struct {
@@ -27,33 +26,39 @@ type known struct {
 	at time.Time
 }
 
+// question is one request for a topic, and the answer once ready is closed.
+type question struct {
+	ready chan struct{}
+	m     TopicMetadata
+	err   error
+}
+
 func newCatalog(t Transport, spawn func(func(context.Context)) bool, changed func(TopicMetadata)) *catalog {
-	return &catalog{t: t, spawn: spawn, changed: changed, topics: map[string]known{},
-		asking: map[string]chan struct{}{}, errs: map[string]error{}}
+	return &catalog{t: t, spawn: spawn, changed: changed, topics: map[string]known{}, asking: map[string]*question{}}
 }
 
 // get returns what is known of a topic that exists. It blocks for the first answer only.
-func (c *catalog) get(ctx context.Context, topic string) (TopicMetadata, error) {
+func (c *catalog) get(ctx context.Context, topic string, now time.Time) (TopicMetadata, error) {
 	c.mu.Lock()
 	k, ok := c.topics[topic]
 	if ok {
-		if time.Since(k.at) > metadataMaxAge {
+		if now.Sub(k.at) > metadataMaxAge {
 			c.ask(topic)
 		}
 		c.mu.Unlock()
 		return k.TopicMetadata, nil
 	}
-	ready := c.ask(topic)
+	q := c.ask(topic)
 	c.mu.Unlock()
-	return c.await(ctx, topic, ready)
+	return q.await(ctx, topic)
 }
 
 // fresh asks even if the topic is known, and waits.
 func (c *catalog) fresh(ctx context.Context, topic string) (TopicMetadata, error) {
 	c.mu.Lock()
-	ready := c.ask(topic)
+	q := c.ask(topic)
 	c.mu.Unlock()
-	return c.await(ctx, topic, ready)
+	return q.await(ctx, topic)
 }
 
 // refresh asks without waiting.
@@ -63,55 +68,44 @@ func (c *catalog) refresh(topic string) {
 	c.ask(topic)
 }
 
-func (c *catalog) await(ctx context.Context, topic string, ready chan struct{}) (TopicMetadata, error) {
-	if ready == nil {
+func (q *question) await(ctx context.Context, topic string) (TopicMetadata, error) {
+	if q == nil {
 		return TopicMetadata{}, errClosed
 	}
 	select {
-	case <-ready:
+	case <-q.ready:
+		return q.m, q.err
 	case <-ctx.Done():
 		return TopicMetadata{}, fault.New(fault.RequestTimedOut, "no metadata of topic %q: %w", topic, ctx.Err())
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if k, ok := c.topics[topic]; ok {
-		return k.TopicMetadata, nil
-	}
-	if err := c.errs[topic]; err != nil {
-		return TopicMetadata{}, err
-	}
-	return TopicMetadata{}, errClosed
 }
 
-// ask has one goroutine fetch a topic and returns what is closed once it has; nil when the client is closed. Call it
-// with the lock held.
-func (c *catalog) ask(topic string) chan struct{} {
-	if ready, ok := c.asking[topic]; ok {
-		return ready
+// ask has one goroutine fetch a topic; nil when the client is closed. Call it with the lock held.
+func (c *catalog) ask(topic string) *question {
+	if q, ok := c.asking[topic]; ok {
+		return q
 	}
-	ready := make(chan struct{})
+	q := &question{ready: make(chan struct{})}
 	started := c.spawn(func(ctx context.Context) {
-		m, err := c.fetch(ctx, topic)
+		q.m, q.err = c.fetch(ctx, topic)
 		c.mu.Lock()
 		delete(c.asking, topic)
-		delete(c.errs, topic)
-		if err != nil {
-			c.errs[topic] = err
+		if q.err != nil {
 			delete(c.topics, topic)
 		} else {
-			c.topics[topic] = known{m, time.Now()}
+			c.topics[topic] = known{q.m, time.Now()}
 		}
 		c.mu.Unlock()
-		if err == nil {
-			c.changed(m)
+		if q.err == nil {
+			c.changed(q.m)
 		}
-		close(ready)
+		close(q.ready)
 	})
 	if !started {
 		return nil
 	}
-	c.asking[topic] = ready
-	return ready
+	c.asking[topic] = q
+	return q
 }
 
 // fetch asks for one topic until there is an answer. That a topic is unknown is one.

@@ -104,7 +104,7 @@ func (p *producer) choose(r *Record, m TopicMetadata) (record.Partition, error) 
 	n := len(m.Partitions)
 	to := r.Partition
 	if !r.pinned {
-		to = p.o.partitioner(r, n)
+		to = p.o.partitioner(*r, n) // a copy, so that r stays on the stack
 	}
 	if to == AnyPartition && !r.pinned {
 		return p.stick(m, n), nil

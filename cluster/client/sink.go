@@ -36,7 +36,7 @@ type sink struct {
 	nextSeq   record.Sequence
 	lastAcked record.Offset
 	broken    bool            // the sequence has a hole: nothing more goes out under this identity
-	remade    *record.TopicID // the topic was made again: what was sent went with the old one
+	remade    *record.TopicID // the topic was made again: what was written went with the old one
 
 	retryAt time.Time
 	backoff time.Duration
@@ -239,8 +239,9 @@ func (s *sink) restart() {
 	for i, b := range s.flight {
 		switch {
 		case b.resolved:
-		case s.remade != nil:
-			b.resolve(-1, fault.New(fault.UnknownTopicID, "topic %q was deleted and made again", s.topic).
+		case b.ambiguous && s.remade != nil:
+			b.resolve(-1, fault.New(fault.UnknownTopicID, "topic %q was deleted and made again, the record may have "+
+				"been written to the old one", s.topic).
 				WithHint("produce the record again if it belongs into the new topic"))
 		case b.ambiguous:
 			b.resolve(-1, b.doubtful())
