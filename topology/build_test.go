@@ -8,10 +8,12 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state/serde"
 	"github.com/millstream-io/millstream/topology"
+	"github.com/millstream-io/millstream/topology/topologytest"
 )
 
 type order struct{ Customer string }
@@ -88,6 +90,12 @@ var faulty = map[string]struct {
 		topology.From(b, Lines, topology.FromLatest()).To(Upper)
 		return line() - 1
 	}, `is read with other options at`},
+	"other event time": {func(b builder) int {
+		topology.From(b, Lines).To(Upper)
+		timed := Lines.EventTime(func(topology.Record[string, string]) time.Time { return time.Time{} })
+		topology.From(b, timed).To(Upper)
+		return line() - 1
+	}, `is read with another event time at`},
 	"two starts": {func(b builder) int {
 		topology.From(b, Lines, topology.FromLatest(), topology.FromEarliest()).To(Upper)
 		return line() - 1
@@ -165,6 +173,26 @@ func TestBuildTwice(t *testing.T) {
 	if _, err := b.Build(); err == nil {
 		t.Fatal("built twice")
 	}
+}
+
+// Goal: what is added after Build changes nothing that was built, and is reported by the next Build. Method:
+// a second sink, and the driver on what was built first.
+func TestAddAfterBuild(t *testing.T) {
+	b := topology.NewBuilder("app")
+	s := topology.From(b, Lines)
+	s.To(Upper)
+	topo, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.To(topology.NewTopic("late", serde.String, serde.String))
+	if _, err := b.Build(); err == nil || !strings.Contains(err.Error(), "sink-2 is added after Build") {
+		t.Fatalf("error %v", err)
+	}
+	d := topologytest.New(t, topo)
+	topologytest.Send(d, Lines, "k", "v")
+	topologytest.Expect(d, Upper, p("k", "v")...)
+	topologytest.ExpectNone(d, topology.NewTopic("late", serde.String, serde.String))
 }
 
 // Goal: a Stream that no source made is a bug of the program and found at once. Method: its zero value.

@@ -31,6 +31,7 @@ type node struct {
 	taken bool // somebody receives what it emits
 	pure  bool // it is of no use unless somebody receives what it emits
 
+	events any                        // of a source: its topic's eventTime
 	stream any                        // of a source: its *stream[K, V]
 	start  bool                       // of a source: a start option was given
 	chain  func(*instance) plan.Chain // of a source
@@ -52,8 +53,9 @@ func NewBuilder(app string, opts ...BuilderOption) *Builder {
 func (b *Builder) Build() (*Topology, error) {
 	at := caller()
 	if b.built {
-		return nil, refused(at, "topology %q has been built before", b.app).
-			WithHint("keep the Topology: it can be run many times")
+		b.faults = append(b.faults, refused(at, "topology %q has been built before", b.app).
+			WithHint("keep the Topology: it can be run many times"))
+		return nil, errors.Join(b.faults...)
 	}
 	b.built = true
 	b.checkApp()

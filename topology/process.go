@@ -75,8 +75,8 @@ func (c *ProcessorContext[K, V]) Schedule(
 	return func() { s.cancelled = true }
 }
 
-// Process sends every record of s through a processor, one per task, made by create. Nobody needs to take
-// what it forwards.
+// Process sends every record of s through a processor, one per task, made by create, which tasks may call at
+// the same time. Nobody needs to take what it forwards.
 func Process[K, V, K2, V2 any](
 	s Stream[K, V], create func() Processor[K, V, K2, V2], opts ...Option,
 ) Stream[K2, V2] {

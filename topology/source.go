@@ -29,7 +29,7 @@ func From[K, V any](b *Builder, t Topic[K, V], opts ...SourceOption) Stream[K, V
 	s := &stream[K, V]{b: b, from: n}
 	s.key = resolve(b, n, "key", t.Key)
 	s.value = resolve(b, n, "value", t.Value)
-	n.stream = s
+	n.stream, n.events = s, t.eventTime
 	n.chain = func(in *instance) plan.Chain {
 		return &sourceChain[K, V]{
 			in: in, node: n.Node, key: s.key, value: s.value, eventTime: t.eventTime, next: s.flow(in),
@@ -53,6 +53,9 @@ func again[K, V any](b *Builder, first *node, t Topic[K, V], o nodeOptions) Stre
 	if !sameSerde(t.Key, s.key) || !sameSerde(t.Value, s.value) {
 		b.fault(at, "topic %s is read with other serdes at %s", t.Name, first.at)
 	}
+	if !sameFunc(t.eventTime, first.events) {
+		b.fault(at, "topic %s is read with another event time at %s", t.Name, first.at)
+	}
 	if o.name != "" && o.name != first.Name || o.onError != nil ||
 		o.started && (!first.start || o.start != first.Start) {
 		b.fault(at, "topic %s is read with other options at %s", t.Name, first.at)
@@ -71,6 +74,9 @@ func sameSerde[T any](s, used serde.Serde[T]) bool {
 	}
 	return reflect.TypeOf(s).Comparable() && reflect.TypeOf(used).Comparable() && s == used
 }
+
+// sameFunc reports whether two func values are the same code, or both nil. That is all that can be told.
+func sameFunc(a, b any) bool { return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer() }
 
 // resolve returns the first serde that is given, else the built-in one of the type, else reports a fault.
 func resolve[T any](b *Builder, n *node, what string, given ...serde.Serde[T]) serde.Serde[T] {

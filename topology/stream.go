@@ -151,6 +151,9 @@ func (s Stream[K, V]) terminal(kind string, opts []Option) *node {
 
 // attach lets n receive the stream by way of what compile makes, once per instance.
 func (s Stream[K, V]) attach(n *node, compile func(*instance) flow[K, V]) {
+	if s.b.built {
+		return // add has noted it; what was built stays as it is
+	}
 	s.b.connect(s.from, n)
 	s.outs = append(s.outs, func(in *instance) flow[K, V] {
 		return once(in, n, func() flow[K, V] { return compile(in) })
