@@ -31,8 +31,8 @@ func (b stuckBucket) close() error {
 	return b.bucket.close()
 }
 
-// Goal: Close comes back from a fenced store whose disk never answers, and waits for one that is only slow. Method:
-// buckets that do not close, before and after a fence.
+// Goal: Close comes back from a fenced store whose disk never answers, and waits for one that is only slow.
+// Method: buckets that do not close, before and after a fence.
 func TestCloseLeavesAStuckStore(t *testing.T) {
 	for _, fenced := range []bool{true, false} {
 		s, err := Open(Options{Dir: t.TempDir(), BallastBytes: -1})

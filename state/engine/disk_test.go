@@ -61,8 +61,31 @@ func TestClassesAreOpenedLazily(t *testing.T) {
 	l := enginetest.NewLog(1, state.ClassShort)
 	put(t, s, l.Class, l.Append(1, entries(1, 10)...))
 	found, err := os.ReadDir(dir)
-	if err != nil || len(found) != 1 || found[0].Name() != "short" {
+	if err != nil || len(found) != 2 || found[0].Name() != "LOCK" || found[1].Name() != "short" {
 		t.Fatalf("%v %v", found, err)
+	}
+}
+
+// Goal: a second store on a directory is refused and changes nothing, and options that cannot work are
+// refused at once. Method: open twice; open with bad options.
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	s := openDisk(t, engine.Options{Dir: dir})
+	l := enginetest.NewLog(1, state.ClassLong)
+	put(t, s, l.Class, l.Append(1, entries(1, 10)...))
+	if _, err := engine.Open(engine.Options{Dir: dir}); fault.CodeOf(err) != fault.StorageError {
+		t.Fatalf("a second store: %v", err)
+	}
+	put(t, s, l.Class, l.Append(1, entries(1, 10)...))
+	for _, o := range []engine.Options{
+		{}, {Dir: dir, ValueLogFileBytes: 5}, {Dir: dir, ValueLogFileBytes: 1 << 40}, {Dir: dir, BucketBytes: -1},
+	} {
+		if _, err := engine.Open(o); fault.CodeOf(err) != fault.InvalidConfig {
+			t.Fatalf("%+v: %v", o, err)
+		}
+	}
+	if err := enginetest.Check(s, l); err != nil {
+		t.Fatal(err)
 	}
 }
 

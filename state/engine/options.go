@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
+	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state"
 )
 
@@ -66,6 +68,24 @@ func (o Options) withDefaults() Options {
 		o.Faults = &Faults{}
 	}
 	return o
+}
+
+// validate reports every field that cannot be used.
+func (o Options) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) {
+		errs = append(errs, fault.New(fault.InvalidConfig, format, args...))
+	}
+	if o.Dir == "" {
+		bad("Dir is empty")
+	}
+	if n := o.ValueLogFileBytes; n != 0 && (n < 1<<20 || n >= 1<<31) {
+		bad("ValueLogFileBytes is %d, not from 1 MiB up to 2 GiB", n)
+	}
+	if o.BucketBytes < 0 || o.BucketAge < 0 {
+		bad("BucketBytes %d or BucketAge %s is negative", o.BucketBytes, o.BucketAge)
+	}
+	return errors.Join(errs...)
 }
 
 // sized fills what depends on the size of the volume, total bytes (0 where it is unknown).

@@ -27,9 +27,6 @@ type space struct {
 // openSpace measures the volume, fills the options that depend on its size, and gives the ballast up where
 // the disk is too full to start without.
 func openSpace(o *Options) (*space, error) {
-	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
-		return nil, fault.New(fault.StorageError, "make data directory: %w", err)
-	}
 	sp := &space{measure: o.Faults.Space}
 	if sp.measure == nil {
 		sp.measure = func() (int64, int64, error) { return volumeSpace(o.Dir) }

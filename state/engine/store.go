@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"iter"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 // Store is the durable state.LogStore. Make one with Open; it is safe for concurrent use.
 type Store struct {
 	o       Options
+	lock    *os.File // of the directory; nil in memory
 	space   *space
 	classes [state.ClassCount]*class
 
@@ -54,17 +56,27 @@ type replica struct {
 }
 
 // Open opens the store in o.Dir and makes the directory if need be. Classes that have data are opened,
-// which reads the tail rows of their active buckets and the newest value-log file of each; others are made
-// by their first write. It blocks on the disk. Errors: fault.StorageError for a directory of another
-// format, lost or damaged parts; fault.CorruptRecord is never returned here: a replica with a damaged tail
-// says so in Load.
+// which reads the tail rows of their active buckets; others are made by their first write. It blocks on the
+// disk. Errors: fault.StorageError for a directory that is in use, of another format, or has lost or damaged
+// parts, fault.InvalidConfig for options that cannot work. A replica with a damaged tail says so in Load.
 func Open(o Options) (*Store, error) {
 	o = o.withDefaults()
-	sp, err := openSpace(&o)
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
+		return nil, fault.New(fault.StorageError, "make data directory: %w", err)
+	}
+	lock, err := lockDir(o.Dir)
 	if err != nil {
 		return nil, err
 	}
+	sp, err := openSpace(&o)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	s := newStore(o, sp)
+	s.lock = lock
 	s.background = func(f func()) {
 		s.wg.Add(1)
 		go func() {
@@ -108,11 +120,12 @@ func (s *Store) recover() error {
 }
 
 // Append implements state.LogStore. A write that breaks the log of its replica (a gap, frames without a
-// header, a tail that does not fit) is refused with fault.InvalidRequest, one that no transaction can hold
-// with fault.RecordTooLarge, one of an incarnation below the last Barrier with fault.FencedLeaderEpoch.
-// After a refused write the ones that build on it are refused for the same reason. A replica that changes
-// its class does so when all its writes to the old class have been settled. After Close done runs before
-// Append returns.
+// header, a tail that does not fit) is refused with fault.InvalidRequest, one of an incarnation below the last
+// Barrier with fault.FencedLeaderEpoch, and one that no transaction can hold with fault.RecordTooLarge: more
+// bytes of entries than Options.ValueLogFileBytes, or more than 2 MB of keys and values below 512 bytes. 1 MB of
+// frames of any size always fits. After a refused write the ones that build on it are refused for the same
+// reason. A replica that changes its class does so when all its writes to the old class have been settled.
+// After Close done runs before Append returns.
 func (s *Store) Append(c state.Class, w state.Write, done func(error)) {
 	must(c < state.ClassCount, "class %d", c)
 	it := &item{w: w, done: done, size: sizeOf(w)}
@@ -209,11 +222,14 @@ func (s *Store) finish() error {
 		errs = append(errs, c.close())
 	}
 	s.wg.Wait() // closing may have fenced
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
 	return errors.Join(errs...)
 }
 
-// fencedPatience is how long Close waits for a fenced store. Badger tries a failed flush again without end, so on a
-// broken disk there may be no end to wait for.
+// fencedPatience is how long Close waits for a fenced store. Badger tries a failed flush again without end,
+// so on a broken disk there may be no end to wait for.
 const fencedPatience = 10 * time.Second
 
 func (s *Store) finishInTime() error {

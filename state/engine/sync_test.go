@@ -7,8 +7,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// mutteringVolume makes buckets whose append succeeds although the sync below it failed, as Badger's do: the failure
-// is only in its log.
+// mutteringVolume makes buckets whose append succeeds although the sync below it failed, as Badger's do:
+// the failure is only in its log.
 type mutteringVolume struct{ *diskVolume }
 
 type mutteringBucket struct {
@@ -27,8 +27,8 @@ func (b mutteringBucket) append(rows []row) error {
 	return err
 }
 
-// Goal: a write whose sync failed is not acknowledged, though the transaction succeeded. Method: a bucket that says
-// so in its log and nowhere else.
+// Goal: a write whose sync failed is not acknowledged, though the transaction succeeded. Method: a bucket
+// that says so in its log and nowhere else.
 func TestFailedSyncIsNotAcknowledged(t *testing.T) {
 	fenced := make(chan error, 1)
 	s, err := Open(Options{Dir: t.TempDir(), BallastBytes: -1, OnFence: func(err error) { fenced <- err }})
