@@ -27,6 +27,9 @@ const (
 	produceLeader   int16 = 10
 	produceTopicIDs int16 = 13
 
+	// maxProduced is the number of topics and partitions in one request.
+	maxProduced = 20_000
+
 	// The least bytes that a topic, and a partition of it, take in a request.
 	produceTopicMin     = 3
 	producePartitionMin = 6
@@ -120,9 +123,10 @@ func (c *conn) produceTopic(f *frame, k *call, h produceHead, topics *[]produceT
 		t.name = f.text(k.flexible)
 	}
 	n := f.array(k.flexible, producePartitionMin)
-	if *elements += 1 + max(n, 0); *elements > maxElements {
-		f.fail(malformed("more than %d topics and partitions", maxElements))
+	if *elements += 1 + max(n, 0); *elements > maxProduced {
+		f.fail(malformed("more than %d topics and partitions", maxProduced))
 	}
+	k.force(elementBytes)
 	for i := 0; i < n && f.err == nil; i++ {
 		if p := c.producePartition(f, k, h, &t); p != nil {
 			t.partitions = append(t.partitions, p)
@@ -140,6 +144,7 @@ func (c *conn) producePartition(f *frame, k *call, h produceHead, t *produceTopi
 	if f.err != nil {
 		return nil
 	}
+	k.force(elementBytes)
 	err := h.refused
 	if err == nil {
 		err = c.refuseUnread(k, t, p.partition, size)
@@ -234,7 +239,7 @@ func checkRecords(records []byte, version int16) error {
 // refuseProduce notes that a partition was refused.
 func (c *conn) refuseProduce(k *call, h produceHead, p *producePartition, err error) {
 	p.produced = broker.Produced{Base: -1, LogStart: -1, AppendTimeMs: -1, Err: err}
-	if h.acks == 0 {
+	if h.acks == 0 && !c.stopping.Load() {
 		c.s.o.Logger.Info("produce without acknowledgement refused", "remote", c.remote,
 			"partition", p.partition, "code", fault.CodeOf(err).String(), "err", err)
 		c.stopReading(CauseRefused)

@@ -27,6 +27,8 @@ const (
 	metadataNullIsAll int16 = 1
 	metadataMayRefuse int16 = 4
 
+	// autoCreateMost is how many topics one request makes; the client asks again for those that are left.
+	autoCreateMost = 100
 	// autoCreateTimeout is how long a Metadata request waits for the topics that it makes.
 	autoCreateTimeout = 5 * time.Second
 )
@@ -79,6 +81,9 @@ func (m *metadataCall) missing() (list []broker.NewTopic) {
 	for _, t := range m.req.Topics {
 		if t.Topic == nil || *t.Topic == "" || seen[*t.Topic] || table.Topics[*t.Topic] != nil {
 			continue
+		}
+		if len(list) == autoCreateMost {
+			break
 		}
 		seen[*t.Topic] = true
 		list = append(list, broker.NewTopic{Name: *t.Topic, Partitions: -1, Replicas: -1})

@@ -43,6 +43,13 @@ func (k *call) charge(n int) bool {
 	return true
 }
 
+// force charges n bytes that a request in hand needs on top: it may not wait, since it holds some
+// already. The next request waits instead.
+func (k *call) force(n int) {
+	k.cost.Add(int64(n))
+	k.conn.force(int64(n))
+}
+
 // refund gives n bytes back that were charged, unless the call has been freed.
 func (k *call) refund(n int) {
 	for {

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"strings"
 	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
@@ -16,12 +17,18 @@ const (
 // kafkaCode is the error code of a refusal, 0 for nil.
 func kafkaCode(err error) int16 { return fault.CodeOf(err).Kafka() }
 
+// maxMessage bounds the text of a refusal in bytes: it may quote a name as long as the client likes.
+const maxMessage = 2000
+
 // kafkaMessage is the text of a refusal with its hint, nil for nil.
 func kafkaMessage(err error) *string {
 	if err == nil {
 		return nil
 	}
 	s := err.Error()
+	if len(s) > maxMessage {
+		s = strings.ToValidUTF8(s[:maxMessage], "") + "…"
+	}
 	return &s
 }
 

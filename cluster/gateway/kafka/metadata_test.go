@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -89,6 +90,22 @@ func TestMetadataAutoCreate(t *testing.T) {
 			t.Fatalf("%+v: %+v", tt, topics)
 		}
 		d.stop()
+	}
+}
+
+// Goal: one request makes a limited number of topics. Method: ask for twice as many.
+func TestMetadataAutoCreateLimit(t *testing.T) {
+	port := newMemPort()
+	port.autoCreate = true
+	d := openDoor(t, port)
+	var names []string
+	for i := range 2 * autoCreateMost {
+		names = append(names, fmt.Sprintf("t%d", i))
+	}
+	topics := d.dial().ask(metadataRequest(12, names, true)).(*kmsg.MetadataResponse).Topics
+	made := len(port.Table().Topics)
+	if made != autoCreateMost || topics[0].ErrorCode != 0 || topics[autoCreateMost].ErrorCode != 3 {
+		t.Fatalf("%d topics made, %+v", made, topics[autoCreateMost])
 	}
 }
 

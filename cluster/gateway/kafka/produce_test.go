@@ -2,9 +2,12 @@ package kafka
 
 import (
 	"bytes"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -74,6 +77,44 @@ func TestProduceRefusals(t *testing.T) {
 				t.Fatalf("good request refused: %+v", ok)
 			}
 		})
+	}
+}
+
+// Goal: what refusals take in memory is paid for as long as they are kept; and a request of any number of them is
+// malformed. Method: one partition that the port holds and thousands that are unknown, in one request.
+func TestProducePaysForRefusals(t *testing.T) {
+	const refused = 5000
+	port := newMemPort()
+	id := port.topic("t", 1).ID
+	port.hold = make(chan struct{})
+	member := NewCredit(1 << 20)
+	d := openDoor(t, port, func(o *Options) { o.MemberBytes = member })
+	r := d.dial()
+	many := func(n int) *kmsg.ProduceRequest {
+		req := produceRequest(9, "t", id, 0, testBatch("v", 1))
+		nope := produceRequest(9, "nope", id, 0, nil).Topics[0]
+		nope.Partitions = slices.Repeat(nope.Partitions, n)
+		req.Topics = append(req.Topics, nope)
+		return req
+	}
+	r.send(many(refused))
+	eventually(t, "it is paid for", func() bool { return member.Used() > refused*elementBytes })
+	close(port.hold)
+	_, b := r.answer()
+	topics := decodeAnswer(t, many(0), b).(*kmsg.ProduceResponse).Topics
+	if topics[0].Partitions[0].ErrorCode != 0 || len(topics[1].Partitions) != refused {
+		t.Fatalf("%+v", topics[0])
+	}
+	eventually(t, "all credit is back", func() bool { return member.Used() == 0 })
+	r.send(many(maxProduced))
+	r.closed()
+}
+
+// Goal: a message fits into its field whatever it quotes. Method: an error of 100 KB with a cut in a rune.
+func TestKafkaMessageIsBounded(t *testing.T) {
+	s := *kafkaMessage(errors.New(strings.Repeat("a", maxMessage-1) + strings.Repeat("é", 50_000)))
+	if len(s) > maxMessage+len("…") || !utf8.ValidString(s) {
+		t.Fatalf("%d bytes", len(s))
 	}
 }
 
@@ -157,9 +198,9 @@ func TestProduceCopies(t *testing.T) {
 	}
 }
 
-// Goal: no more is held in flight than a budget allows, be it the connection's or the member's, and reading goes on
-// once some comes back. Method: a port that keeps its answers; only so many Produce requests may reach it until it
-// lets go. That the reader waits can be seen at the member's budget.
+// Goal: no more is held in flight than a budget allows, be it the connection's or the member's, and
+// reading goes on once some comes back. Method: a port that keeps its answers; only so many Produce
+// requests may reach it until it lets go. That the reader waits can be seen at the member's budget.
 func TestProduceStopsReadingWithoutCredit(t *testing.T) {
 	const small, large, requests = 350 << 10, 1 << 30, 10
 	for name, limits := range map[string][2]int64{"connection": {small, large}, "member": {large, small}} {

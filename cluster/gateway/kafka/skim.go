@@ -10,8 +10,8 @@ import "encoding/binary"
 // included.
 const maxElements = 100_000
 
-// elementBytes is what one element takes in memory once decoded, generously.
-const elementBytes = 192
+// elementBytes is what one element takes in memory once decoded, and its answer, generously.
+const elementBytes = 512
 
 // kind is the wire type of a field.
 type kind uint8
