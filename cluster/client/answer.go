@@ -27,6 +27,7 @@ func (s *sink) answered(b *batch, a Produced, now time.Time) (moved bool) {
 	case code == fault.UnknownProducer && s.forgotten(b, a):
 		b.err = a.Err
 		s.broken = true // goes out again as the first of a new identity
+		s.backOff(now)
 	case code == fault.RecordTooLarge && b.builder.Count() > 1 && !b.ambiguous:
 		s.split(b) // the topic takes smaller batches than the client makes
 	case code.Retryable():

@@ -20,7 +20,7 @@ type Client struct {
 	t        Transport
 	catalog  *catalog
 	producer *producer
-	stopped  context.Context // ends when the client closes
+	stopped  context.Context // the client's own life, not a caller's: it ends in Close
 	end      context.CancelFunc
 
 	sender, notices sync.WaitGroup // the two goroutines that live as long as the client

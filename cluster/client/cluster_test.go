@@ -46,6 +46,7 @@ type mishap struct {
 	lose   error         // written, but answered with this
 	late   time.Duration // the answer takes that long (0: it comes at once, on the caller's goroutine)
 	delay  time.Duration // so does the request
+	lie    bool          // answered as if it were written
 	zombie time.Duration // answered with lose at once, and written after that time nevertheless
 }
 
@@ -121,6 +122,9 @@ func (f *fakeCluster) Produce(o Outgoing, done func(Produced)) {
 		m.refuse = fault.New(fault.Closing, "closed")
 	}
 	answer := func() Produced {
+		if m.lie {
+			return Produced{Base: f.topics[o.Topic].parts[o.Partition].end}
+		}
 		if m.refuse != nil {
 			return Produced{Base: -1, LogStart: -1, Err: m.refuse}
 		}

@@ -184,6 +184,25 @@ func TestCheckerSeesDuplicates(t *testing.T) {
 	}
 }
 
+// Goal: the checker sees a lost record, and the client a leader that lies. Method: acknowledge one batch that is not
+// written; the leader's next answer gives it away.
+func TestCheckerSeesLosses(t *testing.T) {
+	f := newCluster(map[string]int{"t": 1})
+	f.trouble = func(n int, _ Outgoing) mishap { return mishap{lie: n == 3} }
+	c := New(f, impatient, WithMaxBatchBytes(1<<10))
+	var l load
+	l.produce(context.Background(), c, "t", 1, 300)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.verify(f, "t", 1, 300); err == nil || !strings.Contains(err.Error(), "lost") {
+		t.Fatal(err)
+	}
+	if len(l.errs) == 0 || !errors.Is(l.errs[0], fault.OutOfOrderSequence) {
+		t.Fatalf("nobody was told: %v", l.errs)
+	}
+}
+
 // Goal: without idempotence order holds too. Method: requests that are refused at random, one producer.
 func TestOrderWithoutIdempotence(t *testing.T) {
 	f := newCluster(map[string]int{"t": 2})
