@@ -37,7 +37,15 @@ func (q *intake) push(p pending) {
 func (q *intake) pop() {
 	q.bytes -= len(q.queue[0].frame)
 	q.queue[0] = pending{}
-	q.queue = q.queue[1:]
+	q.queue = behind(q.queue, 1)
+}
+
+// behind cuts off the first n; an empty queue starts again at the front of its array.
+func behind[T any](queue []T, n int) []T {
+	if n == len(queue) {
+		return queue[:0]
+	}
+	return queue[n:]
 }
 
 func (q *intake) drop() []pending {
@@ -270,7 +278,9 @@ func (r *Replica) place(payload []byte) {
 		var b record.Batch
 		var err error
 		b, rest, err = record.Next(rest)
-		must(err == nil, "a checked batch does not parse: %v", err)
+		if err != nil {
+			must(false, "a checked batch does not parse: %v", err)
+		}
 		b.SetBaseOffset(e.Next())
 		b.SetLeaderEpoch(record.Epoch(r.term))
 		if r.cfg.Settings.LogAppendTime {

@@ -20,6 +20,7 @@ const (
 	readChunk          = 1 << 20 // bytes of one Read effect during replay
 	readAhead          = 4 << 20 // bytes of one Read effect for a lagging follower
 	maxWatches         = 10_000
+	maxQueries         = 10_000
 	defaultSnapEntries = 10_000
 	defaultSnapBytes   = 64 << 20
 	defaultTailCache   = 4 << 20

@@ -28,6 +28,9 @@ func (r *Replica) onQuery(in Query) {
 		r.refuse(in.Req, fault.New(fault.InvalidRequest, "%s has no machine that answers questions", r.cfg.Name))
 	case !r.leading:
 		r.refuse(in.Req, r.notLeader())
+	case len(r.queries) >= maxQueries:
+		r.refuse(in.Req, fault.New(fault.ThrottlingQuotaExceeded, "%d questions wait in front of %s already",
+			len(r.queries), r.cfg.Name).WithHint("slow down and try again"))
 	default:
 		r.queries = append(r.queries, query{Query: in})
 		r.due(in.Deadline)

@@ -106,10 +106,14 @@ func (r *Replica) store(m raftpb.Message) {
 
 // open finds the entry that was sealed or verified in this Step, or makes the frame of raft's own empty entry.
 func (r *Replica) open(m raftpb.Entry) state.Entry {
-	must(m.Type == raftpb.EntryNormal, "entry %d changes the membership, which this version never proposes", m.Index)
+	if m.Type != raftpb.EntryNormal {
+		must(false, "entry %d changes the membership, which this version never proposes", m.Index)
+	}
 	for i := range r.opened {
 		if e := r.opened[i]; e.Index == m.Index && len(m.Data) > 0 && &e.Frame[0] == &m.Data[0] {
-			must(e.Term == m.Term, "entry %d of term %d was sealed for term %d", m.Index, m.Term, e.Term)
+			if e.Term != m.Term {
+				must(false, "entry %d of term %d was sealed for term %d", m.Index, m.Term, e.Term)
+			}
 			return e
 		}
 	}
@@ -136,10 +140,11 @@ func (r *Replica) deliver(responses []raftpb.Message) {
 // takeCommit moves the high watermark.
 func (r *Replica) takeCommit(commit uint64) {
 	if commit > r.commit {
-		must(commit <= r.log.End().Index, "commit %d behind the last entry %d", commit, r.log.End().Index)
 		for i := r.commit + 1; i <= commit; i++ {
 			e, ok := r.log.At(i)
-			must(ok, "committed entry %d is not in memory", i)
+			if !ok {
+				must(false, "committed entry %d is not in memory", i)
+			}
 			r.countWatches(e)
 			r.commitEnd = e.Next()
 		}
@@ -153,9 +158,12 @@ func (r *Replica) takeCommit(commit uint64) {
 func (r *Replica) apply(m raftpb.Message) {
 	for i := range m.Entries {
 		e, ok := r.log.At(m.Entries[i].Index)
-		must(ok && e.Index == r.applied+1 && e.Term == m.Entries[i].Term, "apply %d behind %d", m.Entries[i].Index, r.applied)
-		err := r.applyProducers(e)
-		must(err == nil, "apply entry %d: %v", e.Index, err)
+		if !ok || e.Index != r.applied+1 || e.Term != m.Entries[i].Term {
+			must(false, "apply %d behind %d", m.Entries[i].Index, r.applied)
+		}
+		if err := r.applyProducers(e); err != nil {
+			must(false, "apply entry %d: %v", e.Index, err)
+		}
 		var answer error
 		if r.cfg.Machine != nil {
 			answer = r.cfg.Machine.Apply(e)
@@ -182,9 +190,9 @@ func (r *Replica) apply(m raftpb.Message) {
 // takeSnapshot puts the state as of the applied entry into the next write.
 func (r *Replica) takeSnapshot() {
 	r.sinceSnapshot.entries, r.sinceSnapshot.bytes = 0, 0
-	r.write.rows = append(r.write.rows, snapshotRow(RowProducers, r.applied, r.producers.Snapshot()))
+	r.write.row(RowProducers, snapshotRow(r.applied, r.producers.Snapshot()))
 	if r.cfg.Machine != nil {
-		r.write.rows = append(r.write.rows, snapshotRow(RowMachine, r.applied, r.cfg.Machine.Snapshot()))
+		r.write.row(RowMachine, snapshotRow(r.applied, r.cfg.Machine.Snapshot()))
 	}
 }
 

@@ -45,7 +45,7 @@ func (r *Replica) openNew() error {
 	r.tail = state.Tail{First: 2, Last: 1, LastTerm: 1, Term: 1, Commit: 1, Conf: conf, ConfIndex: 1}
 	r.log = raftlog.New(r.tail, r.conf, []raftlog.TermStart{{Term: 1, Index: 1}}, 0, r.cfg.MaxTailCacheBytes)
 	r.write.dirty, r.write.sync = true, true
-	r.write.rows = append(r.write.rows, state.Row{Kind: RowTerms, Value: raftlog.EncodeTerms(r.log.Terms())})
+	r.write.row(RowTerms, raftlog.EncodeTerms(r.log.Terms()))
 	r.replay = replay{next: r.tail.First, producers: 1, machine: 1}
 	return nil
 }
@@ -109,11 +109,11 @@ func (r *Replica) openSnapshot(row []byte, restore func([]byte) error) (uint64, 
 	return applied, restore(row[snapshotRowHeader:])
 }
 
-func snapshotRow(kind uint8, applied uint64, snapshot []byte) state.Row {
+func snapshotRow(applied uint64, snapshot []byte) []byte {
 	b := make([]byte, 1, snapshotRowHeader+len(snapshot))
 	b[0] = snapshotRowVersion
 	b = binary.BigEndian.AppendUint64(b, applied)
-	return state.Row{Kind: kind, Value: append(b, snapshot...)}
+	return append(b, snapshot...)
 }
 
 // startReplay asks for the entries that are needed before raft may begin, or begins at once where there are none.

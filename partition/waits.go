@@ -61,7 +61,7 @@ func (r *Replica) release(kind waitKind, index uint64) {
 		r.succeed(list[n])
 		n++
 	}
-	r.waits[kind] = list[n:]
+	r.waits[kind] = behind(list, n)
 }
 
 // releaseApplied answers whoever waits for entry index to be applied, with what the machine said.
@@ -76,7 +76,7 @@ func (r *Replica) releaseApplied(index uint64, err error) {
 		}
 		n++
 	}
-	r.waits[onApply] = list[n:]
+	r.waits[onApply] = behind(list, n)
 }
 
 func (r *Replica) succeed(w waiter) {

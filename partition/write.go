@@ -32,6 +32,12 @@ func (w *building) add(e state.Entry) {
 	w.dirty, w.sync, w.awaited = true, true, true
 }
 
+// row carries a row; a newer one of its kind replaces it.
+func (w *building) row(kind uint8, value []byte) {
+	w.rows = slices.DeleteFunc(w.rows, func(r state.Row) bool { return r.Kind == kind })
+	w.rows = append(w.rows, state.Row{Kind: kind, Value: value})
+}
+
 // issued is a write on its way to the store.
 type issued struct {
 	token     uint64
@@ -59,7 +65,7 @@ func (r *Replica) issueWrite() {
 		return
 	}
 	if r.log.TakeTermsChanged() {
-		w.rows = append(w.rows, state.Row{Kind: RowTerms, Value: raftlog.EncodeTerms(r.log.Terms())})
+		w.row(RowTerms, raftlog.EncodeTerms(r.log.Terms()))
 		r.rebuildEpochs()
 	}
 	end := r.log.End()
@@ -92,7 +98,7 @@ func (r *Replica) retry() bool {
 		r.due(r.retryAt)
 		return false
 	}
-	again := building{dirty: true, rows: []state.Row{{Kind: RowTerms, Value: raftlog.EncodeTerms(r.log.Terms())}}}
+	again := building{dirty: true}
 	first := uint64(0)
 	if len(r.write.entries) > 0 {
 		first = r.write.entries[0].Index
@@ -106,10 +112,7 @@ func (r *Replica) retry() bool {
 			first = w.first
 		}
 		for _, row := range w.rows {
-			again.rows = slices.DeleteFunc(again.rows, func(o state.Row) bool { return o.Kind == row.Kind && row.Kind != RowTerms })
-			if row.Kind != RowTerms {
-				again.rows = append(again.rows, row)
-			}
+			again.row(row.Kind, row.Value)
 		}
 	}
 	for i := first; first != 0 && i <= r.log.End().Index; i++ {
@@ -150,7 +153,8 @@ func (r *Replica) onPersisted(in Persisted) {
 	}
 	for len(r.writes) > 0 && r.writes[0].done && !r.writes[0].full {
 		w := r.writes[0]
-		r.writes = r.writes[1:]
+		r.writes[0] = issued{}
+		r.writes = behind(r.writes, 1)
 		if w.first != 0 {
 			r.persisted = true
 		}

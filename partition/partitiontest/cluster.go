@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/millstream-io/millstream/partition/segment"
 	"github.com/millstream-io/millstream/proto/record"
 )
 
@@ -23,6 +24,8 @@ type Options struct {
 	Hunt        bool          // cut off every new leader at once and crash the others
 	Machine     bool          // replicas feed a machine, which a commander asks and tells
 	Break       Break         // what is broken on purpose
+
+	OnView func(*segment.View) // called with every view that a replica publishes; may be nil
 }
 
 // Break is a switch that breaks what one checker looks for.

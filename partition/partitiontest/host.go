@@ -148,6 +148,9 @@ func (h *host) step(in partition.Input) {
 		fresh := eff.View.Leader && (h.view == nil || !h.view.Leader)
 		h.view = eff.View
 		h.c.history.sawView(h.view)
+		if h.c.o.OnView != nil {
+			h.c.o.OnView(h.view)
+		}
 		if fresh && h.c.o.Hunt {
 			h.c.hunt(h)
 		}

@@ -14,8 +14,8 @@ const Window = 5
 // ExpiryMs is how long after its last append, in log time, a producer is forgotten: a week.
 const ExpiryMs = 7 * 24 * 60 * 60 * 1000
 
-// MaxProducers bounds the table of one partition; beyond it the tenth part that wrote longest ago is forgotten.
-const MaxProducers = 100_000
+// MaxProducers bounds the table of one partition, and so its snapshot to 3 MB; beyond it the tenth part that wrote longest ago is forgotten.
+const MaxProducers = 20_000
 
 // Batch is one remembered batch. Index is the entry that holds it, 0 when it came from a snapshot. StampMs is the
 // append time that was written into it, -1 where the topic keeps the producer's.

@@ -78,7 +78,9 @@ func (l *Log) Append(e state.Entry) {
 	if e.Index <= l.last {
 		l.truncate(e.Index - 1)
 	}
-	must(e.Index == l.last+1, "append %d behind %d", e.Index, l.last)
+	if e.Index != l.last+1 {
+		must(false, "append %d behind %d", e.Index, l.last)
+	}
 	if e.Term != l.terms[len(l.terms)-1].Term {
 		must(e.Term > l.terms[len(l.terms)-1].Term, "term %d behind term %d", e.Term, l.terms[len(l.terms)-1].Term)
 		l.terms = append(l.terms, TermStart{Term: e.Term, Index: e.Index, Offset: e.Base})
@@ -90,7 +92,9 @@ func (l *Log) Append(e state.Entry) {
 
 // SetApplied says that entries up to index were applied: from there down they may leave the memory.
 func (l *Log) SetApplied(index uint64) {
-	must(index >= l.applied && index <= l.last, "applied %d outside [%d, %d]", index, l.applied, l.last)
+	if index < l.applied || index > l.last {
+		must(false, "applied %d outside [%d, %d]", index, l.applied, l.last)
+	}
 	l.applied = index
 	l.trim()
 }
@@ -100,7 +104,9 @@ func (l *Log) End() state.Entry {
 	if n := len(l.entries); n > 0 {
 		return l.entries[n-1]
 	}
-	must(l.last == l.first-1, "the last entry %d is not in memory", l.last)
+	if l.last != l.first-1 {
+		must(false, "the last entry %d is not in memory", l.last)
+	}
 	return l.start
 }
 
@@ -246,7 +252,9 @@ func (l *Log) Entries(lo, hi, maxSize uint64) ([]raftpb.Entry, error) {
 	if lo < l.first {
 		return nil, raft.ErrCompacted
 	}
-	must(hi <= l.last+1, "entries [%d, %d) behind the last %d", lo, hi, l.last)
+	if hi > l.last+1 {
+		must(false, "entries [%d, %d) behind the last %d", lo, hi, l.last)
+	}
 	base := l.last + 1
 	if len(l.entries) > 0 {
 		base = l.entries[0].Index
