@@ -122,6 +122,9 @@ func (s *simulation) step(i task.Input) {
 	if e.Commit != nil {
 		s.checkCommit(e.Commit)
 	}
+	if !e.Wake.IsZero() && !e.Wake.After(s.now) {
+		s.fault = fmt.Errorf("wants to be woken %v ago: that would spin", s.now.Sub(e.Wake))
+	}
 	task.Carry(s, task.ID{}, e, func(a task.Input) { s.later(func() { s.step(a) }) })
 }
 
@@ -276,10 +279,10 @@ func (s *simulation) run(crashes bool) error {
 	return s.fault
 }
 
-// Goal: nothing is committed before all its outputs, or their dead letters, are acknowledged, and everything
-// is committed in the end. Method: one core; effects are carried out and answered in random order, with
-// retryable errors, bad and too large records, a missing topic, tight limits, and crashes in half of the
-// seeds.
+// Goal: nothing is committed before all its outputs, or their dead letters, are acknowledged, everything is
+// committed in the end, and no Wake has passed already. Method: one core; effects are carried out and
+// answered in random order, with retryable errors, bad and too large records, a missing topic, tight limits,
+// and crashes in half of the seeds.
 func TestRandomAnswers(t *testing.T) {
 	topo := buildTroubled(t)
 	const older = 3327 // an old dead letter joins a young batch: nothing in the others tells
