@@ -23,19 +23,25 @@ type read struct {
 	b     *Broker
 	f     Fetch
 	done  func(Fetched)
-	gone  atomic.Bool // the client does not wait any longer
+	gone  atomic.Bool // no further wait: the client has gone, or waiting is of no use
 	round atomic.Pointer[round]
+
+	// Of the goroutine that works on it: the partition at which the wait broke off, and why.
+	lostAt int
+	lost   error
 }
 
 // round is one wait: a watch at each partition, the first of which to fire ends it.
 type round struct {
 	fired   atomic.Bool
+	set     atomic.Bool // all watches have been sent, or will not be
 	watches []watch
 }
 
 type watch struct {
-	at Replica
-	id uint64
+	at   Replica
+	id   uint64
+	from record.Offset // the high watermark when it was set
 }
 
 // attempt reads what is there; with too little it waits, unless time is up.
@@ -122,69 +128,121 @@ func busy(err error) error {
 		WithHint("retry in a moment")
 }
 
-// finish answers, or waits where too little is there and nothing was refused.
+// finish answers, or waits where too little is there, more could be added, and nothing was refused.
 func (r *read) finish(out []FetchedPartition, views []*segment.View, replicas []Replica, refused bool) {
 	got := 0
+	if r.lost != nil && out[r.lostAt].Err == nil && len(out[r.lostAt].Batches) == 0 {
+		out[r.lostAt].Err = r.lost
+	}
 	for i := range out {
 		got += size(out[i].Batches)
 		refused = refused || out[i].Err != nil
 	}
 	now := r.b.c.Now()
-	if refused || got >= r.f.MinBytes || !now.Before(r.f.Deadline) || r.gone.Load() || len(out) == 0 {
+	if refused || got >= r.f.MinBytes || !now.Before(r.f.Deadline) || r.gone.Load() || len(out) == 0 ||
+		got > 0 && r.cutShort(out, views) {
 		r.done(Fetched{Partitions: out, Release: func() {}})
 		return
 	}
-	r.wait(views, replicas)
+	r.wait(views, replicas, got)
 }
 
-// wait sets one watch at each partition. With a single partition it asks for all the bytes that are missing; with several
-// any new byte wakes it, because only the sum counts.
-func (r *read) wait(views []*segment.View, replicas []Replica) {
+// cutShort reports whether there is more to read than the limits allow. Then MinBytes is out of reach.
+func (r *read) cutShort(out []FetchedPartition, views []*segment.View) bool {
+	for i, v := range views {
+		next := r.f.Partitions[i].From
+		if n := len(out[i].Batches); n > 0 {
+			next = endOf(out[i].Batches[n-1])
+		}
+		if next < v.HighWatermark {
+			return true
+		}
+	}
+	return false
+}
+
+// endOf is the offset behind the last of some batches, which come from a log and so are whole.
+func endOf(batches []byte) (end record.Offset) {
+	for len(batches) > 0 {
+		b, rest, err := record.Next(batches)
+		if err != nil {
+			return end
+		}
+		end, batches = b.LastOffset()+1, rest
+	}
+	return end
+}
+
+// wait sets one watch at each partition, behind what was readable when this round read. With a single partition it asks
+// for all the bytes that are missing; with several any new byte wakes it, because only the sum counts.
+func (r *read) wait(views []*segment.View, replicas []Replica, got int) {
 	need := 1
 	if len(views) == 1 {
-		need = r.f.MinBytes
+		need = r.f.MinBytes - got
 	}
 	w := &round{watches: make([]watch, len(replicas))}
 	for i, at := range replicas {
-		w.watches[i] = watch{at: at, id: r.b.watches.Add(1)}
+		w.watches[i] = watch{at: at, id: r.b.watches.Add(1), from: views[i].HighWatermark}
 	}
 	r.round.Store(w)
 	for i, p := range r.f.Partitions {
-		from := p.From
-		if len(views) > 1 {
-			from = max(from, views[i].HighWatermark)
+		if w.fired.Load() {
+			break
 		}
-		m := replica.Watch{ID: w.watches[i].id, From: from, MinBytes: need, Deadline: r.f.Deadline}
-		w.watches[i].at.Ref.Ask(r.f.Deadline, m, func(_ any, err error) {
-			if err != nil {
-				r.gone.Store(true) // time is up or the replica has gone: answer with what is there
-			}
-			r.wake(w, i)
+		m := replica.Watch{
+			ID: w.watches[i].id, From: max(p.From, w.watches[i].from), MinBytes: need, Deadline: r.f.Deadline,
+		}
+		w.watches[i].at.Ref.Ask(r.f.Deadline, m, func(answer any, err error) {
+			_, err = replyOf(answer, err)
+			r.wake(w, i, err)
 		})
 	}
+	w.set.Store(true)
+	if w.fired.Load() {
+		w.takeBack(-1) // it fired while some were still being sent
+	}
 	if r.gone.Load() {
-		r.wake(w, -1)
+		r.wake(w, -1, nil)
 	}
 }
 
-// wake ends a round: the first caller takes the other watches back and reads again.
-func (r *read) wake(w *round, by int) {
+// wake ends a round: the first caller takes the other watches back and reads again. by is the watch that fired, or -1.
+//
+// A watch that fires although its partition has nothing new (it takes no more of them, or does not lead any longer) would
+// do so again at once, so it ends the whole wait.
+func (r *read) wake(w *round, by int, err error) {
 	if !w.fired.CompareAndSwap(false, true) {
 		return
 	}
+	if w.set.Load() {
+		w.takeBack(by)
+	}
+	if by >= 0 {
+		v := w.watches[by].at.View.Load()
+		if err != nil || v == nil || v.HighWatermark <= w.watches[by].from {
+			r.gone.Store(true)
+		}
+		if err != nil && fault.CodeOf(err) != fault.RequestTimedOut {
+			r.lostAt, r.lost = by, err
+		}
+	}
+	r.attempt()
+}
+
+// takeBack cancels the watches of a round, except the one that fired.
+func (w *round) takeBack(by int) {
 	for i, other := range w.watches {
 		if i != by {
 			other.at.Ref.Tell(replica.Unwatch{ID: other.id})
 		}
 	}
-	r.attempt()
 }
 
 // abandon ends the wait early.
 func (r *read) abandon() {
 	r.gone.Store(true)
 	if w := r.round.Load(); w != nil {
-		r.wake(w, -1)
+		r.wake(w, -1, nil)
 	}
 }
 
