@@ -188,7 +188,7 @@ func TestCheckerSeesDuplicates(t *testing.T) {
 // written; the leader's next answer gives it away.
 func TestCheckerSeesLosses(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
-	f.trouble = func(n int, _ Outgoing) mishap { return mishap{lie: n == 3} }
+	f.trouble = func(n int, _ Outgoing) mishap { return mishap{lie: n == 1} }
 	c := New(f, impatient, WithMaxBatchBytes(1<<10))
 	var l load
 	l.produce(context.Background(), c, "t", 1, 300)
