@@ -49,13 +49,6 @@ func (f *frame) take(n int) []byte {
 	return b
 }
 
-func (f *frame) int8() int8 {
-	if b := f.take(1); b != nil {
-		return int8(b[0])
-	}
-	return 0
-}
-
 func (f *frame) int16() int16 {
 	if b := f.take(2); b != nil {
 		return int16(binary.BigEndian.Uint16(b))

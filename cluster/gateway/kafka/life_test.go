@@ -2,9 +2,11 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -197,5 +199,55 @@ func TestAdvertised(t *testing.T) {
 			}
 		}
 		l.Close()
+	}
+}
+
+// failingListener fails twice before it hands out what is behind it.
+type failingListener struct {
+	net.Listener
+	left atomic.Int32
+}
+
+func (l *failingListener) Accept() (net.Conn, error) {
+	if l.left.Add(-1) >= 0 {
+		return nil, errors.New("too many open files")
+	}
+	return l.Listener.Accept()
+}
+
+// Goal: a listener that fails for a while does not end the door. Method: one that fails twice.
+func TestListenerFailsForAWhile(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &failingListener{Listener: inner}
+	l.left.Store(2)
+	served := make(chan error, 1)
+	go func() { served <- Serve(context.Background(), l, newMemPort(), Options{}) }()
+	d := &door{t: t, addr: inner.Addr().String()}
+	d.dial().ask(kmsg.NewPtrMetadataRequest())
+	inner.Close() // the other way to end a door
+	if err := <-served; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Goal: a reader that waits for credit ends with the door. Method: a member's budget that others have spent.
+func TestStopWhileWaitingForCredit(t *testing.T) {
+	member := NewCredit(100)
+	member.force(100)
+	d := openDoor(t, newMemPort(), func(o *Options) { o.MemberBytes = member })
+	r := d.dial()
+	r.send(kmsg.NewPtrMetadataRequest())
+	eventually(t, "it waits", func() bool {
+		member.mu.Lock()
+		defer member.mu.Unlock()
+		return len(member.waiting) == 1
+	})
+	d.stop()
+	r.closed()
+	if member.Used() != member.Limit() {
+		t.Fatalf("%d bytes out, want those of the others", member.Used())
 	}
 }

@@ -80,8 +80,9 @@ func TestProduceRefusals(t *testing.T) {
 	}
 }
 
-// Goal: what refusals take in memory is paid for as long as they are kept; and a request of any number of them is
-// malformed. Method: one partition that the port holds and thousands that are unknown, in one request.
+// Goal: what refusals take in memory is paid for as long as they are kept; and a request of any number of
+// them is malformed. Method: one partition that the port holds and thousands that are unknown, in one
+// request.
 func TestProducePaysForRefusals(t *testing.T) {
 	const refused = 5000
 	port := newMemPort()
