@@ -23,9 +23,13 @@ var ErrClosed = errors.New("the member was closed")
 // taskStopTimeout bounds a graceful stop: outputs acknowledged, offsets committed.
 const taskStopTimeout = 15 * time.Second
 
+// placePause is the wait before tasks are placed again where the controller could not.
+const placePause = 200 * time.Millisecond
+
 // Run hosts the tasks of a topology on this member and blocks. It makes missing topics where Config.AutoCreateTopics
 // allows it. When ctx ends, the tasks finish what they have read, commit and stop; Run then returns nil. It returns the
-// reason when a task stops by itself (error policy Fail, user code that keeps crashing), after stopping the others.
+// reason when a task stops by itself (error policy Fail, user code that keeps crashing), after stopping the others, and
+// ErrClosed when the member is closed. A second Run of the same application is refused while the first one lasts.
 func (m *Member) Run(ctx context.Context, t *topology.Topology) error {
 	a, err := m.directory.tasks.add(t.Graph())
 	if err != nil {
@@ -33,16 +37,17 @@ func (m *Member) Run(ctx context.Context, t *topology.Topology) error {
 	}
 	defer m.directory.tasks.remove(a)
 	if err := m.ensureTopics(ctx, t.Graph()); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fmt.Errorf("run %s: %w", t.App(), err)
 	}
-	if err := m.place(ctx, a); err != nil {
-		return fmt.Errorf("run %s: %w", t.App(), err)
+	err = errors.Join(m.follow(ctx, a), m.halt(a))
+	if _, failed := a.status(); err == nil {
+		err = failed // on the way down
 	}
-	m.config.Logger.Info("application started", "app", t.App(), "tasks", len(m.placed(a)))
-	err = m.follow(ctx, a)
-	stopErr := m.halt(a)
-	m.config.Logger.Info("application stopped", "app", t.App(), "err", errors.Join(err, stopErr))
-	return errors.Join(err, stopErr)
+	m.config.Logger.Info("application stopped", "app", t.App(), "err", err)
+	return err
 }
 
 // ensureTopics makes the topics that a topology names, or says which are missing and where they are named.
@@ -70,9 +75,13 @@ func (m *Member) ensureTopics(ctx context.Context, g *plan.Graph) error {
 }
 
 func (m *Member) createTopics(ctx context.Context, topics []broker.NewTopic) error {
-	made := make(chan []broker.CreatedTopic, 1)
-	m.broker.CreateTopics(broker.Who{Remote: "local"}, topics, false, m.by(ctx), func(c []broker.CreatedTopic) { made <- c })
-	for _, c := range <-made {
+	made, err := await(ctx, func(done func([]broker.CreatedTopic)) {
+		m.broker.CreateTopics(broker.Who{Remote: "local"}, topics, false, m.by(ctx), done)
+	})
+	if err != nil {
+		return fmt.Errorf("create topics: %w", err)
+	}
+	for _, c := range made {
 		if c.Err != nil && !errors.Is(c.Err, fault.TopicAlreadyExists) {
 			return fmt.Errorf("create topic %s: %w", c.Name, c.Err)
 		}
@@ -90,57 +99,78 @@ func placeOf(g *plan.Graph, topic string) string {
 	return g.App
 }
 
-// place puts the tasks that are not alive here yet on this member. The table then activates them, each with a new epoch.
+// place puts the tasks that are not alive here yet on this member, and again those that have got more to read: a task
+// looks for its partitions when it starts. The table then activates them, each with a new epoch.
 func (m *Member) place(ctx context.Context, a *hostedApp) error {
 	alive, _ := a.status()
-	var missing []string
-	for _, t := range m.placed(a) {
-		if !slices.Contains(alive, t) {
-			missing = append(missing, t)
+	inputs := m.inputs(a.graph)
+	tasks := map[string]record.MemberID{}
+	for t, n := range inputs {
+		if n > a.inputs[t] || !slices.Contains(alive, t) {
+			tasks[t] = m.id.member
 		}
 	}
-	if len(missing) == 0 {
+	if len(tasks) == 0 {
 		return nil
 	}
-	tasks := map[string]record.MemberID{}
-	for _, t := range missing {
-		tasks[t] = m.id.member
-	}
-	return m.askController(ctx, func(d time.Time) any {
+	if err := m.askController(ctx, func(d time.Time) any {
 		return controller.PlaceTasks{App: a.graph.App, Tasks: tasks, Deadline: d}
-	})
+	}); err != nil {
+		return err
+	}
+	for t := range tasks {
+		a.inputs[t] = inputs[t]
+	}
+	m.config.Logger.Info("tasks placed", "app", a.graph.App, "tasks", len(tasks))
+	return nil
 }
 
-// placed names the tasks that the application has with the partitions that its topics have now.
-func (m *Member) placed(a *hostedApp) []string {
+// inputs names the tasks that an application has with the partitions that its topics have now, and how many partitions
+// each of them reads.
+func (m *Member) inputs(g *plan.Graph) map[string]int {
 	table := m.broker.Table()
-	var names []string
-	for _, id := range task.IDs(a.graph, func(topic string) int {
+	partitions := func(topic string) int {
 		if t := table.Topics[topic]; t != nil {
 			return len(t.Partitions)
 		}
 		return 0
-	}) {
-		names = append(names, fmt.Sprintf("%d_%d", id.Sub, id.Partition))
 	}
-	return names
+	n := map[string]int{}
+	for _, id := range task.IDs(g, partitions) {
+		for _, topic := range g.Subs[id.Sub].SourceTopics() {
+			if int(id.Partition) < partitions(topic) {
+				n[fmt.Sprintf("%d_%d", id.Sub, id.Partition)]++
+			}
+		}
+	}
+	return n
 }
 
 // follow watches a running application: more partitions bring more tasks, a failed task ends it.
 func (m *Member) follow(ctx context.Context, a *hostedApp) error {
 	for {
-		if _, failed := a.status(); failed != nil {
+		_, failed := a.status()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case m.closing():
+			return ErrClosed
+		case failed != nil:
 			return failed
 		}
+		var again <-chan time.Time
 		if err := m.place(ctx, a); err != nil && ctx.Err() == nil {
-			return err
+			if !fault.CodeOf(err).Retryable() {
+				return fmt.Errorf("place the tasks of %s: %w", a.graph.App, err)
+			}
+			m.config.Logger.Warn("tasks not placed yet", "app", a.graph.App, "err", err)
+			again = time.After(placePause)
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-m.closed:
-			return ErrClosed
 		case <-a.poke:
+		case <-again:
 		}
 	}
 }
@@ -149,17 +179,27 @@ func (m *Member) follow(ctx context.Context, a *hostedApp) error {
 func (m *Member) halt(a *hostedApp) error {
 	ctx, cancel := context.WithTimeout(context.Background(), taskStopTimeout)
 	defer cancel()
+	if err := m.haltTasks(ctx, a); err != nil || m.closing() {
+		return err // what is left in the table is placed anew by a later Run
+	}
+	// This comes behind a placement that was asked for and not waited for: what that started stops here.
+	return m.askController(ctx, func(d time.Time) any {
+		return controller.RemoveTasks{App: a.graph.App, Deadline: d}
+	})
+}
+
+func (m *Member) haltTasks(ctx context.Context, a *hostedApp) error {
+	deadline, _ := ctx.Deadline()
 	told := map[string]bool{}
 	for {
 		alive, _ := a.status()
 		if len(alive) == 0 {
-			break
+			return nil
 		}
 		for _, t := range alive {
-			name := a.graph.App + "/" + t
-			if ref, ok := m.system.Lookup(taskactor.KindName, name); ok && !told[t] {
-				ref.Tell(taskactor.Halt{})
+			if !told[t] {
 				told[t] = true
+				m.haltTask(a.graph.App+"/"+t, deadline)
 			}
 		}
 		select {
@@ -173,11 +213,19 @@ func (m *Member) halt(a *hostedApp) error {
 				alive, taskStopTimeout)
 		}
 	}
-	if m.closing() {
-		return nil // the controller may be gone; a later Run places the tasks anew
+}
+
+// haltTask tells a task to stop. One that has crashed, or crashes on the way, is not given another life for that: it would
+// only read again what it had not committed.
+func (m *Member) haltTask(name string, deadline time.Time) {
+	ref, ok := m.system.Lookup(taskactor.KindName, name)
+	if !ok {
+		return // it is stopping by itself
 	}
-	return m.askController(ctx, func(d time.Time) any {
-		return controller.RemoveTasks{App: a.graph.App, Deadline: d}
+	ref.Ask(deadline, taskactor.Halt{}, func(_ any, err error) {
+		if fault.CodeOf(err) == fault.LeaderNotAvailable {
+			m.system.Stop(taskactor.KindName, name)
+		}
 	})
 }
 

@@ -25,8 +25,10 @@ type taskHost struct {
 	ports    func(*hostedApp) task.Ports
 	interval time.Duration // between two commits
 
-	mu   sync.Mutex
-	apps map[string]*hostedApp
+	mu     sync.Mutex
+	apps   map[string]*hostedApp
+	closed bool
+	empty  chan struct{} // closed when the last application has gone, once somebody waits for that
 }
 
 // hostedApp is one topology that runs here.
@@ -34,6 +36,7 @@ type hostedApp struct {
 	graph  *plan.Graph
 	ctx    context.Context // ends when its user code should give up
 	revoke context.CancelFunc
+	inputs map[string]int // by task, how many partitions it was placed to read; only Run looks at it
 
 	mu     sync.Mutex
 	alive  map[string]uint64 // epoch by task that was activated here and has not ended
@@ -41,15 +44,20 @@ type hostedApp struct {
 	poke   chan struct{}     // something above, or the table, has changed
 }
 
-// add takes an application in. A second one of the same name is refused.
+// add takes an application in. A second one of the same name is refused; ErrClosed after close.
 func (h *taskHost) add(g *plan.Graph) (*hostedApp, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.closed {
+		return nil, ErrClosed
+	}
 	if h.apps[g.App] != nil {
 		return nil, fmt.Errorf("application %q runs on this member already: give the topology another id", g.App)
 	}
 	ctx, revoke := context.WithCancel(context.Background())
-	a := &hostedApp{graph: g, ctx: ctx, revoke: revoke, alive: map[string]uint64{}, poke: make(chan struct{}, 1)}
+	a := &hostedApp{
+		graph: g, ctx: ctx, revoke: revoke, inputs: map[string]int{}, alive: map[string]uint64{}, poke: make(chan struct{}, 1),
+	}
 	h.apps[g.App] = a
 	return a, nil
 }
@@ -60,6 +68,10 @@ func (h *taskHost) remove(a *hostedApp) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.apps, a.graph.App)
+	if len(h.apps) == 0 && h.empty != nil {
+		close(h.empty)
+		h.empty = nil
+	}
 }
 
 func (h *taskHost) app(name string) *hostedApp {
@@ -130,13 +142,18 @@ func (h *taskHost) stopped(id actors.Identity, err error) {
 	}
 }
 
-// close gives up what still runs; Run calls that wait for it return.
+// close takes no further application in and waits until those that run have stopped their tasks, which Run bounds.
 func (h *taskHost) close() {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, a := range h.apps {
-		a.wake()
+	h.closed = true
+	if len(h.apps) == 0 {
+		h.mu.Unlock()
+		return
 	}
+	empty := make(chan struct{})
+	h.empty = empty
+	h.mu.Unlock()
+	<-empty
 }
 
 func (a *hostedApp) begun(task string, epoch uint64) {

@@ -19,16 +19,16 @@ const (
 	maxSendPause    = time.Second
 )
 
-// taskPorts carries out what the tasks of one application want, over the broker of this member.
+// taskPorts carries out what one life of a task wants, over the broker of this member.
 type taskPorts struct {
-	m    *Member
-	app  *hostedApp
-	mu   sync.Mutex
-	outs map[task.ID]*taskOutput
+	m   *Member
+	app *hostedApp
+	mu  sync.Mutex
+	out *taskOutput // nil until the first send, and after one that was given up
 }
 
-// taskOutput is the idempotent producer of one task. The core has one batch a partition in flight, so sequences are given
-// in order and a repeated send carries the same one.
+// taskOutput is the idempotent producer of a task's life. The core has one batch a partition in flight, so sequences are
+// given in order and a repeated send carries the same one.
 type taskOutput struct {
 	mu       sync.Mutex
 	id       record.ProducerID
@@ -43,20 +43,14 @@ type outTo struct {
 
 var _ task.Ports = (*taskPorts)(nil)
 
-func newTaskPorts(m *Member, a *hostedApp) *taskPorts {
-	return &taskPorts{m: m, app: a, outs: map[task.ID]*taskOutput{}}
-}
+func newTaskPorts(m *Member, a *hostedApp) *taskPorts { return &taskPorts{m: m, app: a} }
 
 func (p *taskPorts) who() broker.Who { return broker.Who{ClientID: p.app.graph.App, Remote: "local"} }
 
 func (p *taskPorts) deadline() time.Time { return p.m.config.Now().Add(taskRequestTime) }
 
-// Locate implements task.Ports: the committed offsets, then the ends of the logs. It is the first call of a task's life, so
-// it also forgets the producer of the life before.
+// Locate implements task.Ports: the committed offsets, then the ends of the logs.
 func (p *taskPorts) Locate(id task.ID, l task.Locate, done func(task.Located)) {
-	p.mu.Lock()
-	delete(p.outs, id)
-	p.mu.Unlock()
 	q := broker.CommittedQuery{Who: p.who(), Group: id.App, Deadline: p.deadline()}
 	for _, t := range l.Topics {
 		q.Partitions = append(q.Partitions, broker.CommitOffset{Topic: t, Partition: l.Partition})
@@ -148,16 +142,21 @@ func (p *taskPorts) Commit(id task.ID, c task.Commit, done func(task.Committed))
 
 // Send implements task.Ports. The batch is stamped with the task's own producer, so that trying again cannot write it
 // twice.
-func (p *taskPorts) Send(id task.ID, s task.Send, done func(task.Sent)) {
-	p.mu.Lock()
-	out := p.outs[id]
-	if out == nil {
-		out = &taskOutput{id: record.NoProducer, sequence: map[outTo]record.Sequence{}}
-		p.outs[id] = out
+func (p *taskPorts) Send(_ task.ID, s task.Send, done func(task.Sent)) {
+	t := &taskSend{
+		p: p, out: p.output(), s: s, until: p.m.config.Now().Add(taskSendTime), pause: firstSendPause, done: done,
 	}
-	p.mu.Unlock()
-	t := &taskSend{p: p, out: out, s: s, until: p.m.config.Now().Add(taskSendTime), pause: firstSendPause, done: done}
 	t.stamp()
+}
+
+// output is the producer that new batches are stamped with.
+func (p *taskPorts) output() *taskOutput {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.out == nil {
+		p.out = &taskOutput{id: record.NoProducer, sequence: map[outTo]record.Sequence{}}
+	}
+	return p.out
 }
 
 // taskSend is one batch on its way.
@@ -165,6 +164,7 @@ type taskSend struct {
 	p     *taskPorts
 	out   *taskOutput
 	s     task.Send
+	anew  bool // it has been stamped a second time, with another producer
 	until time.Time
 	pause time.Duration
 	done  func(task.Sent)
@@ -209,6 +209,12 @@ func (t *taskSend) try() {
 		switch {
 		case a.Err == nil || fault.CodeOf(a.Err) == fault.DuplicateSequence:
 			t.done(task.Sent{Seq: t.s.Seq})
+		case fault.CodeOf(a.Err) == fault.OutOfOrderSequence && !t.anew:
+			// All batches before it are acknowledged, so the partition has forgotten the producer: it wrote nothing for
+			// days, or the topic has been made anew.
+			t.p.forget(t.out)
+			t.out, t.anew = t.p.output(), true
+			t.stamp()
 		default:
 			t.again(a.Err, t.try)
 		}
@@ -217,7 +223,7 @@ func (t *taskSend) try() {
 
 // again repeats what may help later, and gives up otherwise, when time is over, or when the application has been stopped.
 func (t *taskSend) again(err error, step func()) {
-	if !fault.CodeOf(err).Retryable() || t.p.app.ctx.Err() != nil || t.p.m.config.Now().After(t.until) {
+	if !t.worthwhile(err) {
 		t.p.forget(t.out)
 		t.done(task.Sent{Seq: t.s.Seq, Err: err})
 		return
@@ -227,14 +233,22 @@ func (t *taskSend) again(err error, step func()) {
 	time.AfterFunc(pause, step)
 }
 
-// forget gives a task's producer up: the sequence of a batch that was given up would be a gap for the next one.
+// worthwhile reports whether to try again after err. A full disk is waited out however long it takes: a task that gave up
+// would not come back by itself when there is room.
+func (t *taskSend) worthwhile(err error) bool {
+	code := fault.CodeOf(err)
+	if !code.Retryable() || code == fault.Closing || t.p.app.ctx.Err() != nil {
+		return false
+	}
+	return code == fault.DiskFull || t.p.m.config.Now().Before(t.until)
+}
+
+// forget gives the task's producer up: the sequence of a batch that was given up would be a gap for the next one.
 func (p *taskPorts) forget(out *taskOutput) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for id, o := range p.outs {
-		if o == out {
-			delete(p.outs, id)
-		}
+	if p.out == out {
+		p.out = nil
 	}
 }
 
