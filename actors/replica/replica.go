@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +30,8 @@ type Ports struct {
 	Applied func(partition.Machine)       // the machine has applied something; runs in Receive and must not block
 }
 
-// Kind makes the kind; ports is asked once a life for what the named replica works with.
+// Kind makes the kind; ports is asked once a life for what the named replica works with. Zero Ports say that there is no
+// such replica any more: the activation ends.
 func Kind(ports func(actors.Identity) Ports, restart supervise.Policy) actors.Kind {
 	return actors.Kind{
 		Name:    KindName,
@@ -100,6 +102,11 @@ func (s *shell) Receive(c actors.Context, m any) {
 
 // start sends the barrier; nothing is read before it has come back.
 func (s *shell) start(c actors.Context) {
+	if s.p.Store == nil { // whoever placed it has taken it back meanwhile; its stop is on the way
+		c.Stop(nil)
+		return
+	}
+	s.p.View.Store(nil) // a life that crashed has left its own
 	s.by = state.Incarnation(c.Identity().Incarnation)
 	s.post = c.Post()
 	s.askers = map[partition.ReqID]actors.Asker{}
@@ -145,12 +152,7 @@ func (s *shell) begin(c actors.Context, l loaded) {
 // request gives a client's request to the core, or keeps it while there is no leader to answer it.
 func (s *shell) request(c actors.Context, r request) {
 	if !s.open {
-		if len(s.early) >= MaxEarly {
-			c.ReplyTo(r.asker, partition.Reply{Err: fault.New(fault.LeaderNotAvailable,
-				"replica %d is loading and %d requests wait already", s.p.Config.ID, MaxEarly).WithHint("retry in a moment")})
-			return
-		}
-		s.early = append(s.early, r)
+		s.keep(c, r)
 		return
 	}
 	s.lastReq++
@@ -171,12 +173,28 @@ func (s *shell) request(c actors.Context, r request) {
 	}
 }
 
+// keep lets a request wait for the core. Those whose asker has given up make room first.
+func (s *shell) keep(c actors.Context, r request) {
+	if len(s.early) >= MaxEarly {
+		s.early = slices.DeleteFunc(s.early, request.over)
+	}
+	if len(s.early) >= MaxEarly {
+		c.ReplyTo(r.asker, fault.New(fault.LeaderNotAvailable, "replica %d is loading and %d requests wait already",
+			s.p.Config.ID, MaxEarly).WithHint("retry in a moment"))
+		return
+	}
+	s.early = append(s.early, r)
+}
+
+// over reports whether nobody waits for the answer any longer. What was told never had anybody.
+func (r request) over() bool { return !r.asker.IsZero() && !r.asker.Open() }
+
 // unwatch forgets a watch and frees its asker. A watch that waits for the core to open is found among the early ones.
 func (s *shell) unwatch(c actors.Context, u Unwatch) {
 	for i, r := range s.early {
 		if w, ok := r.m.(Watch); ok && w.ID == u.ID {
 			c.ReplyTo(r.asker, partition.Reply{})
-			s.early = append(s.early[:i:i], s.early[i+1:]...)
+			s.early = slices.Delete(s.early, i, i+1)
 			return
 		}
 	}
@@ -232,7 +250,9 @@ func (s *shell) letIn(c actors.Context) {
 	waiting := s.early
 	s.early = nil
 	for _, r := range waiting {
-		s.request(c, r)
+		if !r.over() {
+			s.request(c, r)
+		}
 	}
 }
 
@@ -282,21 +302,19 @@ func (s *shell) wake(c actors.Context, in partition.Input, at time.Time) {
 	}
 }
 
-// storageError ends the activation: a restart would meet the same store. Only a full disk is worth one, since room may
-// come back.
+// storageError ends the activation: a restart would meet the same store. A full disk never comes here: the core waits
+// until there is room.
 func (s *shell) storageError(c actors.Context, err error) {
 	s.core = nil
-	if fault.CodeOf(err) == fault.DiskFull {
-		c.Fail(err)
-		return
-	}
 	c.Stop(err)
 }
 
 // stop takes the view away, so that no reader believes in a leader that is not there, and refuses what still waits.
 func (s *shell) stop() {
 	s.core = nil
-	s.p.View.Store(nil)
+	if s.p.View != nil {
+		s.p.View.Store(nil)
+	}
 }
 
 // Name is the name of the replica with this id in the kind "partition".

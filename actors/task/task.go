@@ -15,8 +15,9 @@ import (
 // KindName is the name of the kind. Its identities are named as task.ID prints them.
 const KindName = "task"
 
-// Halt asks for a graceful stop: outputs acknowledged, offsets committed, processors closed. It is told, not asked; the
-// end is reported by the system's OnStopped.
+// Halt wants a graceful stop: outputs acknowledged, offsets committed, processors closed. It has no reply. The end is
+// reported by the system's OnStopped; who asks instead of telling hears by the refusal how the life that was to halt
+// ended: fault.LeaderNotAvailable says that it has crashed, and that another one, which knows nothing of the halt, follows.
 type Halt struct{}
 
 // Ports is what one life of a task works with.
@@ -118,7 +119,7 @@ func (s *shell) run(c actors.Context) {
 	c.Go(func() any {
 		done := steps(job, now, queue)
 		if !s.owner.CompareAndSwap(ownedByJob, ownedByShell) {
-			_ = job.Close() // the life is over: nobody else will
+			closeCore(job) // the life is over: nobody else will
 		}
 		return done
 	})
@@ -129,9 +130,13 @@ func steps(core *task.Core, now time.Time, queue []task.Input) (done stepped) {
 	defer func() {
 		if r := recover(); r != nil {
 			done.crash = fmt.Errorf("user code panicked at %s: %v\n%s", core.At(), r, debug.Stack())
+			closeCore(core)
 		}
+		release(queue)
 	}()
-	for _, in := range queue {
+	for len(queue) > 0 {
+		in := queue[0]
+		queue = queue[1:]
 		e, err := core.Step(now, in)
 		if err != nil {
 			done.err = err
@@ -140,6 +145,15 @@ func steps(core *task.Core, now time.Time, queue []task.Input) (done stepped) {
 		done.effects = append(done.effects, e)
 	}
 	return done
+}
+
+// release gives back the bytes of inputs that no Step takes any more.
+func release(queue []task.Input) {
+	for _, in := range queue {
+		if f, ok := in.(task.Fetched); ok && f.Release != nil {
+			f.Release()
+		}
+	}
 }
 
 // finish carries out what a job decided and starts the next one.
@@ -153,7 +167,7 @@ func (s *shell) finish(c actors.Context, m stepped) {
 	switch {
 	case m.crash != nil:
 		s.revoke()
-		s.close()
+		s.release()
 		c.Fail(m.crash)
 	case m.err != nil:
 		c.Stop(m.err)
@@ -188,16 +202,20 @@ func (s *shell) stop() {
 	if s.revoke != nil {
 		s.revoke()
 	}
-	if !s.owner.CompareAndSwap(ownedByJob, leftToJob) {
-		s.close()
+	if !s.owner.CompareAndSwap(ownedByJob, leftToJob) && s.core != nil {
+		closeCore(s.core)
 	}
 	s.core = nil
+	s.release()
 }
 
-// close ends the processors of a core that did not end by itself. A processor that panics even then is left alone.
-func (s *shell) close() {
+func (s *shell) release() {
+	release(s.queue)
+	s.queue = nil
+}
+
+// closeCore ends the processors of a core that did not end by itself. A processor that panics even then is left alone.
+func closeCore(core *task.Core) {
 	defer func() { _ = recover() }()
-	if s.core != nil {
-		_ = s.core.Close() // why the task ended is reported already
-	}
+	_ = core.Close() // why the task ended is reported already
 }
