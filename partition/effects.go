@@ -17,9 +17,9 @@ type Effects struct {
 	Read    *Read
 	Send    []raftpb.Message
 	Replies []Reply
-	View    *segment.View // not nil: what readers see from now on
+	View    *segment.View // not nil: what readers see from now on; none comes before the replay at start is over
 	Applied bool          // the Machine applied something
-	Wake    time.Time     // give Tick at this time; the zero time asks for none
+	Wake    time.Time     // give Tick at this time, or at once where it has passed; the zero time asks for none
 	Stop    error         // not nil: the replica can't go on; carry out the rest of the value, then never Step again
 }
 

@@ -72,7 +72,7 @@ type Loaded struct {
 // Received is a raft message of another replica of the same partition.
 type Received struct{ Message raftpb.Message }
 
-// Tick says that the time named by Effects.Wake has come.
+// Tick says that the time named by Effects.Wake has come. The shell also gives one after New, to begin.
 type Tick struct{}
 
 // Configure replaces the settings that came from the topic's configuration.

@@ -212,6 +212,7 @@ func (r *Replica) notLeader() error {
 func (r *Replica) stop(err error) {
 	r.stopped = err
 	r.eff.Stop = err
+	r.leading, r.ready, r.viewStale = false, false, true
 	told := fault.New(fault.StorageError, "replica %d of %s stopped: %w", r.cfg.ID, r.cfg.Name, err).
 		WithHint("the append may or may not be in the log: retry against the leader")
 	r.dropRequests(told)

@@ -60,6 +60,10 @@ func (co *consumer) fetch(h *host) {
 		return
 	}
 	co.epoch = v.Epoch
+	if v.HighWatermark < co.at {
+		co.c.history.fail("P4", "the high watermark went back for consumer %d: it read up to %d, epoch %d shows %d",
+			co.id, co.at, v.Epoch, v.HighWatermark)
+	}
 	max := 1 + co.c.rng.IntN(20<<10)
 	batches, ok := v.Cached(co.at, max)
 	if !ok {

@@ -1,6 +1,7 @@
 package partitiontest
 
 import (
+	"errors"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -29,14 +30,24 @@ type host struct {
 	settling bool // a step of the store is scheduled
 	slow     bool // the disk takes long
 	full     bool // the disk has no room
+	broken   bool // the next write of the disk fails
 	ledger   *ledger
 	last     uint64 // the last index that it wanted written
 }
+
+var errDisk = errors.New("input/output error")
 
 func newHost(c *Cluster, id record.ReplicaID) *host {
 	h := &host{c: c, id: id}
 	h.store = engine.NewMemory(engine.Options{BucketBytes: c.o.BucketBytes, Faults: &engine.Faults{
 		NoSync: c.o.Break == NoSync,
+		Commit: func(state.Class) error {
+			if h.broken {
+				h.broken = false
+				return errDisk
+			}
+			return nil
+		},
 		Space: func() (free, total int64, err error) {
 			if h.full {
 				return 0, 1 << 40, nil
@@ -63,13 +74,22 @@ func (h *host) begin() {
 	h.life++
 	h.by++
 	h.waiting = map[partition.ReqID]func(partition.Reply){}
-	loaded := func(error) { h.live(h.c.between(0, time.Millisecond), h.load) }
+	life := h.life
+	loaded := func(error) {
+		if h.life == life {
+			h.live(h.c.between(0, time.Millisecond), h.load)
+		}
+	}
 	h.store.Barrier(h.id, h.by, loaded)
 	h.settle()
 }
 
 func (h *host) load() {
 	tail, rows, err := h.store.Load(h.id)
+	if errors.Is(err, fault.StorageError) {
+		h.crash() // the disk broke while nobody looked
+		return
+	}
 	if err != nil {
 		h.c.history.fail("P1", "host %d can't load its log: %v", h.id, err)
 		return
@@ -145,6 +165,10 @@ func (h *host) step(in partition.Input) {
 		h.c.net.send(m)
 	}
 	if eff.View != nil {
+		if h.view != nil && eff.View.HighWatermark < h.view.HighWatermark {
+			h.c.history.fail("P4", "the high watermark of host %d went back from %d to %d in one life", h.id,
+				h.view.HighWatermark, eff.View.HighWatermark)
+		}
 		fresh := eff.View.Leader && (h.view == nil || !h.view.Leader)
 		h.view = eff.View
 		h.c.history.sawView(h.view)
@@ -163,7 +187,7 @@ func (h *host) step(in partition.Input) {
 	}
 	if eff.Stop != nil {
 		h.c.reached["stopped"]++
-		h.restart()
+		h.crash() // the store is fenced: it must be opened again
 		return
 	}
 	if !eff.Wake.IsZero() && !eff.Wake.Equal(h.wake) {

@@ -75,7 +75,7 @@ func (c *Cluster) someFault() {
 	}
 	c.note('f', uint64(h.id))
 	back := c.between(300*time.Millisecond, 4*time.Second)
-	switch c.rng.IntN(8) {
+	switch c.rng.IntN(9) {
 	case 0, 1:
 		h.crash()
 	case 2:
@@ -96,6 +96,8 @@ func (c *Cluster) someFault() {
 		h.full = true
 		c.after(back/2, func() { h.full = false })
 	case 7:
+		h.broken = true
+	case 8:
 		h.slow = true
 		c.after(back, func() { h.slow = false })
 	}
@@ -105,6 +107,6 @@ func (c *Cluster) someFault() {
 func (c *Cluster) heal() {
 	c.net = network{c: c}
 	for _, h := range c.hosts {
-		h.slow, h.full = false, false
+		h.slow, h.full, h.broken = false, false, false
 	}
 }

@@ -115,7 +115,7 @@ func TestFaultsReach(t *testing.T) {
 	t.Log(reached)
 	for _, what := range []string{
 		"election", "truncated", "gathered", "waiting", "replay", "read-for-follower", "command", "query",
-		"acked-after-retry", "answer-not-leader", "answer-request-timed-out", "answer-disk-full",
+		"acked-after-retry", "answer-not-leader", "answer-request-timed-out", "answer-disk-full", "stopped",
 	} {
 		if reached[what] == 0 {
 			t.Errorf("never reached: %s", what)
