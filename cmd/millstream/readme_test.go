@@ -17,9 +17,10 @@ import (
 
 const repository = "../.." // seen from this package
 
-// Goal: the lines of README's "First five minutes" work as they are printed. Method: read them from README.md, type
-// each into bash against a binary built from this tree while the demonstration runs, and look at what they print. Two
-// things differ from a reader's terminal: where the binary is built to, and the port where 9092 is in use.
+// Goal: the lines of README's "First five minutes" work as they are printed. Method: read them from
+// README.md, type each into bash against a binary built from this tree while the demonstration runs, and look
+// at what they print. Two things differ from a reader's terminal: where the binary is built to, and the port
+// where 9092 is in use.
 func TestFirstFiveMinutes(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("bash is needed to type README's lines")
@@ -110,8 +111,8 @@ func bash(t *testing.T, env []string, line string) string {
 
 var kafkaLine = regexp.MustCompile(`^ +Kafka +(\S+)`)
 
-// startDemo starts the demonstration, waits until it shows a line that came out, and returns the address of its
-// Kafka door. At the end of the test it is interrupted, has to end well, and must leave no data behind.
+// startDemo starts the demonstration, waits until it shows a line that came out, and returns the address of
+// its Kafka door. At the end of the test it is interrupted, has to end well, and must leave no data behind.
 func startDemo(t *testing.T, binary string) (addr string) {
 	t.Helper()
 	tmp := t.TempDir()
@@ -148,7 +149,8 @@ func startDemo(t *testing.T, binary string) (addr string) {
 	return addr
 }
 
-// watchDemo reads what the demonstration says: the address once a line has come out, and in the end all of it.
+// watchDemo reads what the demonstration says: the address once a line has come out, and in the end all of
+// it.
 func watchDemo(r io.Reader, seen, ended chan<- string) {
 	var all strings.Builder
 	addr, told := "", false

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// goroutineFolders may start goroutines: each of them owns what it starts and waits for it. cluster itself is the
-// composition root and starts what it joins in Close.
+// goroutineFolders may start goroutines: each of them owns what it starts and waits for it. cluster itself is
+// the composition root and starts what it joins in Close.
 var goroutineFolders = []string{
 	"actors/pool/...", "actors/link/...", "state/engine/...", "cluster", "cluster/gateway/...",
 	"cluster/client/...", "cmd/...", "tests/...", "benchmarks/...",

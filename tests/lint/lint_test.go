@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Goal: every rule holds in the whole module, save the exceptions with a reason. Method: parse every file, run
-// every rule, settle with ratchet.txt; what is left fails, and so does an exception that matches nothing.
+// Goal: every rule holds in the whole module, save the exceptions with a reason. Method: parse every file,
+// run every rule, settle with ratchet.txt; what is left fails, and so does an exception that matches nothing.
 func TestHouseRules(t *testing.T) {
 	dir, err := root()
 	if err != nil {
@@ -82,8 +82,9 @@ var linkRules = []linkRule{
 	{"proto/fault", []string{module + "/proto/record", module + "/state"}, "the error table knows nobody"},
 }
 
-// Goal: programs that only talk to a cluster, or only describe a topology, link no engine. Method: ask `go list`
-// for everything that the package links and look for what it must not. A package that is not there is skipped.
+// Goal: programs that only talk to a cluster, or only describe a topology, link no engine. Method: ask `go
+// list` for everything that the package links and look for what it must not. A package that is not there is
+// skipped.
 func TestLinkedPackages(t *testing.T) {
 	dir, err := root()
 	if err != nil {

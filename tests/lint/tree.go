@@ -121,8 +121,8 @@ func root() (string, error) {
 	}
 }
 
-// load parses every Go file of the module. Other modules inside the tree, testdata and hidden folders are left
-// out, and so are files that only exist to pin tools and dependencies.
+// load parses every Go file of the module. Other modules inside the tree, testdata and hidden folders are
+// left out, and so are files that only exist to pin tools and dependencies.
 func load(rootDir string) ([]*source, error) {
 	var all []*source
 	err := walk(rootDir, func(rel, full string) error {

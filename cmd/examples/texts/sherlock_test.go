@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Goal: the book is whole, clean text with its origin told. Method: count, look at both ends, check every line.
+// Goal: the book is whole, clean text with its origin told. Method: count, look at both ends, check every
+// line.
 func TestSherlock(t *testing.T) {
 	var first, last string
 	n := 0

@@ -41,8 +41,8 @@ func main() {
 	}
 }
 
-// run is the whole program: a member, the topology on it, a producer and a consumer. It shows the first lines that
-// come out.
+// run is the whole program: a member, the topology on it, a producer and a consumer. It shows the first lines
+// that come out.
 func run(ctx context.Context, out io.Writer, show int) (err error) {
 	m, err := cluster.Start(ctx, cluster.Config{})
 	if err != nil {

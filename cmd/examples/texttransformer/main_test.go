@@ -13,8 +13,8 @@ import (
 	"github.com/millstream-io/millstream/topology/topologytest"
 )
 
-// Goal: the program does what it says, and leaves nothing behind. Method: run all of it with a temporary folder of
-// its own; look at what it printed, at the folder and at the goroutines.
+// Goal: the program does what it says, and leaves nothing behind. Method: run all of it with a temporary
+// folder of its own; look at what it printed, at the folder and at the goroutines.
 func TestProgram(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	t.Setenv("TMPDIR", t.TempDir())
@@ -34,7 +34,8 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// Goal: the topology keeps lines with an "a" and writes them in capitals. Method: the test driver, without a member.
+// Goal: the topology keeps lines with an "a" and writes them in capitals. Method: the test driver, without a
+// member.
 func TestTransformer(t *testing.T) {
 	topo, err := Transformer()
 	if err != nil {

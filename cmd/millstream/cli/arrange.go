@@ -7,9 +7,9 @@ import (
 	urfave "github.com/urfave/cli/v2"
 )
 
-// arrange puts a command line into the order that the parser wants: commands, options, `--`, the rest. So options
-// may stand anywhere, a value may begin with a minus (`-o -10`), and `-n5` means `-n 5`. Words that nobody knows are
-// refused with the nearest known one.
+// arrange puts a command line into the order that the parser wants: commands, options, `--`, the rest. So
+// options may stand anywhere, a value may begin with a minus (`-o -10`), and `-n5` means `-n 5`. Words that
+// nobody knows are refused with the nearest known one.
 func arrange(app *urfave.App, words []string) ([]string, error) {
 	flags, commands := app.Flags, app.Commands
 	var out []string

@@ -11,8 +11,8 @@ import (
 	urfave "github.com/urfave/cli/v2"
 )
 
-// The scripts ask the hidden command __complete; it knows commands, options, their values, and asks a member for the
-// names of topics.
+// The scripts ask the hidden command __complete; it knows commands, options, their values, and asks a member
+// for the names of topics.
 var completionScripts = map[string]string{
 	"bash": `# millstream completion bash: source <(millstream completion bash)
 _millstream() {

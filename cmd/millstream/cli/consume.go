@@ -18,10 +18,10 @@ func (s *shell) consumeCommand() *urfave.Command {
 		Name: "consume", Usage: "print records, and wait for more", ArgsUsage: "TOPIC...",
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "offset", Aliases: []string{"o"}, Value: "start",
-				Usage: "`WHERE` to begin: start, end, 42, -10 (the last ten), @-1h, @TIMESTAMP, or 5:10 (up to 10)"},
+				Usage: "`WHERE` to begin: start, end, 42, -10 (the last ten), @-1h, @TIMESTAMP, 5:10 (up to 10)"},
 			&urfave.Int64Flag{Name: "number", Aliases: []string{"n"}, Usage: "stop after `N` records"},
 			&urfave.StringFlag{Name: "format", Aliases: []string{"f"}, Value: `%v\n`,
-				Usage: "`FORMAT` of a record: %t %p %o %k %v %T %h (topic, partition, offset, key, value, ms, headers)"},
+				Usage: "`FORMAT` of a record: %t topic, %p partition, %o offset, %k key, %v value, %T ms, %h headers"},
 			&urfave.BoolFlag{Name: "exit-at-end", Usage: "stop at the end instead of waiting"},
 			&urfave.StringFlag{Name: "output", Usage: "`FORM`: json prints one object a line"},
 			&urfave.IntSliceFlag{Name: "partition", Usage: "only partition `P`; may be repeated"},
@@ -56,7 +56,8 @@ func (s *shell) consume(c *urfave.Context) error {
 			return usage("-n %d is negative", r.left).hint("-n 10")
 		}
 	}
-	cl, err := s.dial(c.Context, c.String("brokers"), kgo.KeepControlRecords(), kgo.FetchMaxWait(500*time.Millisecond))
+	cl, err := s.dial(c.Context, c.String("brokers"),
+		kgo.KeepControlRecords(), kgo.FetchMaxWait(500*time.Millisecond))
 	if err != nil {
 		return err
 	}

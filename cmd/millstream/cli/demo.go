@@ -38,8 +38,8 @@ func demoTopology() (*topology.Topology, error) {
 	return b.Build()
 }
 
-// demoRun is a running demonstration: a client that feeds lines, the topology inside the member, and a client that
-// reads what comes out, both through the Kafka door.
+// demoRun is a running demonstration: a client that feeds lines, the topology inside the member, and a client
+// that reads what comes out, both through the Kafka door.
 type demoRun struct {
 	shell *shell
 	cl    *kgo.Client
@@ -87,7 +87,8 @@ func (s *shell) demo(ctx context.Context, m *cluster.Member) error {
 
 // connect makes the topics and the client, which reads text-output from where it ends now.
 func (d *demoRun) connect(ctx context.Context, addr string) error {
-	cl, err := d.shell.dial(ctx, addr, kgo.ProducerLinger(5*time.Millisecond), kgo.FetchMaxWait(250*time.Millisecond))
+	cl, err := d.shell.dial(ctx, addr,
+		kgo.ProducerLinger(5*time.Millisecond), kgo.FetchMaxWait(250*time.Millisecond))
 	if err != nil {
 		return err
 	}
@@ -208,7 +209,7 @@ func (d *demoRun) narrate(ctx context.Context, addr string) {
 				"millstream consume text-output -o -5        # the last lines, and what comes",
 				"millstream produce text-input               # your own lines; look at text-output",
 				"millstream topic ls",
-				"kcat -C -b "+defaultBrokers+" -t text-output -o beginning -e -q | head   # your old tools just work")
+				"kcat -C -b "+defaultBrokers+" -t text-output -e -q | head       # your old tools just work")
 			d.shell.notef("")
 		}
 		if !live && told {

@@ -23,7 +23,8 @@ func (s *shell) devCommand() *urfave.Command {
 			&urfave.StringFlag{Name: "data", Usage: "keep the log in `DIR`"},
 			&urfave.StringFlag{Name: "kafka", Value: defaultBrokers,
 				Usage: "`ADDRESS` of the Kafka door; a free port is taken if the default one is in use"},
-			&urfave.BoolFlag{Name: "insecure", Usage: "allow an address beyond loopback: anybody may then read and write"},
+			&urfave.BoolFlag{Name: "insecure",
+				Usage: "allow an address beyond loopback: anybody may then read and write"},
 			&urfave.BoolFlag{Name: "verbose", Usage: "also log what changes inside"},
 		},
 		Action: s.dev,
@@ -43,7 +44,8 @@ func (s *shell) dev(c *urfave.Context) error {
 	if c.Bool("demo") {
 		err = s.demo(c.Context, m)
 	} else {
-		s.suggest(m.KafkaAddr(), "Try in another terminal:", "millstream produce lines         # every line you type is a record",
+		s.suggest(m.KafkaAddr(), "Try in another terminal:",
+			"millstream produce lines         # every line you type is a record",
 			"millstream consume lines", "millstream topic ls")
 		<-c.Context.Done()
 	}
@@ -54,7 +56,8 @@ func (s *shell) dev(c *urfave.Context) error {
 	return err
 }
 
-// startDev starts the member; when nobody asked for a certain port and the default one is taken, it takes a free one.
+// startDev starts the member; when nobody asked for a certain port and the default one is taken, it takes a
+// free one.
 func (s *shell) startDev(c *urfave.Context) (*cluster.Member, error) {
 	level := slog.LevelWarn
 	if c.Bool("verbose") {
@@ -91,8 +94,8 @@ func (s *shell) greet(m *cluster.Member, data string, took time.Duration) {
 	s.notef("  data   %s (%s)\n", m.DataDir(), kept)
 }
 
-// suggest prints commands as they can be typed here: with the address if it is not the usual one, and with `go run`
-// if this process was started so.
+// suggest prints commands as they can be typed here: with the address if it is not the usual one, and with
+// `go run` if this process was started so.
 func (s *shell) suggest(addr, title string, commands ...string) {
 	s.notef("%s", title)
 	for _, c := range commands {
@@ -108,7 +111,8 @@ func (s *shell) suggest(addr, title string, commands ...string) {
 	s.notef("Ctrl-C ends it.")
 }
 
-// programName is how the program was called; what `go run` builds lives in a temporary directory that nobody types.
+// programName is how the program was called; what `go run` builds lives in a temporary directory that nobody
+// types.
 func programName(arg0 string) string {
 	if strings.Contains(arg0, "go-build") {
 		return "go run ./cmd/millstream"

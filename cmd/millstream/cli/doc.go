@@ -5,14 +5,15 @@
 //	words → arrange (unknown words are refused with the nearest known one, options may stand anywhere)
 //	      → the command's action → failure{what, why, try} → three lines on stderr and an exit code
 //
-// The commands dev and server run a member in this process; all others talk to a member through its Kafka door, as
-// any Kafka tool would.
+// The commands dev and server run a member in this process; all others talk to a member through its Kafka
+// door, as any Kafka tool would.
 //
-// Exit codes: 0 done, 1 failure, 2 usage, 3 not found, 4 exists or conflict, 6 unreachable or timed out, 7 done in
-// part, 130 interrupted.
+// Exit codes: 0 done, 1 failure, 2 usage, 3 not found, 4 exists or conflict, 6 unreachable or timed out, 7
+// done in part, 130 interrupted.
 //
-// Invariants: standard output carries results only, in a form that stays the same (the keys of JSON are golden
-// files); everything for the eye goes to standard error; the environment is read here and nowhere below.
+// Invariants: standard output carries results only, in a form that stays the same (the keys of JSON are
+// golden files); everything for the eye goes to standard error; the environment is read here and nowhere
+// below.
 //
 // It must not hold logic of the engine: what a command does, another client could do over the wire.
 package cli

@@ -79,8 +79,8 @@ func (s *shell) report(ctx context.Context, err error) int {
 	return f.code
 }
 
-// refused turns an answer of a member into a failure: what was asked for, why it was refused, and an exit code that
-// fits. message is the member's own sentence, if it sent one.
+// refused turns an answer of a member into a failure: what was asked for, why it was refused, and an exit
+// code that fits. message is the member's own sentence, if it sent one.
 func refused(what string, err error, message string) *failure {
 	f := fail(exitFailure, what)
 	var ke *kerr.Error

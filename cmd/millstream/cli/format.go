@@ -11,8 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// format writes records in the words of kcat and rpk: %t topic, %p partition, %o offset, %k key, %v or %s value,
-// %T timestamp in milliseconds, %h headers, %K and %V or %S lengths in bytes; \n \r \t \\ \0 \xNN.
+// format writes records in the words of kcat and rpk: %t topic, %p partition, %o offset, %k key, %v or %s
+// value, %T timestamp in milliseconds, %h headers, %K and %V or %S lengths in bytes; \n \r \t \\ \0 \xNN.
 type format []func(dst []byte, r *kgo.Record) []byte
 
 // parseFormat reads a format; an unknown letter is refused.
@@ -126,8 +126,8 @@ func (f format) append(dst []byte, r *kgo.Record) []byte {
 	return dst
 }
 
-// jsonRecord is one line of `consume --output json`. Key and value are strings, null, or {"base64": "…"} where they
-// are not UTF-8.
+// jsonRecord is one line of `consume --output json`. Key and value are strings, null, or {"base64": "…"}
+// where they are not UTF-8.
 type jsonRecord struct {
 	Topic     string       `json:"topic"`
 	Partition int32        `json:"partition"`
@@ -177,8 +177,8 @@ type reader struct {
 	keyFirst, key, value   bool
 }
 
-// parseReader reads the format of `produce -f`: %k and %v, each at most once, with text around them. One line is one
-// record, so a line end at the end of the format is taken as said.
+// parseReader reads the format of `produce -f`: %k and %v, each at most once, with text around them. One line
+// is one record, so a line end at the end of the format is taken as said.
 func parseReader(text string) (*reader, error) {
 	r := &reader{keyFirst: true}
 	part := &r.before

@@ -41,7 +41,8 @@ func TestParsePosition(t *testing.T) {
 	}
 }
 
-// Goal: a position never leaves what a partition holds. Method: a table of a partition with records in [5, 20).
+// Goal: a position never leaves what a partition holds. Method: a table of a partition with records in [5,
+// 20).
 func TestSpan(t *testing.T) {
 	tests := []struct {
 		p     position

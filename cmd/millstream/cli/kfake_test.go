@@ -34,8 +34,8 @@ func commandLine(t *testing.T, stdin string, environ []string, args ...string) o
 	return outcome{code, out.String(), errs.String()}
 }
 
-// fakeBroker starts another implementation of the protocol, so that the commands are tested apart from the engine,
-// and returns the environment that points at it.
+// fakeBroker starts another implementation of the protocol, so that the commands are tested apart from the
+// engine, and returns the environment that points at it.
 func fakeBroker(t *testing.T, opts ...kfake.Opt) []string {
 	t.Helper()
 	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)

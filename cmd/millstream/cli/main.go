@@ -85,7 +85,8 @@ func (s *shell) app() *urfave.App {
 	return app
 }
 
-// tidy gives every command the same manners: no command called help (a topic may be), and wrong values told as usage.
+// tidy gives every command the same manners: no command called help (a topic may be), and wrong values told
+// as usage.
 func tidy(commands []*urfave.Command) {
 	for _, c := range commands {
 		c.HideHelpCommand, c.OnUsageError = true, badValue

@@ -92,8 +92,8 @@ func (b *background) ends() {
 
 const kafkaLine = `Kafka +(\S+)`
 
-// Goal: dev makes topics on first use, is gone without a trace after an interrupt, and takes a free port when the
-// usual one is in use, but not when that one was asked for. Method: run it in this process and look.
+// Goal: dev makes topics on first use, is gone without a trace after an interrupt, and takes a free port when
+// the usual one is in use, but not when that one was asked for. Method: run it in this process and look.
 func TestDev(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	t.Setenv("TMPDIR", t.TempDir())
@@ -130,7 +130,8 @@ func TestDevKeepsData(t *testing.T) {
 	}
 }
 
-// Goal: the demonstration shows lines going in and coming out, tells what to type, and ends well. Method: run it.
+// Goal: the demonstration shows lines going in and coming out, tells what to type, and ends well. Method: run
+// it.
 func TestDemo(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	b := inBackground(t, "dev", "--demo", "--kafka", "127.0.0.1:0")
@@ -140,8 +141,8 @@ func TestDemo(t *testing.T) {
 	b.ends()
 }
 
-// Goal: a server makes no topics by itself, logs JSON, refuses a directory that is in use, and ends well when told
-// to. Method: run one, talk to it, start a second one on the same directory.
+// Goal: a server makes no topics by itself, logs JSON, refuses a directory that is in use, and ends well when
+// told to. Method: run one, talk to it, start a second one on the same directory.
 func TestServer(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	dir := t.TempDir()

@@ -1,7 +1,7 @@
 package cli
 
-// nearest returns the known word that is closest to word, "" when none is close: at most a third of the letters may
-// differ, swapped neighbours count as one.
+// nearest returns the known word that is closest to word, "" when none is close: at most a third of the
+// letters may differ, swapped neighbours count as one.
 func nearest(word string, known []string) string {
 	best, bestAt := "", max(1, len(word)/3)+1
 	for _, k := range known {

@@ -11,15 +11,15 @@ import (
 
 // bounds returns the first and the next offset of every partition of some topics.
 func bounds(ctx context.Context, ad *kadm.Client, topics ...string) (starts, ends kadm.ListedOffsets, err error) {
-	if starts, err = listed(ctx, func() (kadm.ListedOffsets, error) { return ad.ListStartOffsets(ctx, topics...) }); err != nil {
-		return nil, nil, err
+	starts, err = listed(ctx, func() (kadm.ListedOffsets, error) { return ad.ListStartOffsets(ctx, topics...) })
+	if err == nil {
+		ends, err = listed(ctx, func() (kadm.ListedOffsets, error) { return ad.ListEndOffsets(ctx, topics...) })
 	}
-	ends, err = listed(ctx, func() (kadm.ListedOffsets, error) { return ad.ListEndOffsets(ctx, topics...) })
 	return starts, ends, err
 }
 
-// listed asks for offsets until every partition has an answer, or a refusal that will not pass by itself: a topic
-// that has just been made has no leader for a moment. The wait is bounded by ctx.
+// listed asks for offsets until every partition has an answer, or a refusal that will not pass by itself: a
+// topic that has just been made has no leader for a moment. The wait is bounded by ctx.
 func listed(ctx context.Context, ask func() (kadm.ListedOffsets, error)) (kadm.ListedOffsets, error) {
 	for {
 		answer, err := ask()

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/term"
 )
 
-// listing is a result that can be shown in every form of --output. value is what JSON and YAML show; its keys are
-// stable.
+// listing is a result that can be shown in every form of --output. value is what JSON and YAML show; its keys
+// are stable.
 type listing struct {
 	columns []string
 	rows    [][]string
@@ -24,7 +24,9 @@ type listing struct {
 }
 
 func outputFlag() urfave.Flag {
-	return &urfave.StringFlag{Name: "output", Value: "table", Usage: "`FORM` of the result: table, json, yaml or name"}
+	return &urfave.StringFlag{
+		Name: "output", Value: "table", Usage: "`FORM` of the result: table, json, yaml or name",
+	}
 }
 
 func checkOutput(form string) error {

@@ -87,8 +87,8 @@ type span struct {
 	from, until int64
 }
 
-// spans turns a position into offsets for every partition of the topics. With atEnd, reading stops at the end as it
-// is now.
+// spans turns a position into offsets for every partition of the topics. With atEnd, reading stops at the end
+// as it is now.
 func (p position) spans(ctx context.Context, ad *kadm.Client, atEnd bool, topics []string) (
 	map[string]map[int32]span, error,
 ) {
@@ -98,7 +98,9 @@ func (p position) spans(ctx context.Context, ad *kadm.Client, atEnd bool, topics
 	}
 	var after kadm.ListedOffsets
 	if p.kind == fromTime {
-		after, err = listed(ctx, func() (kadm.ListedOffsets, error) { return ad.ListOffsetsAfterMilli(ctx, p.n, topics...) })
+		after, err = listed(ctx, func() (kadm.ListedOffsets, error) {
+			return ad.ListOffsetsAfterMilli(ctx, p.n, topics...)
+		})
 		if err != nil {
 			return nil, err
 		}

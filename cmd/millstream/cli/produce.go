@@ -24,13 +24,17 @@ func (s *shell) produceCommand() *urfave.Command {
 		Name: "produce", Usage: "send lines as records", ArgsUsage: "TOPIC",
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "key", Aliases: []string{"k"}, Usage: "`KEY` of every record"},
-			&urfave.StringSliceFlag{Name: "header", Aliases: []string{"H"}, Usage: "header `KEY=VALUE`; may be repeated"},
-			&urfave.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "%v", Usage: "`FORMAT` of a line: '%k\\t%v'"},
+			&urfave.StringSliceFlag{Name: "header", Aliases: []string{"H"},
+				Usage: "header `KEY=VALUE`; may be repeated"},
+			&urfave.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "%v",
+				Usage: "`FORMAT` of a line: '%k\\t%v'"},
 			&urfave.StringFlag{Name: "file", Usage: "read lines from `FILE` instead of standard input"},
 			&urfave.Float64Flag{Name: "rate", Usage: "at most `N` records a second"},
 			&urfave.IntFlag{Name: "partition", Usage: "to partition `P`; by key, or in turns, without it"},
-			&urfave.StringFlag{Name: "acks", Value: "all", Usage: "wait for `WHOM`: 0 nobody, 1 the leader, all"},
-			&urfave.StringFlag{Name: "compression", Value: "none", Usage: "`CODEC`: none, gzip, snappy, lz4 or zstd"},
+			&urfave.StringFlag{Name: "acks", Value: "all",
+				Usage: "wait for `WHOM`: 0 nobody, 1 the leader, all"},
+			&urfave.StringFlag{Name: "compression", Value: "none",
+				Usage: "`CODEC`: none, gzip, snappy, lz4 or zstd"},
 			brokersFlag(), timeoutFlag(),
 		},
 		Action: s.produce,
@@ -146,8 +150,8 @@ func produceOptions(c *urfave.Context) ([]kgo.Opt, error) {
 	}
 	codec, ok := codecs[c.String("compression")]
 	if !ok {
-		f := usage("--compression %q is unknown", c.String("compression")).hint("none, gzip, snappy, lz4 or zstd")
-		return nil, f
+		return nil, usage("--compression %q is unknown", c.String("compression")).
+			hint("none, gzip, snappy, lz4 or zstd")
 	}
 	opts = append(opts, kgo.ProducerBatchCompression(codec))
 	if c.IsSet("partition") {
@@ -156,8 +160,8 @@ func produceOptions(c *urfave.Context) ([]kgo.Opt, error) {
 	return opts, nil
 }
 
-// sendLines hands every line to the client. It blocks for as long as the input lasts; a failed record ends it, since
-// more of them would fail too.
+// sendLines hands every line to the client. It blocks for as long as the input lasts; a failed record ends
+// it, since more of them would fail too.
 func (p *sending) sendLines(ctx context.Context, cl *kgo.Client, in io.Reader) error {
 	scan := bufio.NewScanner(&interruptible{ctx, in})
 	scan.Buffer(make([]byte, 64<<10), maxLine)
@@ -188,7 +192,9 @@ func (p *sending) record(line string, n int64) (*kgo.Record, error) {
 		return nil, fail(exitFailure, fmt.Sprintf("line %d does not look like the format", n)).
 			hint("look at line %d, or change --format", n)
 	}
-	r := &kgo.Record{Topic: p.topic, Key: p.key, Value: []byte(value), Headers: p.headers, Partition: p.partition}
+	r := &kgo.Record{
+		Topic: p.topic, Key: p.key, Value: []byte(value), Headers: p.headers, Partition: p.partition,
+	}
 	if p.reader.key {
 		r.Key = []byte(key)
 	}
@@ -265,14 +271,15 @@ func wasWere(n int64) string {
 	return fmt.Sprintf("%d records were", n)
 }
 
-// interruptible ends a read when the context ends: a terminal would otherwise hold the command until the next line.
+// interruptible ends a read when the context ends: a terminal would otherwise hold the command until the next
+// line.
 type interruptible struct {
 	ctx context.Context
 	in  io.Reader
 }
 
-// Read is as io.Reader's. The reading goroutine is left behind in a blocked read when the context ends; the process
-// is about to exit then.
+// Read is as io.Reader's. The reading goroutine is left behind in a blocked read when the context ends; the
+// process is about to exit then.
 func (r *interruptible) Read(p []byte) (int, error) {
 	type result struct {
 		n   int

@@ -15,8 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Goal: what is produced is what is consumed, from every position. Method: ten lines to one partition of a fake
-// broker, read back with each kind of -o.
+// Goal: what is produced is what is consumed, from every position. Method: ten lines to one partition of a
+// fake broker, read back with each kind of -o.
 func TestProduceConsume(t *testing.T) {
 	env := fakeBroker(t, kfake.SeedTopics(1, "lines"))
 	var in strings.Builder
@@ -50,20 +50,24 @@ func TestProduceConsume(t *testing.T) {
 	commandLine(t, "", env, "consume", "lines", "--partition", "4").must(t, 3).says(t, "has no partition 4")
 }
 
-// Goal: key, headers, partition, format and JSON arrive as typed. Method: produce with options, compare with a golden
-// file.
+// Goal: key, headers, partition, format and JSON arrive as typed. Method: produce with options, compare with
+// a golden file.
 func TestRecordForms(t *testing.T) {
 	env := fakeBroker(t, kfake.SeedTopics(3, "forms"))
-	commandLine(t, "a\n", env, "produce", "forms", "-k", "k1", "-H", "h=1", "-H", "i=x,y", "--partition", "2").must(t, 0)
-	commandLine(t, "k2\tb c\n", env, "produce", "forms", "-f", `%k\t%v`, "--partition", "1", "--acks", "1").must(t, 0)
+	commandLine(t, "a\n", env, "produce", "forms", "-k", "k1", "-H", "h=1", "-H", "i=x,y", "--partition", "2").
+		must(t, 0)
+	commandLine(t, "k2\tb c\n", env, "produce", "forms", "-f", `%k\t%v`, "--partition", "1", "--acks", "1").
+		must(t, 0)
 	commandLine(t, "\xff\xfe\n", env, "produce", "forms", "--partition", "0", "--compression", "zstd").must(t, 0)
-	o := commandLine(t, "", env, "consume", "forms", "--partition", "2", "--exit-at-end", "-f", `%t|%p|%o|%k|%v|%s|%h|%K|%V\x21%%\n`)
+	o := commandLine(t, "", env, "consume", "forms", "--partition", "2", "--exit-at-end",
+		"-f", `%t|%p|%o|%k|%v|%s|%h|%K|%V\x21%%\n`)
 	if want := "forms|2|0|k1|a|a|h=1,i=x,y|2|1!%\n"; o.must(t, 0).stdout != want {
 		t.Errorf("format gives %q, want %q", o.stdout, want)
 	}
 	var all string
 	for _, p := range []string{"0", "1", "2"} {
-		all += commandLine(t, "", env, "consume", "forms", "--partition", p, "--exit-at-end", "--output", "json").must(t, 0).stdout
+		all += commandLine(t, "", env, "consume", "forms", "--partition", p, "--exit-at-end", "--output", "json").
+			must(t, 0).stdout
 	}
 	golden(t, "consume.json", timestamps.ReplaceAllString(all, `"timestamp":0`))
 }
@@ -85,8 +89,8 @@ func TestFileThroughCodecs(t *testing.T) {
 	commandLine(t, "", env, "produce", "none", "--file", name+".gone").must(t, 1).says(t, "cannot be read")
 }
 
-// Goal: --rate holds back, and an interrupt ends a waiting command with 130 after what was read has been sent.
-// Method: a rate that would need minutes, interrupted after the first record has arrived.
+// Goal: --rate holds back, and an interrupt ends a waiting command with 130 after what was read has been
+// sent. Method: a rate that would need minutes, interrupted after the first record has arrived.
 func TestRateAndInterrupt(t *testing.T) {
 	env := fakeBroker(t, kfake.SeedTopics(1, "slow"))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -118,7 +122,8 @@ func TestPartialOutcome(t *testing.T) {
 	p.done(nil, nil)
 	p.done(nil, kgo.ErrRecordTimeout)
 	var f *failure
-	if err := p.outcome(); !errors.As(err, &f) || f.code != exitPartial || !strings.Contains(f.what, "1 record was not accepted") {
+	err := p.outcome()
+	if !errors.As(err, &f) || f.code != exitPartial || !strings.Contains(f.what, "1 record was not accepted") {
 		t.Errorf("outcome %v, want partial", err)
 	}
 	p = &sending{topic: "t"}

@@ -25,7 +25,9 @@ func brokersFlag() urfave.Flag {
 }
 
 func timeoutFlag() urfave.Flag {
-	return &urfave.DurationFlag{Name: "timeout", Value: 10 * time.Second, Usage: "wait at most `DURATION` for the answer"}
+	return &urfave.DurationFlag{
+		Name: "timeout", Value: 10 * time.Second, Usage: "wait at most `DURATION` for the answer",
+	}
 }
 
 // brokers returns the addresses to talk to: option, environment, default.
@@ -38,8 +40,8 @@ func (s *shell) brokers(option string) []string {
 	return nil
 }
 
-// dial connects to a member. It blocks until one answers, at most a few seconds, so that a wrong address is told at
-// once and not after the retries of a client library. The caller closes the client.
+// dial connects to a member. It blocks until one answers, at most a few seconds, so that a wrong address is
+// told at once and not after the retries of a client library. The caller closes the client.
 func (s *shell) dial(ctx context.Context, option string, opts ...kgo.Opt) (*kgo.Client, error) {
 	addrs := s.brokers(option)
 	base := []kgo.Opt{

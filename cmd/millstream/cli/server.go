@@ -15,15 +15,17 @@ import (
 func (s *shell) serverCommand() *urfave.Command {
 	return &urfave.Command{
 		Name: "server", Usage: "run one member", HideHelpCommand: true,
-		Description: "Options go before the environment (MILLSTREAM_KAFKA_LISTEN and so on), that goes before the file,\n" +
-			"and that before the defaults. A termination signal ends the member in good order.",
+		Description: "Options go before the environment (MILLSTREAM_KAFKA_LISTEN and so on), that goes before\n" +
+			"the file, and that before the defaults. A termination signal ends the member in good order.",
 		Flags:  settingFlags(),
 		Action: s.server,
 		Subcommands: []*urfave.Command{
 			{Name: "check-config", Usage: "say whether the configuration holds", Flags: settingFlags(),
 				Action: s.checkConfig},
 			{Name: "print-config", Usage: "print the configuration as a file", Action: s.printConfig,
-				Flags: append(settingFlags(), &urfave.BoolFlag{Name: "origins", Usage: "also where each value comes from"})},
+				Flags: append(settingFlags(), &urfave.BoolFlag{
+					Name: "origins", Usage: "also where each value comes from",
+				})},
 		},
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/millstream-io/millstream/cluster"
 )
 
-// setting is one key of a server's configuration. A key `kafka.listen` is `--kafka-listen` on the command line,
-// MILLSTREAM_KAFKA_LISTEN in the environment and `kafka: {listen: …}` in the file.
+// setting is one key of a server's configuration. A key `kafka.listen` is `--kafka-listen` on the command
+// line, MILLSTREAM_KAFKA_LISTEN in the environment and `kafka: {listen: …}` in the file.
 type setting struct {
 	key   string
 	value string // the default
@@ -40,10 +40,11 @@ var settings = []setting{
 	}},
 	{"insecure", "false", "allow doors beyond loopback; there is no TLS and no authentication yet",
 		func(c *serverConfig, v string) error { return takeBool(&c.member.Insecure, v) }},
-	{"kafka.listen", defaultBrokers, "address of the Kafka door; empty closes it", func(c *serverConfig, v string) error {
-		c.member.Kafka = v
-		return nil
-	}},
+	{"kafka.listen", defaultBrokers, "address of the Kafka door; empty closes it",
+		func(c *serverConfig, v string) error {
+			c.member.Kafka = v
+			return nil
+		}},
 	{"kafka.advertise", "", "address that Kafka clients are told; empty is the one listened on",
 		func(c *serverConfig, v string) error {
 			c.member.AdvertisedKafka = v
@@ -109,7 +110,9 @@ func (k setting) env() string {
 
 // settingFlags are the options of the command server.
 func settingFlags() []urfave.Flag {
-	flags := []urfave.Flag{&urfave.StringFlag{Name: "config", Usage: "YAML `FILE`; MILLSTREAM_CONFIG names one too"}}
+	flags := []urfave.Flag{
+		&urfave.StringFlag{Name: "config", Usage: "YAML `FILE`; MILLSTREAM_CONFIG names one too"},
+	}
 	for _, k := range settings {
 		if k.value == "true" || k.value == "false" {
 			flags = append(flags, &urfave.BoolFlag{Name: k.flag(), Usage: k.help})
@@ -252,8 +255,8 @@ func checkKey(where, key string, value any) error {
 	return nil
 }
 
-// envLayer reads MILLSTREAM_… variables. Those of the client commands, and those that Kubernetes makes for a service
-// of this name, are left alone.
+// envLayer reads MILLSTREAM_… variables. Those of the client commands, and those that Kubernetes makes for a
+// service of this name, are left alone.
 func (s *shell) envLayer() (layer, error) {
 	l := layer{"environment", map[string]any{}}
 	var known []string

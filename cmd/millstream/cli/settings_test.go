@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Goal: options go before the environment, that before the file, that before the defaults, and it is told where each
-// value came from. Method: one key set in all of them, taken away one after the other.
+// Goal: options go before the environment, that before the file, that before the defaults, and it is told
+// where each value came from. Method: one key set in all of them, taken away one after the other.
 func TestSettingsOrder(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "m.yaml")
 	text := "data: d\ntopics:\n  default_partitions: 2\n"
@@ -42,7 +42,8 @@ func TestSettingsOrder(t *testing.T) {
 	}
 }
 
-// Goal: what print-config prints is a file that gives the same configuration. Method: print, read back, print again.
+// Goal: what print-config prints is a file that gives the same configuration. Method: print, read back, print
+// again.
 func TestPrintConfigRoundTrip(t *testing.T) {
 	first := commandLine(t, "", nil, "server", "print-config", "--data", "/d: #x", "--insecure").must(t, 0).stdout
 	file := filepath.Join(t.TempDir(), "m.yaml")
@@ -56,8 +57,8 @@ func TestPrintConfigRoundTrip(t *testing.T) {
 	golden(t, "print_config.yaml", commandLine(t, "", nil, "server", "print-config", "--data", "d").must(t, 0).stdout)
 }
 
-// Goal: a configuration that does not hold is refused with exit code 2, all its faults and the nearest key. Method: a
-// table of files and environments.
+// Goal: a configuration that does not hold is refused with exit code 2, all its faults and the nearest key.
+// Method: a table of files and environments.
 func TestSettingsRefused(t *testing.T) {
 	tests := []struct {
 		file, env string
@@ -81,7 +82,8 @@ func TestSettingsRefused(t *testing.T) {
 			if err := os.WriteFile(file, []byte(tt.file), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			commandLine(t, "", []string{tt.env}, "server", "check-config", "--config", file).must(t, 2).says(t, tt.says...)
+			commandLine(t, "", []string{tt.env}, "server", "check-config", "--config", file).must(t, 2).
+				says(t, tt.says...)
 		})
 	}
 	commandLine(t, "", nil, "server", "check-config", "--data", "d").must(t, 0)

@@ -85,7 +85,8 @@ func partitionListing(d topicDetail) listing {
 	for _, p := range d.Partitions {
 		l.rows = append(l.rows, []string{
 			strconv.Itoa(int(p.Partition)), strconv.Itoa(int(p.Leader)), strconv.Itoa(int(p.Epoch)),
-			strings.Trim(fmt.Sprint(p.Replicas), "[]"), strconv.FormatInt(p.Start, 10), strconv.FormatInt(p.End, 10),
+			strings.Trim(fmt.Sprint(p.Replicas), "[]"),
+			strconv.FormatInt(p.Start, 10), strconv.FormatInt(p.End, 10),
 		})
 	}
 	return l
@@ -100,7 +101,8 @@ func topicOf(ctx context.Context, ad *kadm.Client, name string) (kadm.TopicDetai
 	t, ok := topics[name]
 	if !ok || !topics.Has(name) {
 		if ok && t.Err != nil {
-			if f := refused(fmt.Sprintf("topic %q could not be looked up", name), t.Err, ""); f.code != exitNotFound {
+			f := refused(fmt.Sprintf("topic %q could not be looked up", name), t.Err, "")
+			if f.code != exitNotFound {
 				return t, f
 			}
 		}
@@ -118,7 +120,10 @@ func describeTopic(ctx context.Context, ad *kadm.Client, name string) (topicDeta
 	if err != nil {
 		return topicDetail{}, err
 	}
-	d := topicDetail{Name: name, ID: base64.RawURLEncoding.EncodeToString(t.ID[:]), Internal: t.IsInternal, Configs: []configDetail{}}
+	d := topicDetail{
+		Name: name, ID: base64.RawURLEncoding.EncodeToString(t.ID[:]), Internal: t.IsInternal,
+		Configs: []configDetail{},
+	}
 	for _, p := range t.Partitions.Sorted() {
 		d.Partitions = append(d.Partitions, partitionDetail{
 			Partition: p.Partition, Leader: p.Leader, Epoch: p.LeaderEpoch, Replicas: p.Replicas,

@@ -8,7 +8,8 @@ import (
 	urfave "github.com/urfave/cli/v2"
 )
 
-// topicRow is one topic of `topic ls`. Records is what lies between the first and the next offset of all partitions.
+// topicRow is one topic of `topic ls`. Records is what lies between the first and the next offset of all
+// partitions.
 type topicRow struct {
 	Name       string `json:"name"`
 	Partitions int    `json:"partitions"`

@@ -8,8 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// Goal: a topic's whole life, with the right exit codes and stable JSON. Method: create, describe, list, grow and
-// delete on a fake broker; ids are masked in the golden files.
+// Goal: a topic's whole life, with the right exit codes and stable JSON. Method: create, describe, list, grow
+// and delete on a fake broker; ids are masked in the golden files.
 func TestTopicLife(t *testing.T) {
 	env := fakeBroker(t)
 	cmd := func(line string) outcome { return commandLine(t, "", env, strings.Fields(line)...) }
@@ -18,7 +18,8 @@ func TestTopicLife(t *testing.T) {
 		t.Errorf("an empty list is %q, want []", o.stdout)
 	}
 	cmd("topic describe orders").must(t, 3).says(t, `there is no topic "orders"`, "topic create orders")
-	if o := cmd("topic create orders --partitions 2").must(t, 0); o.stdout != "created topic orders with 2 partitions\n" {
+	o := cmd("topic create orders --partitions 2").must(t, 0)
+	if o.stdout != "created topic orders with 2 partitions\n" {
 		t.Errorf("create says %q", o.stdout)
 	}
 	cmd("topic create orders").must(t, 4).says(t, "was not created", "topic describe orders")
@@ -38,7 +39,8 @@ func TestTopicLife(t *testing.T) {
 		t.Errorf("add-partitions says %q", o.stdout)
 	}
 	cmd("topic add-partitions none 3").must(t, 3)
-	if o := cmd("topic delete orders --dry-run").must(t, 0); o.stdout != "would delete topic orders with 3 records\n" {
+	o = cmd("topic delete orders --dry-run").must(t, 0)
+	if o.stdout != "would delete topic orders with 3 records\n" {
 		t.Errorf("dry run says %q", o.stdout)
 	}
 	cmd("topic describe orders").must(t, 0)
@@ -55,21 +57,23 @@ func masked(text string) string {
 	return regexp.MustCompile(`(?s)"configs": \[.*\]`).ReplaceAllString(text, `"configs": […]`)
 }
 
-// Goal: completion knows commands, options, values and live topics. Method: ask the hidden command as a shell would.
+// Goal: completion knows commands, options, values and live topics. Method: ask the hidden command as a shell
+// would.
 func TestComplete(t *testing.T) {
 	env := fakeBroker(t, kfake.SeedTopics(1, "text-input", "text-output", "other"))
 	for line, want := range map[string]string{
-		"to":                   "topic",
-		"topic d":              "delete describe",
-		"topic ls --out":       "--output",
-		"topic ls --output ":   "json name table yaml",
-		"consume text-":        "text-input text-output",
-		"topic describe o":     "other",
-		"produce x --acks ":    "0 1 all",
-		"completion ":          "bash fish zsh",
-		"consume -o ":          "end start",
-		"topic create ":        "",
-		"consume text-input -": "--brokers --exit-at-end --format --help --number --offset --output --partition --timeout",
+		"to":                 "topic",
+		"topic d":            "delete describe",
+		"topic ls --out":     "--output",
+		"topic ls --output ": "json name table yaml",
+		"consume text-":      "text-input text-output",
+		"topic describe o":   "other",
+		"produce x --acks ":  "0 1 all",
+		"completion ":        "bash fish zsh",
+		"consume -o ":        "end start",
+		"topic create ":      "",
+		"consume text-input -": "--brokers --exit-at-end --format --help --number --offset --output --partition " +
+			"--timeout",
 	} {
 		o := commandLine(t, "", env, append([]string{"__complete"}, strings.Split(line, " ")...)...).must(t, 0)
 		if got := strings.Join(strings.Fields(o.stdout), " "); got != want {

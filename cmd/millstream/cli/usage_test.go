@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Goal: a wrong word is refused with exit code 2 and the nearest right one, before anything is dialled. Method: a
-// table of command lines without any broker.
+// Goal: a wrong word is refused with exit code 2 and the nearest right one, before anything is dialled.
+// Method: a table of command lines without any broker.
 func TestUsage(t *testing.T) {
 	tests := []struct {
 		line string
@@ -62,7 +62,8 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// Goal: options may stand anywhere and take values that look like options. Method: arrange some lines and compare.
+// Goal: options may stand anywhere and take values that look like options. Method: arrange some lines and
+// compare.
 func TestArrange(t *testing.T) {
 	s := &shell{}
 	for line, want := range map[string]string{
@@ -97,7 +98,8 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// Goal: the error text is what, why and what to try, one line each. Method: one failure with a many-lined reason.
+// Goal: the error text is what, why and what to try, one line each. Method: one failure with a many-lined
+// reason.
 func TestThreeLines(t *testing.T) {
 	o := commandLine(t, "", nil, "topci")
 	lines := strings.Split(strings.TrimRight(o.stderr, "\n"), "\n")
