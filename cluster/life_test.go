@@ -9,6 +9,7 @@ import (
 
 	"github.com/millstream-io/millstream/cluster"
 	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/fault"
 )
 
 // Goal: two members with directories of their own live in one process and know nothing of each other. Method: start both,
@@ -116,4 +117,23 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 		t.Fatal("a taken port was accepted")
 	}
 	start(t, cluster.Config{DataDir: dir})
+}
+
+// Goal: first use by a producer makes a topic where that is allowed; looking at one, or reading it, never does. Method: a
+// member with AutoCreateTopics; read and look first, then write, delete, and look again.
+func TestOnlyProducersMakeTopics(t *testing.T) {
+	ctx := testContext(t)
+	c := start(t, cluster.Config{AutoCreateTopics: true}).Client()
+	if err := c.Consumer().Assign(ctx, "fresh", client.FromEarliest()); !errors.Is(err, fault.UnknownTopicOrPartition) {
+		t.Fatalf("reading a topic that is not there: %v", err)
+	}
+	if _, err := c.Produce(ctx, client.Record{Topic: "fresh", Value: []byte("v")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.DeleteTopic(ctx, "fresh"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Topic(ctx, "fresh"); !errors.Is(err, fault.UnknownTopicOrPartition) {
+		t.Fatalf("looking at a deleted topic: %v", err)
+	}
 }

@@ -44,34 +44,28 @@ func await[A any](ctx context.Context, call func(done func(A))) (A, error) {
 }
 
 // Metadata implements client.Transport.
-func (l local) Metadata(_ context.Context, topics ...string) ([]client.TopicMetadata, error) {
-	table := l.m.broker.Table()
+func (l local) Metadata(ctx context.Context, create bool, topics ...string) ([]client.TopicMetadata, error) {
+	var out []client.TopicMetadata
 	if len(topics) == 0 {
-		var all []client.TopicMetadata
-		for _, t := range table.TopicsByName() {
-			all = append(all, l.describe(t))
+		for _, t := range l.m.broker.Table().TopicsByName() {
+			out = append(out, l.describe(t))
 		}
-		return all, nil
+		return out, nil
 	}
-	out := make([]client.TopicMetadata, len(topics))
-	for i, name := range topics {
-		t := table.Topics[name]
-		if t == nil && l.m.config.AutoCreateTopics {
-			n := broker.NewTopic{Name: name, Partitions: -1, Replicas: -1}
-			made, err := await(context.Background(), func(done func([]broker.CreatedTopic)) {
-				l.m.broker.CreateTopics(localWho, []broker.NewTopic{n}, false, l.m.by(context.Background()), done)
-			})
-			if t = l.m.broker.Table().Topics[name]; t == nil {
-				out[i] = client.TopicMetadata{Name: name, Err: firstError(err, made[0].Err)}
-				continue
-			}
+	for _, name := range topics {
+		var refused error
+		if create && l.m.config.AutoCreateTopics && l.m.broker.Table().Topics[name] == nil {
+			refused = l.m.createTopics(ctx, []broker.NewTopic{{Name: name, Partitions: -1, Replicas: -1}})
 		}
-		if t == nil {
-			out[i] = client.TopicMetadata{Name: name, Err: fault.New(fault.UnknownTopicOrPartition,
-				"topic %q does not exist", name).WithHint("create it, or check the name with a topic listing")}
-			continue
+		switch t := l.m.broker.Table().Topics[name]; {
+		case t != nil:
+			out = append(out, l.describe(t))
+		case refused != nil:
+			out = append(out, client.TopicMetadata{Name: name, Err: refused})
+		default:
+			out = append(out, client.TopicMetadata{Name: name, Err: fault.New(fault.UnknownTopicOrPartition,
+				"topic %q does not exist", name).WithHint("create it, or check the name with a topic listing")})
 		}
-		out[i] = l.describe(t)
 	}
 	return out, nil
 }
@@ -113,11 +107,15 @@ func (l local) Fetch(ctx context.Context, r client.FetchRequest) (client.FetchRe
 			Epoch: record.NoEpoch, LastEpoch: record.NoEpoch,
 		}
 	}
-	var cancel func()
-	a, err := await(ctx, func(done func(broker.Fetched)) { cancel = l.m.broker.Fetch(f, done) })
-	if err != nil {
+	answer := make(chan broker.Fetched, 1)
+	cancel := l.m.broker.Fetch(f, func(a broker.Fetched) { answer <- a })
+	var a broker.Fetched
+	select {
+	case a = <-answer:
+	case <-ctx.Done():
 		cancel()
-		return client.FetchResult{}, err
+		(<-answer).Release() // it comes at once now
+		return client.FetchResult{}, ctx.Err()
 	}
 	res := client.FetchResult{Free: a.Release, Partitions: make([]client.FetchedPartition, len(a.Partitions))}
 	for i, p := range a.Partitions {

@@ -65,6 +65,10 @@ func (b *Broker) admit(t *placement.Topic, frame []byte) error {
 		if err := batch.Check(); err != nil {
 			return err
 		}
+		if n := batch.LastOffsetDelta() + 1; batch.Count() != n {
+			return fault.New(fault.InvalidRecord, "a batch for %q counts %d records and spans %d offsets",
+				t.Name, batch.Count(), n).WithHint("number the records of a batch without gaps")
+		}
 		rest = tail
 	}
 	return nil

@@ -13,7 +13,7 @@ import (
 func (c *Client) Topics(ctx context.Context, names ...string) ([]TopicMetadata, error) {
 	var all []TopicMetadata
 	err := retry(ctx, func() (err error) {
-		all, err = c.t.Metadata(ctx, names...)
+		all, err = c.t.Metadata(ctx, false, names...)
 		return err
 	})
 	if err != nil {

@@ -89,7 +89,7 @@ func (f *fakeCluster) make(name string, n int) *fakeTopic {
 	return t
 }
 
-func (f *fakeCluster) Metadata(_ context.Context, names ...string) (out []TopicMetadata, err error) {
+func (f *fakeCluster) Metadata(_ context.Context, _ bool, names ...string) (out []TopicMetadata, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(names) == 0 {

@@ -28,27 +28,28 @@ type known struct {
 
 // question is one request for a topic, and the answer once ready is closed.
 type question struct {
-	ready chan struct{}
-	m     TopicMetadata
-	err   error
+	ready  chan struct{}
+	create bool
+	m      TopicMetadata
+	err    error
 }
 
 func newCatalog(t Transport, spawn func(func(context.Context)) bool, changed func(TopicMetadata)) *catalog {
 	return &catalog{t: t, spawn: spawn, changed: changed, topics: map[string]known{}, asking: map[string]*question{}}
 }
 
-// get returns what is known of a topic that exists. It blocks for the first answer only.
+// get returns what a producer needs to know of a topic. It blocks for the first answer only.
 func (c *catalog) get(ctx context.Context, topic string, now time.Time) (TopicMetadata, error) {
 	c.mu.Lock()
 	k, ok := c.topics[topic]
 	if ok {
 		if now.Sub(k.at) > metadataMaxAge {
-			c.ask(topic)
+			c.ask(topic, false)
 		}
 		c.mu.Unlock()
 		return k.TopicMetadata, nil
 	}
-	q := c.ask(topic)
+	q := c.ask(topic, true)
 	c.mu.Unlock()
 	return q.await(ctx, topic)
 }
@@ -56,7 +57,7 @@ func (c *catalog) get(ctx context.Context, topic string, now time.Time) (TopicMe
 // fresh asks even if the topic is known, and waits.
 func (c *catalog) fresh(ctx context.Context, topic string) (TopicMetadata, error) {
 	c.mu.Lock()
-	q := c.ask(topic)
+	q := c.ask(topic, false)
 	c.mu.Unlock()
 	return q.await(ctx, topic)
 }
@@ -65,7 +66,7 @@ func (c *catalog) fresh(ctx context.Context, topic string) (TopicMetadata, error
 func (c *catalog) refresh(topic string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ask(topic)
+	c.ask(topic, false)
 }
 
 func (q *question) await(ctx context.Context, topic string) (TopicMetadata, error) {
@@ -80,16 +81,19 @@ func (q *question) await(ctx context.Context, topic string) (TopicMetadata, erro
 	}
 }
 
-// ask has one goroutine fetch a topic; nil when the client is closed. Call it with the lock held.
-func (c *catalog) ask(topic string) *question {
-	if q, ok := c.asking[topic]; ok {
+// ask has one goroutine fetch a topic; nil when the client is closed. Call it with the lock held. Only the first use by a
+// producer may make a topic: whoever refreshes or reads one must not bring back what was deleted.
+func (c *catalog) ask(topic string, create bool) *question {
+	if q, ok := c.asking[topic]; ok && (q.create || !create) {
 		return q
 	}
-	q := &question{ready: make(chan struct{})}
+	q := &question{ready: make(chan struct{}), create: create}
 	started := c.spawn(func(ctx context.Context) {
-		q.m, q.err = c.fetch(ctx, topic)
+		q.m, q.err = c.fetch(ctx, topic, create)
 		c.mu.Lock()
-		delete(c.asking, topic)
+		if c.asking[topic] == q {
+			delete(c.asking, topic)
+		}
 		if q.err != nil {
 			delete(c.topics, topic)
 		} else {
@@ -109,9 +113,9 @@ func (c *catalog) ask(topic string) *question {
 }
 
 // fetch asks for one topic until there is an answer. That a topic is unknown is one.
-func (c *catalog) fetch(ctx context.Context, topic string) (m TopicMetadata, err error) {
+func (c *catalog) fetch(ctx context.Context, topic string, create bool) (m TopicMetadata, err error) {
 	err = retry(ctx, func() error {
-		all, err := c.t.Metadata(ctx, topic)
+		all, err := c.t.Metadata(ctx, create, topic)
 		if err != nil {
 			return err
 		}

@@ -10,9 +10,10 @@ import (
 // Transport is how a Client reaches a cluster. It is safe for concurrent use. It finds the leader of a partition
 // itself; refusals are fault.Errors, made where the refusal was decided. Only Produce does not block.
 type Transport interface {
-	// Metadata describes topics, all of them where none is named. A topic that is not there has its Err set; the
-	// call itself fails only when nobody could be asked.
-	Metadata(ctx context.Context, topics ...string) ([]TopicMetadata, error)
+	// Metadata describes topics, all of them where none is named. With create a named topic that is not there is made,
+	// where the cluster's configuration allows it. A topic that is not there has its Err set; the call itself fails
+	// only when nobody could be asked.
+	Metadata(ctx context.Context, create bool, topics ...string) ([]TopicMetadata, error)
 
 	// Produce sends one batch and returns at once. done runs exactly once, on any goroutine (the caller's too), and
 	// does not block; it runs soon after b.Deadline at the latest. The transport owns b.Frame from the call on.
