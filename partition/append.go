@@ -134,8 +134,8 @@ func (r *Replica) refusePending(p pending, err error) {
 // pump moves one step of the intake: it proposes what is gathered or takes the next request. It reports whether
 // something moved.
 func (r *Replica) pump() bool {
-	if !r.ready || r.stopped != nil {
-		return false
+	if !r.ready || r.stopped != nil || r.write.bytes >= maxWrite {
+		return false // with a full write under way, Persisted will come and go on from here
 	}
 	if g := &r.gather; len(g.parts) > 0 && (g.closed || r.persisted || !r.unpersisted()) {
 		return r.propose()

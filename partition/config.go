@@ -10,10 +10,12 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Limits that follow from replication and storage, not from taste.
+// Limits that follow from replication and storage, not from taste. What one write holds stays far below what one
+// transaction of the store can.
 const (
 	BigBatch           = 16 << 10  // payloads from this size on are an entry of their own and are not copied
 	maxGather          = 256 << 10 // bytes of small payloads that become one entry
+	maxWrite           = 4 << 20   // bytes of entries in one write, beyond which no further entry is added to it
 	maxSizePerMsg      = 1 << 20
 	maxInflightMsgs    = 256
 	maxInflightBytes   = 8 << 20

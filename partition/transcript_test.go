@@ -164,6 +164,12 @@ func (p *player) input(word string, args map[string]string) partition.Input {
 		return partition.Watch{Req: req, From: record.Offset(number(args["from"])), MinBytes: number(args["min"]), Deadline: deadline}
 	case "cancel":
 		return partition.Cancel{Req: req}
+	case "configure":
+		s := partition.Settings{Class: state.ClassLong, LogAppendTime: args["time"] == "append"}
+		if args["class"] == "compact" {
+			s.Class = state.ClassCompact
+		}
+		return partition.Configure{Settings: s}
 	case "persisted":
 		return p.persisted(args)
 	case "loaded":
@@ -263,7 +269,7 @@ func (p *player) step(in partition.Input) {
 		p.writes[w.Token] = w.Write
 		p.pending = append(p.pending, w.Token)
 		t := w.Write.Tail
-		say("persist %d log=[%d,%d] term=%d vote=%d commit=%d sync=%v", w.Token, t.First, t.Last, t.Term, t.Vote, t.Commit, w.Write.Sync)
+		say("persist %d in %s log=[%d,%d] term=%d vote=%d commit=%d sync=%v", w.Token, w.Class, t.First, t.Last, t.Term, t.Vote, t.Commit, w.Write.Sync)
 		for _, e := range w.Write.Entries {
 			say("  entry %d term=%d %s offsets=[%d,%d] at=%d newest=%d bytes=%d", e.Index, e.Term, []string{"", "records", "control"}[e.Type],
 				e.Base, e.Next(), e.AppendTimeMs, e.MaxTimestampMs, len(e.Frame)-state.FrameRoom)

@@ -18,6 +18,7 @@ type building struct {
 	entries   []state.Entry
 	rows      []state.Row
 	responses []raftpb.Message
+	bytes     int  // of the frames of entries
 	dirty     bool // there is something to write
 	sync      bool // it must be made durable soon
 	awaited   bool // and raft's responses wait for it: entries, term or vote
@@ -29,6 +30,7 @@ func (w *building) add(e state.Entry) {
 		w.entries = w.entries[:n-1]
 	}
 	w.entries = append(w.entries, e)
+	w.bytes += len(e.Frame)
 	w.dirty, w.sync, w.awaited = true, true, true
 }
 
@@ -40,12 +42,8 @@ func (w *building) row(kind uint8, value []byte) {
 
 // issued is a write on its way to the store.
 type issued struct {
-	token     uint64
+	Persist
 	term      uint64 // raft's term when it was issued
-	last      uint64
-	first     uint64 // of its entries, 0 where it has none
-	rows      []state.Row
-	sync      bool
 	awaited   bool
 	done      bool
 	full      bool // the disk had no room for it
@@ -57,11 +55,11 @@ const fullRetry = time.Second
 
 // issueWrite emits what the Step wants written as one Persist, with the tail row always.
 func (r *Replica) issueWrite() {
-	if r.full != nil && !r.retry() {
+	if r.stopped != nil || r.full != nil && !r.retry() {
 		return
 	}
 	w := &r.write
-	if !w.dirty || r.stopped != nil {
+	if !w.dirty {
 		return
 	}
 	if r.log.TakeTermsChanged() {
@@ -74,20 +72,16 @@ func (r *Replica) issueWrite() {
 		r.class = r.cfg.Settings.Class // the order of writes is kept within a class only
 	}
 	r.token++
-	r.eff.Persist = append(r.eff.Persist, Persist{Token: r.token, Class: r.class, Write: state.Write{
+	p := Persist{Token: r.token, Class: r.class, Write: state.Write{
 		Replica: r.cfg.ID, By: r.cfg.Incarnation, Tail: r.tail, Entries: w.entries, Carried: w.rows, Sync: w.sync,
-	}})
-	i := issued{token: r.token, term: r.term, last: end.Index, rows: w.rows, sync: w.sync, awaited: w.awaited,
-		responses: w.responses}
-	if len(w.entries) > 0 {
-		i.first = w.entries[0].Index
-	}
-	r.writes = append(r.writes, i)
+	}}
+	r.eff.Persist = append(r.eff.Persist, p)
+	r.writes = append(r.writes, issued{Persist: p, term: r.term, awaited: w.awaited, responses: w.responses})
 	*w = building{}
 }
 
-// retry puts everything that a full disk refused into one write again, once all that was under way has come back.
-// Nothing else was issued meanwhile: it would not fit behind a gap.
+// retry issues everything again that a full disk refused, as it was and in order, once all that was under way has
+// come back. Nothing else was issued meanwhile: the store refuses what builds on a refused write.
 func (r *Replica) retry() bool {
 	for i := range r.writes {
 		if !r.writes[i].done {
@@ -98,29 +92,13 @@ func (r *Replica) retry() bool {
 		r.due(r.retryAt)
 		return false
 	}
-	again := building{dirty: true}
-	first := uint64(0)
-	if len(r.write.entries) > 0 {
-		first = r.write.entries[0].Index
+	r.full = nil
+	for i := range r.writes {
+		w := &r.writes[i]
+		r.token++
+		w.Token, w.done, w.full = r.token, false, false
+		r.eff.Persist = append(r.eff.Persist, w.Persist)
 	}
-	for _, w := range append(r.writes, issued{
-		rows: r.write.rows, sync: r.write.sync, awaited: r.write.awaited, responses: r.write.responses,
-	}) {
-		again.sync, again.awaited = again.sync || w.sync, again.awaited || w.awaited
-		again.responses = append(again.responses, w.responses...)
-		if w.first != 0 && (first == 0 || w.first < first) {
-			first = w.first
-		}
-		for _, row := range w.rows {
-			again.row(row.Kind, row.Value)
-		}
-	}
-	for i := first; first != 0 && i <= r.log.End().Index; i++ {
-		e, ok := r.log.At(i)
-		must(ok, "entry %d was never written and is not in memory", i)
-		again.entries = append(again.entries, e)
-	}
-	r.writes, r.write, r.full = nil, again, nil
 	return true
 }
 
@@ -147,7 +125,7 @@ func (r *Replica) onPersisted(in Persisted) {
 		return
 	}
 	for i := range r.writes {
-		if r.writes[i].token == in.Token {
+		if r.writes[i].Token == in.Token {
 			r.writes[i].done, r.writes[i].full = true, in.Err != nil
 		}
 	}
@@ -155,12 +133,12 @@ func (r *Replica) onPersisted(in Persisted) {
 		w := r.writes[0]
 		r.writes[0] = issued{}
 		r.writes = behind(r.writes, 1)
-		if w.first != 0 {
+		if len(w.Write.Entries) > 0 {
 			r.persisted = true
 		}
 		// Entries of an older term may have been replaced since: only this term's count for acks 1.
 		if w.term == r.term {
-			r.stable = max(r.stable, w.last)
+			r.stable = max(r.stable, w.Write.Tail.Last)
 			r.release(onDurable, r.stable)
 		}
 		if r.node != nil {
@@ -175,7 +153,7 @@ func (r *Replica) unpersisted() bool {
 		return true
 	}
 	for i := range r.writes {
-		if r.writes[i].first != 0 {
+		if len(r.writes[i].Write.Entries) > 0 {
 			return true
 		}
 	}

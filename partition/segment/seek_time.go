@@ -12,7 +12,7 @@ import (
 // batch, which is early but loses nothing.
 const maxSeekDecompressed = 32 << 20
 
-// bytesPerSeek is how much one call to the store may read while it looks for the batch.
+// bytesPerSeek is how much one call to the store may read where the batch is not in the first entry.
 const bytesPerSeek = 512 << 10
 
 // SeekTime returns the offset and timestamp of the first committed record whose timestamp is at least ms, and NoOffset
@@ -29,8 +29,8 @@ func (v *View) SeekTime(store state.LogStore, ms int64) (offset record.Offset, t
 	if err != nil {
 		return NoOffset, -1, fmt.Errorf("seek time %d of replica %d: %w", ms, v.Replica, err)
 	}
-	for lo < v.tailIndex() {
-		entries, err := v.load(store, lo, bytesPerSeek)
+	for most := 1; lo < v.tailIndex(); most = bytesPerSeek { // the first entry is nearly always the one
+		entries, err := v.load(store, lo, most)
 		if err != nil {
 			return NoOffset, -1, err
 		}
