@@ -48,7 +48,7 @@ var owners = []owner{
 	{what: "github.com/urfave/cli", may: []string{"cmd/..."}},
 	{what: "github.com/knadh/koanf", may: []string{"cmd/..."}},
 	{what: "github.com/goccy/go-yaml", may: []string{"cmd/..."}},
-	{what: module + "/state/engine", may: []string{
+	{what: module + "/state/engine", tests: true, may: []string{
 		"state/engine/...", "cluster/...", "benchmarks/...", "tests/...", "partition/partitiontest/...",
 	}},
 }
