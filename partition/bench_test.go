@@ -11,13 +11,13 @@ import (
 )
 
 // BenchmarkAppend is one produce of a single voter with acks all: Append, the write, Persisted, the reply and the view,
-// and the commit index that follows. The payload is made outside the clock's reach only in that its bytes are reused:
-// the replica patches them in place.
+// and the commit index that follows, without a store. Payloads are made before and used again when they have left the
+// tail cache.
 func BenchmarkAppend(b *testing.B) {
 	for _, size := range []int{1 << 10, 16 << 10, 256 << 10} {
 		b.Run(fmt.Sprintf("batch=%dKiB", size>>10), func(b *testing.B) {
 			r, err := partition.New(partition.Config{
-				ID: 1, Voters: []record.ReplicaID{1}, MaxTailCacheBytes: 1 << 20, SnapshotEntries: 1 << 30,
+				ID: 1, Voters: []record.ReplicaID{1}, MaxTailCacheBytes: 64 << 10, SnapshotEntries: 1 << 30,
 				SnapshotBytes: 1 << 60,
 			})
 			if err != nil {
@@ -34,7 +34,7 @@ func BenchmarkAppend(b *testing.B) {
 			}
 			carry(r.Step(now, partition.Tick{}))
 			template := payload(b, size)
-			frames := make([][]byte, 256) // more than the tail cache holds of them, so none is reused while it is read
+			frames := make([][]byte, 256) // more than the tail cache holds
 			for i := range frames {
 				frames[i] = append([]byte(nil), template...)
 			}

@@ -40,6 +40,8 @@ const (
 	NotIdempotent        // P3: clients retry without a producer id
 	ReadAhead            // P4: consumers read behind the high watermark
 	ForgetVote           // P5: a crash forgets whom the replica voted for
+	NeverHeal            // P9: a majority stays cut off
+	AskAnyone            // P10: any replica answers questions from what it has applied
 )
 
 // Cluster is one run: hosts, clients and consumers in one loop in virtual time. Not safe for concurrent use.

@@ -2,6 +2,8 @@ package partitiontest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -90,7 +92,8 @@ func (h *History) checkSame() {
 			}
 		}
 	}
-	for o, s := range h.observed {
+	for _, o := range slices.Sorted(maps.Keys(h.observed)) {
+		s := h.observed[o]
 		if int(o) >= len(h.logs[0]) || h.logs[0][o] != s {
 			h.fail("P4", "offset %d was read as %+v, the log in the end has %d records", o, s, len(h.logs[0]))
 			break

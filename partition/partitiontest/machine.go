@@ -116,6 +116,13 @@ func (m *commander) tick() {
 
 func (m *commander) ask(h *host) {
 	floor := m.acked
+	if m.c.o.Break == AskAnyone {
+		if h = m.c.hosts[m.c.rng.IntN(len(m.c.hosts))]; h.replica != nil && h.ledger.highest < floor {
+			m.c.history.fail("P10", "host %d answers %d, but %d was acknowledged before the question", h.id,
+				h.ledger.highest, floor)
+		}
+		return
+	}
 	h.ask(func(req partition.ReqID) partition.Input {
 		return partition.Query{Req: req, Deadline: m.c.now.Add(2 * time.Second)}
 	}, func(r partition.Reply) {

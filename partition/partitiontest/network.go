@@ -106,6 +106,9 @@ func (c *Cluster) someFault() {
 // heal ends all faults.
 func (c *Cluster) heal() {
 	c.net = network{c: c}
+	for i := range (len(c.hosts) + 1) / 2 {
+		c.net.isolated[i+1] = c.o.Break == NeverHeal
+	}
 	for _, h := range c.hosts {
 		h.slow, h.full, h.broken = false, false, false
 	}

@@ -21,6 +21,9 @@ func play(t *testing.T, o Options) (*History, uint64) {
 	for what, n := range c.reached {
 		reached[what] += n
 	}
+	if len(h.logs) > 0 {
+		reached["acks-1-lost"] += h.lostOfAcks1()
+	}
 	return h, c.Trace()
 }
 
@@ -81,6 +84,8 @@ func TestCheckersSee(t *testing.T) {
 		{"retry without idempotence", "P3", "is there twice", Options{Break: NotIdempotent}},
 		{"read behind the high watermark", "P4", "was read as", Options{Break: ReadAhead}},
 		{"forget the vote", "P5", "both lead", Options{Break: ForgetVote, Hunt: true}},
+		{"leave a majority cut off", "P9", "not done", Options{Break: NeverHeal}},
+		{"ask anyone", "P10", "before the question", Options{Break: AskAnyone, Machine: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for s := uint64(1); s <= 60; s++ {
@@ -116,6 +121,7 @@ func TestFaultsReach(t *testing.T) {
 	for _, what := range []string{
 		"election", "truncated", "gathered", "waiting", "replay", "read-for-follower", "command", "query",
 		"acked-after-retry", "answer-not-leader", "answer-request-timed-out", "answer-disk-full", "stopped",
+		"acks-1-lost",
 	} {
 		if reached[what] == 0 {
 			t.Errorf("never reached: %s", what)
