@@ -24,7 +24,7 @@ const (
 	maxWatches         = 10_000
 	maxQueries         = 10_000
 	defaultSnapEntries = 10_000
-	defaultSnapBytes   = 64 << 20
+	defaultSnapBytes   = 16 << 20
 	defaultTailCache   = 4 << 20
 	defaultUncommitted = 32 << 20
 	defaultMaxIntake   = 64 << 20
@@ -53,7 +53,7 @@ type Config struct {
 	MaxIntakeBytes      int // of payloads that wait for that, beyond which they are refused; default 64 MB
 
 	SnapshotEntries int // applied entries between two snapshots of producers and machine; default 10,000
-	SnapshotBytes   int // or so many bytes of them; default 64 MB. A restart replays no more than these.
+	SnapshotBytes   int // or so many bytes of them; default 16 MB. A restart replays no more, or 4 times the snapshot.
 }
 
 // Observer is told what a replica does, for metrics. Its methods run inside Step and must not block. A nil Observer is

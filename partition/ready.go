@@ -182,18 +182,30 @@ func (r *Replica) apply(m raftpb.Message) {
 	}
 	r.deliver(m.Responses)
 	r.answerQueries()
-	if r.sinceSnapshot.entries >= r.cfg.SnapshotEntries || r.sinceSnapshot.bytes >= r.cfg.SnapshotBytes {
+	if r.snapshotDue() {
 		r.takeSnapshot()
 	}
 }
 
+// snapshotDue weighs the replay that a snapshot saves against writing it: a large one is taken less often, so that
+// snapshots never are more than a quarter of what is written.
+func (r *Replica) snapshotDue() bool {
+	s := r.sinceSnapshot
+	enough := s.entries >= r.cfg.SnapshotEntries || s.bytes >= r.cfg.SnapshotBytes
+	return enough && s.bytes >= 4*s.size
+}
+
 // takeSnapshot puts the state as of the applied entry into the next write.
 func (r *Replica) takeSnapshot() {
-	r.sinceSnapshot.entries, r.sinceSnapshot.bytes = 0, 0
-	r.write.row(RowProducers, snapshotRow(r.applied, r.producers.Snapshot()))
+	row := snapshotRow(r.applied, r.producers.Snapshot())
+	r.write.row(RowProducers, row)
+	size := len(row)
 	if r.cfg.Machine != nil {
-		r.write.row(RowMachine, snapshotRow(r.applied, r.cfg.Machine.Snapshot()))
+		row = snapshotRow(r.applied, r.cfg.Machine.Snapshot())
+		r.write.row(RowMachine, row)
+		size += len(row)
 	}
+	r.sinceSnapshot.entries, r.sinceSnapshot.bytes, r.sinceSnapshot.size = 0, 0, size
 }
 
 func (r *Replica) countApplied(e state.Entry) {

@@ -54,6 +54,7 @@ type Replica struct {
 
 	sinceSnapshot struct {
 		entries, bytes int
+		size           int // of the newest snapshot, in bytes
 	}
 
 	now       time.Time

@@ -106,6 +106,7 @@ func (r *Replica) openSnapshot(row []byte, restore func([]byte) error) (uint64, 
 		return 0, fault.New(fault.CorruptRecord, "snapshot of index %d outside the committed log [%d, %d]",
 			applied, r.tail.First, r.tail.Commit)
 	}
+	r.sinceSnapshot.size += len(row)
 	return applied, restore(row[snapshotRowHeader:])
 }
 

@@ -52,6 +52,9 @@ func TestSeeds(t *testing.T) {
 			for _, f := range h.Check() {
 				t.Error(f)
 			}
+			if n := h.lostOfAcks1(); n > 0 && optionsFor(s).Replicas == 1 {
+				t.Errorf("P1: %d records that a single replica acknowledged with acks 1 are lost", n)
+			}
 		})
 	}
 }
