@@ -28,7 +28,7 @@ var kinds = []string{
 type owner struct {
 	what  string   // import path, it and everything below it
 	may   []string // folders
-	tests bool     // any *_test.go too, to compare with
+	tests bool     // any *_test.go too
 }
 
 // owners is checked in order: the first row that covers an import decides.

@@ -90,7 +90,7 @@ func flagWord(name, value string, hasValue bool) string {
 
 // flagTable maps each name of each flag to whether it takes a value.
 func flagTable(flags []urfave.Flag) map[string]bool {
-	known := map[string]bool{"help": false, "h": false}
+	known := make(map[string]bool)
 	for _, f := range flags {
 		_, isSwitch := f.(*urfave.BoolFlag)
 		for _, n := range f.Names() {

@@ -70,7 +70,8 @@ func (s *shell) app() *urfave.App {
 		ErrWriter:                 s.Stderr,
 		Reader:                    s.Stdin,
 		HideVersion:               true,
-		HideHelpCommand:           true,
+		HideHelp:                  true,
+		Flags:                     []urfave.Flag{helpFlag()},
 		DisableSliceFlagSeparator: true,
 		ExitErrHandler:            func(*urfave.Context, error) {}, // report does it
 		Commands: []*urfave.Command{
@@ -85,13 +86,20 @@ func (s *shell) app() *urfave.App {
 	return app
 }
 
-// tidy gives every command the same manners: no command called help (a topic may be), and wrong values told
+// tidy gives every command the same manners: --help, no command called help (a topic may be), and wrong values told
 // as usage.
 func tidy(commands []*urfave.Command) {
 	for _, c := range commands {
-		c.HideHelpCommand, c.OnUsageError = true, badValue
+		c.HideHelp, c.OnUsageError = true, badValue
+		c.Flags = append(c.Flags, helpFlag())
 		tidy(c.Subcommands)
 	}
+}
+
+// helpFlag is the parser's own help flag once more: that one is a variable which every parse writes to, and several
+// command lines may run in one process.
+func helpFlag() urfave.Flag {
+	return &urfave.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show help", DisableDefaultText: true}
 }
 
 func badValue(c *urfave.Context, err error, _ bool) error {

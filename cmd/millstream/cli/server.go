@@ -14,7 +14,7 @@ import (
 
 func (s *shell) serverCommand() *urfave.Command {
 	return &urfave.Command{
-		Name: "server", Usage: "run one member", HideHelpCommand: true,
+		Name: "server", Usage: "run one member",
 		Description: "Options go before the environment (MILLSTREAM_KAFKA_LISTEN and so on), that goes before\n" +
 			"the file, and that before the defaults. A termination signal ends the member in good order.",
 		Flags:  settingFlags(),

@@ -9,7 +9,6 @@ import (
 func (s *shell) topicCommand() *urfave.Command {
 	return &urfave.Command{
 		Name: "topic", Usage: "create, list, describe, delete and grow topics",
-		HideHelpCommand: true,
 		Subcommands: []*urfave.Command{
 			s.topicCreateCommand(), s.topicListCommand(), s.topicDescribeCommand(), s.topicDeleteCommand(),
 			s.topicAddPartitionsCommand(),
