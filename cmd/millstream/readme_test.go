@@ -201,3 +201,27 @@ func tenLines(t *testing.T, out string) {
 		t.Errorf("not ten lines:\n%s", out)
 	}
 }
+
+// Goal: the topology in README is code that runs. Method: every line of it stands in the example, in that order.
+func TestReadmeTopologyIsTheExample(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(repository, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile(filepath.Join(repository, "cmd/examples/texttransformer/main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "## Write a topology")
+	_, rest, _ = strings.Cut(rest, "```go\n")
+	block, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("README shows no topology")
+	}
+	left := string(example)
+	for line := range strings.Lines(block) {
+		if _, left, ok = strings.Cut(left, line); !ok {
+			t.Fatalf("the example has no line %q where README has it", line)
+		}
+	}
+}
