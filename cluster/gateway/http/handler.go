@@ -1,0 +1,123 @@
+package http
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	nethttp "net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// handler is everything that the door serves, on a mux of its own.
+func handler(o Options, loopback bool) nethttp.Handler {
+	mux := nethttp.NewServeMux()
+	if o.Metrics != nil {
+		mux.Handle("GET /metrics", o.Metrics)
+	}
+	mux.HandleFunc("GET /healthz", func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		report(w, r, o.Health())
+	})
+	mux.HandleFunc("GET /readyz", func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), o.CheckTimeout)
+		defer cancel()
+		report(w, r, o.Ready(ctx))
+	})
+	p := profiles{allowance: o.WriteTimeout}
+	mux.HandleFunc("GET /debug/pprof/{$}", p.index)
+	mux.HandleFunc("GET /debug/pprof/{name}", p.named)
+	mux.HandleFunc("GET /debug/pprof/profile", p.cpu)
+	mux.HandleFunc("GET /debug/pprof/trace", p.trace)
+	return watched(guarded(mux, loopback), o.Observer)
+}
+
+// guarded refuses requests to a loopback door under a foreign name: such a name resolves to this machine because
+// somebody's page wants a browser here to ask for it (DNS rebinding).
+func guarded(next nethttp.Handler, loopback bool) nethttp.Handler {
+	return nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		if loopback && !plainHost(r.Host) {
+			nethttp.Error(w, "host "+strconv.Quote(r.Host)+" is not served: "+
+				"this door listens on loopback, ask for localhost or its address", nethttp.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// plainHost reports whether a Host header names an address or localhost. HTTP/1.0 clients send none.
+func plainHost(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	return host == "" || strings.EqualFold(host, "localhost") || net.ParseIP(host) != nil
+}
+
+// report answers a check: 200 where there is no reason against, else 503 with the reasons, one a line, or as JSON to those
+// who ask for it.
+func report(w nethttp.ResponseWriter, r *nethttp.Request, reasons []string) {
+	status, word := nethttp.StatusOK, "ok"
+	if len(reasons) > 0 {
+		status, word = nethttp.StatusServiceUnavailable, "unavailable"
+	}
+	if strings.Contains(r.Header.Get("Accept"), "application/json") {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(struct {
+			Status  string   `json:"status"`
+			Reasons []string `json:"reasons,omitempty"`
+		}{word, reasons})
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	lines := word
+	if len(reasons) > 0 {
+		lines = strings.Join(reasons, "\n")
+	}
+	_, _ = io.WriteString(w, lines+"\n")
+}
+
+// watched tells the observer of each answer.
+func watched(next nethttp.Handler, o Observer) nethttp.Handler {
+	return nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		began := time.Now()
+		n := &noted{ResponseWriter: w, status: nethttp.StatusOK}
+		defer func() { o.Answered(route(r.Pattern), n.status, time.Since(began)) }()
+		next.ServeHTTP(n, r)
+	})
+}
+
+// route is the path of a mux pattern.
+func route(pattern string) string {
+	if _, path, ok := strings.Cut(pattern, " "); ok {
+		return strings.TrimSuffix(path, "{$}")
+	}
+	return "other"
+}
+
+// noted remembers the status of an answer.
+type noted struct {
+	nethttp.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (n *noted) WriteHeader(status int) {
+	n.status = status
+	n.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (n *noted) Unwrap() nethttp.ResponseWriter { return n.ResponseWriter }
+
+// atomicOnce is true for its first caller.
+type atomicOnce struct{ done atomic.Bool }
+
+func (a *atomicOnce) first() bool { return a.done.CompareAndSwap(false, true) }
