@@ -1,0 +1,116 @@
+package observe
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/topology/plan"
+	"github.com/millstream-io/millstream/topology/task"
+)
+
+// subtopology is what tasks are counted by: all partitions of one sub-topology together, so that the number of series
+// depends on programs, not on topics.
+type subtopology struct {
+	app string
+	sub int
+}
+
+// tasksMeter counts what stream tasks do.
+type tasksMeter struct {
+	subs    *bounded[subtopology, subMeter]
+	retried *prometheus.CounterVec
+	whats   *bounded[string, string]
+}
+
+// subMeter is one sub-topology.
+type subMeter struct {
+	app, sub                      string // as labels
+	steps, taken, written, resets prometheus.Counter
+	refused                       [3]prometheus.Counter // by plan.Decision
+}
+
+func newTasksMeter(r *prometheus.Registry) *tasksMeter {
+	labels := []string{"app", "subtopology"}
+	steps := counters(r, "millstream_task_steps_total", "Steps that tasks took.", labels...)
+	taken := counters(r, "millstream_task_taken_records_total", "Records taken from inputs.", labels...)
+	written := counters(r, "millstream_task_written_records_total", "Records written to outputs.", labels...)
+	resets := counters(r, "millstream_task_input_resets_total", "Input positions that were out of range.", labels...)
+	refused := counters(r, "millstream_task_refused_records_total",
+		"Records that user code or a codec refused, by what was decided.", append(labels, "decision")...)
+	return &tasksMeter{
+		retried: counters(r, "millstream_task_retries_total", "Calls that failed and were tried again.",
+			append(labels, "call")...),
+		whats: newBounded(maxWhats, func(what string, other bool) *string {
+			if other {
+				what = otherValue
+			}
+			return &what
+		}),
+		subs: newBounded(maxSubs, func(k subtopology, other bool) *subMeter {
+			s := &subMeter{app: k.app, sub: strconv.Itoa(k.sub)}
+			if other {
+				s.app, s.sub = otherValue, ""
+			}
+			s.steps, s.taken = steps.WithLabelValues(s.app, s.sub), taken.WithLabelValues(s.app, s.sub)
+			s.written, s.resets = written.WithLabelValues(s.app, s.sub), resets.WithLabelValues(s.app, s.sub)
+			for d := range s.refused {
+				s.refused[d] = refused.WithLabelValues(s.app, s.sub, plan.Decision(d).String())
+			}
+			return s
+		}),
+	}
+}
+
+func (t *tasksMeter) of(id task.ID) *subMeter { return t.subs.of(subtopology{id.App, id.Sub}) }
+
+// taskObserver counts and passes on.
+type taskObserver struct {
+	meter *tasksMeter
+	sub   *subMeter
+	next  task.Observer
+}
+
+var _ task.Observer = taskObserver{}
+
+// Task is the observer of one task. next, when not nil, is told the same.
+func (m *Metrics) Task(id task.ID, next task.Observer) task.Observer {
+	return taskObserver{m.tasks, m.tasks.of(id), next}
+}
+
+// Stepped implements task.Observer.
+func (o taskObserver) Stepped(id task.ID, taken, written int) {
+	o.sub.steps.Inc()
+	o.sub.taken.Add(float64(taken))
+	o.sub.written.Add(float64(written))
+	if o.next != nil {
+		o.next.Stepped(id, taken, written)
+	}
+}
+
+// Refused implements task.Observer.
+func (o taskObserver) Refused(e *plan.RecordError, d plan.Decision) {
+	o.sub.refused[min(int(d), len(o.sub.refused)-1)].Inc()
+	if o.next != nil {
+		o.next.Refused(e, d)
+	}
+}
+
+// Reset implements task.Observer.
+func (o taskObserver) Reset(id task.ID, topic string, from, to record.Offset) {
+	o.sub.resets.Inc()
+	if o.next != nil {
+		o.next.Reset(id, topic, from, to)
+	}
+}
+
+// Retried implements task.Observer. what may end in a topic's name, which is no label: only its first word is.
+func (o taskObserver) Retried(id task.ID, what string, err error) {
+	call, _, _ := strings.Cut(what, " ")
+	o.meter.retried.WithLabelValues(o.sub.app, o.sub.sub, *o.meter.whats.of(call)).Inc()
+	if o.next != nil {
+		o.next.Retried(id, what, err)
+	}
+}
