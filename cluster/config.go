@@ -32,6 +32,13 @@ type Config struct {
 	// AdvertisedKafka is the address that Kafka clients are told to use, "host:port". Empty means the one listened on.
 	AdvertisedKafka string
 
+	// HTTP is the address on which metrics, health and profiles are served, "host:port", under the rules of Kafka (see
+	// Member.HTTPAddr). It is open from the start on, before the member is ready.
+	HTTP string
+
+	// HTTPListener, when not nil, is served instead of listening on HTTP. The member closes it.
+	HTTPListener net.Listener
+
 	// Insecure allows doors on other addresses than loopback. This version has neither TLS nor authentication, so whoever
 	// reaches such a door may read and write everything.
 	Insecure bool
@@ -123,6 +130,11 @@ func (c Config) Validate() error {
 	if c.Kafka != "" {
 		if _, err := doorAddress(c.Kafka, c.Insecure); err != nil {
 			bad("Kafka", "%v", err)
+		}
+	}
+	if c.HTTP != "" {
+		if _, err := doorAddress(c.HTTP, c.Insecure); err != nil {
+			bad("HTTP", "%v", err)
 		}
 	}
 	if c.AdvertisedKafka != "" {

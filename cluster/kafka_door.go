@@ -28,6 +28,9 @@ func (m *Member) openDoor(l net.Listener) {
 		MemberBytes: kafka.NewCredit(m.config.RequestBytes), DrainTimeout: closeTimeout,
 		Observer: m.config.doorObserver,
 	}
+	if o.Observer == nil {
+		o.Observer = m.metrics.Kafka()
+	}
 	m.door = d
 	go func() { d.done <- kafka.Serve(ctx, l, m.broker, o) }()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/millstream-io/millstream/actors/pool"
 	"github.com/millstream-io/millstream/cluster/broker"
 	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/cluster/observe"
 	"github.com/millstream-io/millstream/partition/placement"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state/engine"
@@ -36,6 +37,12 @@ type Member struct {
 	broker    *broker.Broker
 	client    *client.Client
 	door      *kafkaDoor
+	http      *httpDoor
+	metrics   *observe.Metrics
+
+	stage  atomic.Pointer[string] // of the start
+	ready  atomic.Bool            // the start is over: what it set may be read by anybody
+	fenced atomic.Pointer[error]  // why the store takes nothing more
 
 	closeOnce sync.Once
 	closeErr  error
@@ -52,6 +59,7 @@ func Start(ctx context.Context, c Config) (*Member, error) {
 		return nil, err
 	}
 	m := &Member{config: c.withDefaults(), closed: make(chan struct{})}
+	m.metrics = observe.New(observe.Options{Snapshot: m.snapshot, Logger: m.config.Logger})
 	if err := m.start(ctx); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -82,9 +90,14 @@ func (m *Member) start(ctx context.Context) error {
 	if err := m.openDir(); err != nil {
 		return err
 	}
+	m.reached("opening the log")
+	if err := m.openHTTP(); err != nil {
+		return err
+	}
 	if err := m.openStore(); err != nil {
 		return err
 	}
+	m.reached("reading the metadata")
 	listener, err := m.listen()
 	if err != nil {
 		return err
@@ -97,6 +110,7 @@ func (m *Member) start(ctx context.Context) error {
 		closeListener(listener)
 		return err
 	}
+	m.reached("reading the partitions")
 	if err := m.awaitReplicas(ctx); err != nil {
 		closeListener(listener)
 		return err
@@ -104,10 +118,14 @@ func (m *Member) start(ctx context.Context) error {
 	if listener != nil {
 		m.openDoor(listener)
 	}
+	m.ready.Store(true)
 	m.config.Logger.Info("member ready", "node", uint64(m.id.member), "cluster", m.id.cluster,
-		"data", m.dir, "kafka", m.KafkaAddr())
+		"data", m.dir, "kafka", m.KafkaAddr(), "http", m.HTTPAddr())
 	return nil
 }
+
+// reached notes how far the start is.
+func (m *Member) reached(stage string) { m.stage.Store(&stage) }
 
 // openDir takes the data directory and learns whose it is.
 func (m *Member) openDir() (err error) {
@@ -196,6 +214,12 @@ func (m *Member) shutdown() error {
 	}
 	if m.store != nil {
 		faults = append(faults, m.store.Close())
+	}
+	// Last of what answers: a member that is slow to close can be looked into.
+	if m.http != nil {
+		faults = append(faults, m.http.close())
+	} else {
+		closeListener(m.config.HTTPListener)
 	}
 	if m.lock != nil {
 		faults = append(faults, m.lock.release())

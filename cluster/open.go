@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/millstream-io/millstream/actors"
@@ -31,6 +32,7 @@ func (m *Member) openStore() (err error) {
 	m.store, err = engine.Open(engine.Options{
 		Dir: filepath.Join(m.dir, logDirName), Logger: m.config.Logger, BucketBytes: m.config.BucketBytes,
 		OnFence: func(err error) {
+			m.fenced.Store(&err)
 			m.config.Logger.Error("store fenced: nothing more is written; restart the member", "err", err)
 		},
 	})
@@ -48,7 +50,7 @@ func (m *Member) openActors(ctx context.Context) error {
 		OnUnknown: func(id actors.Identity, msg any) {
 			m.config.Logger.Error("unknown message", "kind", id.Kind, "identity", id.Name, "type", fmt.Sprintf("%T", msg))
 		},
-		OnStopped: m.stopped,
+		OnStopped: m.stopped, Observer: m.metrics.Actors(),
 	})
 	tasks := &taskHost{
 		log: m.config.Logger, self: m.id.member, system: m.system, apps: map[string]*hostedApp{},
@@ -66,7 +68,7 @@ func (m *Member) openActors(ctx context.Context) error {
 	})
 	m.system.Register(replica.Kind(m.replicaPorts, supervise.Replica()))
 	m.system.Register(controller.Kind(m.controllerPorts, supervise.Replica()))
-	m.system.Register(taskactor.Kind(tasks.open, supervise.Task()))
+	m.system.Register(taskactor.Kind(m.observed(tasks.open), supervise.Task()))
 	if err := m.directory.begin(); err != nil {
 		return fmt.Errorf("start the metadata replica: %w", err)
 	}
@@ -122,9 +124,13 @@ func (m *Member) awaitReplicas(ctx context.Context) error {
 func (m *Member) awaitReplica(ctx context.Context, tp record.TopicPartition) error {
 	r, ok := m.directory.Replica(tp)
 	must(ok, "replica of %s is not placed here", tp)
+	return m.awaitRef(ctx, r.Ref)
+}
+
+func (m *Member) awaitRef(ctx context.Context, ref actors.Ref) error {
 	type answer struct{ err error }
 	a, err := await(ctx, func(done func(answer)) {
-		r.Ref.Ask(m.by(ctx), replica.Watch{Deadline: m.by(ctx)}, func(_ any, err error) { done(answer{err}) })
+		ref.Ask(m.by(ctx), replica.Watch{Deadline: m.by(ctx)}, func(_ any, err error) { done(answer{err}) })
 	})
 	return firstError(err, a.err)
 }
@@ -134,6 +140,7 @@ func (m *Member) stopped(id actors.Identity, err error) {
 	switch id.Kind {
 	case replica.KindName:
 		m.directory.stopped(id, err)
+		m.forget(id, err)
 	case taskactor.KindName:
 		m.directory.tasks.stopped(id, err)
 	default:
@@ -152,8 +159,8 @@ func (m *Member) replicaPorts(id actors.Identity) replica.Ports {
 	ports := replica.Ports{
 		Store: m.store, View: &p.view,
 		Config: partition.Config{
-			Group: p.tp, ID: p.id, Voters: p.voters, Settings: *p.settings.Load(), Logger: m.config.Logger,
-			Observer: m.config.replicaObserver,
+			Group: p.tp, Name: p.name(), ID: p.id, Voters: p.voters, Settings: *p.settings.Load(), Logger: m.config.Logger,
+			Observer: m.replicaObserver(p.id),
 		},
 	}
 	switch {
@@ -164,6 +171,32 @@ func (m *Member) replicaPorts(id actors.Identity) replica.Ports {
 		ports.Machine = func() partition.Machine { return group.New() }
 	}
 	return ports
+}
+
+// replicaObserver is what a replica is observed by, over all its lives.
+func (m *Member) replicaObserver(id record.ReplicaID) partition.Observer {
+	if m.config.replicaObserver != nil {
+		return m.config.replicaObserver
+	}
+	return m.metrics.Partition(id)
+}
+
+// forget ends the metrics of a replica that the table has taken away. One that ended by itself is still looked for.
+func (m *Member) forget(id actors.Identity, err error) {
+	n, parseErr := strconv.ParseUint(id.Name, 10, 64)
+	must(parseErr == nil, "replica actor named %q", id.Name)
+	if err == nil {
+		m.metrics.Forget(record.ReplicaID(n))
+	}
+}
+
+// observed lets the tasks that open gives be counted.
+func (m *Member) observed(open func(actors.Identity) taskactor.Ports) func(actors.Identity) taskactor.Ports {
+	return func(id actors.Identity) taskactor.Ports {
+		p := open(id)
+		p.Config.Observer = m.metrics.Task(p.Config.ID, p.Config.Observer)
+		return p
+	}
 }
 
 // publish makes a new table the one that everybody sees. It runs on the metadata replica's goroutine.
