@@ -101,7 +101,7 @@ func (m *Member) unready(ctx context.Context) []string {
 			continue
 		}
 		if err := m.awaitPlaced(ctx, p); err != nil && m.directory.here.Load().byID[p.id] == p {
-			reasons = append(reasons, fmt.Sprintf("partition %s/%d does not answer: %v", p.name(), p.tp.Partition, err))
+			reasons = append(reasons, fmt.Sprintf("partition %s/%d does not answer: %v", p.topicName(), p.tp.Partition, err))
 		}
 		if len(reasons) >= maxUnready {
 			return append(reasons, "there may be more")
@@ -130,7 +130,7 @@ func (p *placed) serving() bool {
 // metadataName is what the metadata log is called where partitions are listed. No topic may have this name.
 const metadataName = "__cluster_metadata"
 
-func (p *placed) name() string {
+func (p *placed) topicName() string {
 	if p.topic == nil {
 		return metadataName
 	}
@@ -159,7 +159,7 @@ func (m *Member) snapshot() observe.Snapshot {
 }
 
 func (p *placed) observed() observe.Partition {
-	o := observe.Partition{Replica: p.id, Topic: p.name(), Partition: p.tp.Partition, Serving: p.serving()}
+	o := observe.Partition{Replica: p.id, Topic: p.topicName(), Partition: p.tp.Partition, Serving: p.serving()}
 	if v := p.view.Load(); v != nil {
 		o.Leader, o.Epoch = v.Leader, v.Epoch
 		o.LogStart, o.HighWatermark, o.LastStable, o.LogEnd = v.LogStart, v.HighWatermark, v.LastStable, v.LogEnd
