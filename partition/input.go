@@ -54,6 +54,15 @@ type Watch struct {
 // Cancel forgets a Watch whose asker has gone. There is no reply.
 type Cancel struct{ Req ReqID }
 
+// Trim asks for the records before To to be deleted; To -1 stands for the high watermark. Only the leader does it. The
+// reply comes when the new log start is applied here and carries it as Base, or, where To is not above the present log
+// start, at once with the present one. Error: fault.OffsetOutOfRange beyond the high watermark.
+type Trim struct {
+	Req      ReqID
+	To       record.Offset
+	Deadline time.Time
+}
+
 // Persisted says that the write of Persist.Token is durable, or why not.
 type Persisted struct {
 	By    state.Incarnation
@@ -82,6 +91,11 @@ type Configure struct{ Settings Settings }
 type Settings struct {
 	Class         state.Class // the retention class of new entries
 	LogAppendTime bool        // message.timestamp.type=LogAppendTime
+
+	// How long records are kept after their append, in ms, and how many bytes of them at most. -1 keeps all, and so does
+	// 0, which is a topic that says nothing.
+	RetentionMs    int64
+	RetentionBytes int64
 }
 
 func (Append) input()    {}
@@ -89,6 +103,7 @@ func (Propose) input()   {}
 func (Query) input()     {}
 func (Watch) input()     {}
 func (Cancel) input()    {}
+func (Trim) input()      {}
 func (Persisted) input() {}
 func (Loaded) input()    {}
 func (Received) input()  {}
