@@ -3,6 +3,7 @@ package harness
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os/exec"
 	"strings"
@@ -31,6 +32,17 @@ type Server struct {
 // test needs. The process is killed when the test ends.
 func StartServer(t testing.TB, dir string, options ...string) *Server {
 	t.Helper()
+	s, err := TryServer(t, dir, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TryServer is StartServer for a member that may not start: the error says that it ended before it was ready, or was not
+// ready in time, and holds its log. The Server is there also then; it tells how the process ended.
+func TryServer(t testing.TB, dir string, options ...string) (*Server, error) {
+	t.Helper()
 	args := append([]string{"server", "--data", dir, "--kafka-listen", "127.0.0.1:0"}, options...)
 	s := &Server{
 		t: t, cmd: exec.Command(Binary(t), args...), ended: make(chan struct{}), ready: make(chan struct{}),
@@ -46,12 +58,12 @@ func StartServer(t testing.TB, dir string, options ...string) *Server {
 	go s.read(out)
 	select {
 	case <-s.ready:
+		return s, nil
 	case <-s.ended:
-		t.Fatalf("the member ended before it was ready:\n%s", s.Log())
+		return s, fmt.Errorf("the member ended before it was ready:\n%s", s.Log())
 	case <-time.After(startLimit):
-		t.Fatalf("the member was not ready within %s:\n%s", startLimit, s.Log())
+		return s, fmt.Errorf("the member was not ready within %s:\n%s", startLimit, s.Log())
 	}
-	return s
 }
 
 // Kafka is the address of the Kafka door.
@@ -65,6 +77,19 @@ func (s *Server) Kill() { s.end(syscall.SIGKILL) }
 
 // Stop asks the process to end in good order and waits for its end.
 func (s *Server) Stop() { s.end(syscall.SIGTERM) }
+
+// End waits for the end of a process that was told to end or is ending by itself, and returns its exit status: -1 where a
+// signal ended it. It fails the test where the process does not end in time.
+func (s *Server) End() int {
+	s.t.Helper()
+	select {
+	case <-s.ended:
+		return s.cmd.ProcessState.ExitCode()
+	case <-time.After(startLimit):
+		s.t.Fatalf("the member did not end within %s:\n%s", startLimit, s.Log())
+		return 0
+	}
+}
 
 // Running reports whether the process has not ended.
 func (s *Server) Running() bool {
