@@ -37,7 +37,7 @@ func (m *Member) Run(ctx context.Context, t *topology.Topology) error {
 	}
 	defer m.directory.tasks.remove(a)
 	if err := m.ensureTopics(ctx, t.Graph()); err != nil {
-		if ctx.Err() != nil {
+		if over(ctx) {
 			return nil
 		}
 		return fmt.Errorf("run %s: %w", t.App(), err)
@@ -113,7 +113,8 @@ func (m *Member) place(ctx context.Context, a *hostedApp) error {
 	if len(tasks) == 0 {
 		return nil
 	}
-	if err := m.askController(ctx, func(d time.Time) any {
+	// The answer is waited for even if ctx ends: what was started has to be stopped in order.
+	if err := m.askController(context.WithoutCancel(ctx), func(d time.Time) any {
 		return controller.PlaceTasks{App: a.graph.App, Tasks: tasks, Deadline: d}
 	}); err != nil {
 		return err
@@ -159,7 +160,7 @@ func (m *Member) follow(ctx context.Context, a *hostedApp) error {
 			return failed
 		}
 		var again <-chan time.Time
-		if err := m.place(ctx, a); err != nil && ctx.Err() == nil {
+		if err := m.place(ctx, a); err != nil && !over(ctx) {
 			if !fault.CodeOf(err).Retryable() {
 				return fmt.Errorf("place the tasks of %s: %w", a.graph.App, err)
 			}
@@ -175,6 +176,12 @@ func (m *Member) follow(ctx context.Context, a *hostedApp) error {
 	}
 }
 
+// over reports whether ctx has ended, or ends in this moment: requests that carry its deadline may see that first.
+func over(ctx context.Context) bool {
+	end, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(end)
+}
+
 // halt stops the tasks gracefully, and then takes them off the table.
 func (m *Member) halt(a *hostedApp) error {
 	ctx, cancel := context.WithTimeout(context.Background(), taskStopTimeout)
@@ -182,7 +189,7 @@ func (m *Member) halt(a *hostedApp) error {
 	if err := m.haltTasks(ctx, a); err != nil || m.closing() {
 		return err // what is left in the table is placed anew by a later Run
 	}
-	// This comes behind a placement that was asked for and not waited for: what that started stops here.
+	// This comes behind a placement whose answer got lost: what that may have started stops here.
 	return m.askController(ctx, func(d time.Time) any {
 		return controller.RemoveTasks{App: a.graph.App, Deadline: d}
 	})
