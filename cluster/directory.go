@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"log/slog"
 	"maps"
 	"strconv"
@@ -160,6 +161,14 @@ func (d *directory) stopped(id actors.Identity, err error) {
 	p.view.Store(nil)
 	d.log.Error("replica stopped", "topic", topic, "partition", p.tp.Partition, "identity", id.Name,
 		"code", fault.CodeOf(err).String(), "err", err)
+}
+
+// name is how messages call the partition: "topic/3".
+func (p *placed) name() string {
+	if p.topic == nil {
+		return "the metadata log"
+	}
+	return fmt.Sprintf("%s/%d", p.topic.Name, p.tp.Partition)
 }
 
 func newPlaced(h placement.Hosted) *placed {
