@@ -119,21 +119,35 @@ func (b *badgerBucket) floor(prefix, key []byte, fn func(k, v []byte) error) err
 	})
 }
 
-// replicas jumps from tail row to tail row, so that its cost is that of the replicas and not of the entries.
-func (b *badgerBucket) replicas(fn func(k, v []byte) error) error {
+// replicas jumps from row to row, so that its cost is that of the replicas and not of the entries.
+func (b *badgerBucket) replicas(kd kind, fn func(k, v []byte) error) error {
 	return b.iterate(nil, false, func(it *badger.Iterator) error {
 		for it.Rewind(); it.Valid(); {
 			r := keyReplica(it.Item().Key())
 			if r == classRows {
 				return nil
 			}
-			tail := makeKey(r, kindTail, 0)
-			if bytes.Equal(it.Item().Key(), tail) {
-				if err := it.Item().Value(func(v []byte) error { return fn(tail, v) }); err != nil {
+			key := makeKey(r, kd, 0)
+			if !bytes.Equal(it.Item().Key(), key) {
+				it.Seek(key)
+			}
+			if it.Valid() && bytes.Equal(it.Item().Key(), key) {
+				if err := it.Item().Value(func(v []byte) error { return fn(key, v) }); err != nil {
 					return err
 				}
 			}
 			it.Seek(makeKey(r+1, 0, 0))
+		}
+		return nil
+	})
+}
+
+func (b *badgerBucket) sizes(prefix, from []byte, fn func(k []byte, size int64) bool) error {
+	return b.iterate(prefix, false, func(it *badger.Iterator) error {
+		for it.Seek(from); it.Valid(); it.Next() {
+			if !fn(it.Item().Key(), it.Item().ValueSize()) {
+				return nil
+			}
 		}
 		return nil
 	})

@@ -11,6 +11,7 @@ import (
 const (
 	valueLogFiles  = "*.vlog"
 	writeAheadLogs = "*.mem"
+	tableFiles     = "*.sst"
 	valueLogHeader = 20 // key id (0: not encrypted) and an initial vector that then nobody reads
 )
 

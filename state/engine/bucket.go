@@ -32,8 +32,12 @@ type bucket interface {
 	// floor calls fn with the row of the greatest key ≤ key that begins with prefix, if there is one.
 	floor(prefix, key []byte, fn func(key, value []byte) error) error
 
-	// replicas calls fn with every replica that has a tail row, in order, and that row.
-	replicas(fn func(key, value []byte) error) error
+	// replicas calls fn with every replica that has a row of a kind under index 0, in order, and that row.
+	replicas(k kind, fn func(key, value []byte) error) error
+
+	// sizes calls fn with the key and the size of the value of each row from key on that begins with prefix,
+	// in the order of keys, until fn says stop. It reads no values.
+	sizes(prefix, from []byte, fn func(key []byte, size int64) (more bool)) error
 
 	close() error
 }
@@ -47,6 +51,8 @@ type volume interface {
 	// list names what stands there, buckets of the manifest and leftovers alike.
 	list() ([]string, error)
 	remove(name string) error
+	// size is what the rows of a sealed bucket take, in bytes.
+	size(id bucketID) (int64, error)
 	// manifest returns the manifest, or the staged one; nil bytes where there is none.
 	manifest(staged bool) ([]byte, error)
 	// stage writes the next manifest beside the present one, durably.

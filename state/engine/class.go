@@ -25,6 +25,8 @@ type class struct {
 	group  groupRow // of the newest group transaction
 	next   *upcoming
 
+	manifestMu sync.Mutex // held while the manifest, and buckets with it, are replaced
+
 	mu      sync.Mutex
 	cond    *sync.Cond
 	queue   []*item
@@ -67,7 +69,7 @@ func (c *class) open() error {
 	c.active = newHandle(last, c.vol, b)
 	var hs []*handle
 	for _, id := range m.buckets[:len(m.buckets)-1] {
-		hs = append(hs, newHandle(id, c.vol, nil))
+		hs = append(hs, newSealed(id, c.vol, nil))
 	}
 	hs = append(hs, c.active)
 	c.buckets.Store(&hs)
@@ -145,7 +147,7 @@ func (c *class) readActive(b bucket) error {
 	if err != nil && !errors.Is(err, errNoRow) {
 		return err
 	}
-	err = b.replicas(func(key, v []byte) error {
+	err = b.replicas(kindTail, func(key, v []byte) error {
 		t, err := decodeTail(key, v)
 		c.learn(key, t, err)
 		return nil
@@ -163,6 +165,7 @@ func (c *class) learn(key []byte, t tailRow, damage error) {
 	if damage != nil {
 		c.s.o.Logger.Error("tail of a replica damaged", "class", c.id.String(), "err", damage)
 		r.damage, r.home, r.known = damage, c.id, true
+		c.active.loseSpan(id, damage)
 		return
 	}
 	c.active.setSpan(id, t.span)

@@ -26,6 +26,9 @@ func (c *class) step(all bool) bool {
 	if g.barrier != nil {
 		g.barrier.arrive(c.s.fencedErr())
 	}
+	if g.turn != nil {
+		g.turn()
+	}
 	return true
 }
 
@@ -126,6 +129,9 @@ func (c *class) install(t *txn) {
 	for _, st := range t.order {
 		c.active.setSpan(st.id, st.span)
 		r := c.s.replicas[st.id]
+		if r.known && st.tail.First > r.tail.First {
+			c.s.look()
+		}
 		r.tail, r.version, r.home, r.known = st.tail, st.version, c.id, true
 		r.classes, r.sinceHint = st.classes, st.sinceHint
 	}
@@ -174,6 +180,10 @@ func (st *staging) check(w state.Write) error {
 	}
 	if t.First < 1 || t.Last+1 < t.First {
 		return bad("the tail is no range")
+	}
+	begins := t.Last < t.First || (len(w.Entries) > 0 && w.Entries[0].Index == t.First)
+	if t.First < st.tail.First && !begins {
+		return bad("the tail names entries that were given up")
 	}
 	if len(w.Entries) == 0 {
 		if t.Last > st.tail.Last && t.Last+1 != t.First {

@@ -96,8 +96,8 @@ func TestOpenRefusesSpoiledDirectories(t *testing.T) {
 		spoil func(class string) error
 		says  string
 	}{
-		"newer format": {says: "format version 2, this build reads 1", spoil: func(class string) error {
-			return editManifest(class, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 2) })
+		"newer format": {says: "format version 3, this build reads 2", spoil: func(class string) error {
+			return editManifest(class, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 3) })
 		}},
 		"flipped bit": {says: "checksum", spoil: func(class string) error {
 			return editManifest(class, func(b []byte) { b[25] ^= 4 })

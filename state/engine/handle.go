@@ -2,7 +2,9 @@ package engine
 
 import (
 	"errors"
+	"maps"
 	"sync"
+	"sync/atomic"
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
@@ -16,22 +18,42 @@ type handle struct {
 	mu     sync.RWMutex
 	b      bucket // nil: sealed and not opened yet, or closed for good
 	closed bool
+	gone   atomic.Bool   // retired: the class does without it
+	sealed chan struct{} // closed once nothing is written to it any more and its files are complete
 
-	// spans says which part of each replica's log is here. In the active bucket it is complete and kept by
-	// the committer; in a sealed one it is filled from the tail rows as they are asked for (a zero span:
-	// nothing here).
+	// spans says which part of each replica's log is here; a replica without one has nothing here. In the
+	// active bucket it is kept by the committer; in a sealed one it may be incomplete until loadSpans, and is
+	// filled from the rows as they are asked for. lost are those that cannot be read.
 	spanMu   sync.Mutex
 	spans    map[record.ReplicaID]span
+	lost     map[record.ReplicaID]error
 	complete bool
+
+	weight weight // of the janitor alone
 }
 
 func newHandle(id bucketID, vol volume, b bucket) *handle {
-	return &handle{id: id, vol: vol, b: b, spans: map[record.ReplicaID]span{}}
+	return &handle{
+		id: id, vol: vol, b: b, sealed: make(chan struct{}),
+		spans: map[record.ReplicaID]span{}, lost: map[record.ReplicaID]error{},
+	}
 }
 
+// newSealed returns the handle of a bucket that nothing is written to any more.
+func newSealed(id bucketID, vol volume, b bucket) *handle {
+	h := newHandle(id, vol, b)
+	close(h.sealed)
+	return h
+}
+
+// errGone says that a bucket was taken away while somebody looked for something in it. Whoever gets it begins
+// again with a fresh view; it never leaves the package.
+var errGone = errors.New("the bucket is gone")
+
 // read calls fn with the open bucket, opening a sealed one first. It blocks while the bucket is being sealed.
+// A bucket that was retired gives errGone.
 func (h *handle) read(fn func(b bucket) error) error {
-	for {
+	for !h.gone.Load() {
 		h.mu.RLock()
 		if h.b != nil {
 			defer h.mu.RUnlock()
@@ -42,11 +64,15 @@ func (h *handle) read(fn func(b bucket) error) error {
 			return err
 		}
 	}
+	return errGone
 }
 
 func (h *handle) openSealed() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.gone.Load() {
+		return errGone
+	}
 	if h.closed {
 		return errClosing()
 	}
@@ -65,7 +91,7 @@ func (h *handle) openSealed() error {
 // memory.
 func (h *handle) seal() error {
 	h.spanMu.Lock()
-	h.spans, h.complete = map[record.ReplicaID]span{}, false
+	maps.DeleteFunc(h.spans, func(_ record.ReplicaID, s span) bool { return s.lo == 0 })
 	h.spanMu.Unlock()
 
 	h.mu.Lock()
@@ -78,8 +104,27 @@ func (h *handle) seal() error {
 	if err != nil {
 		return err
 	}
-	h.b, err = h.vol.open(h.id, false)
+	if h.b, err = h.vol.open(h.id, false); err == nil {
+		close(h.sealed)
+	}
 	return err
+}
+
+// isSealed reports whether the bucket's files are complete.
+func (h *handle) isSealed() bool {
+	select {
+	case <-h.sealed:
+		return true
+	default:
+		return false
+	}
+}
+
+// retire closes a bucket that the class does without, when the last reader has left it. New ones are sent
+// away at once.
+func (h *handle) retire() error {
+	h.gone.Store(true)
+	return h.close()
 }
 
 // close closes the bucket for good. It waits for readers inside.
@@ -99,32 +144,78 @@ func (h *handle) close() error {
 func (h *handle) span(r record.ReplicaID) (span, error) {
 	h.spanMu.Lock()
 	s, ok := h.spans[r]
+	lost := h.lost[r]
 	done := ok || h.complete
 	h.spanMu.Unlock()
-	if done {
-		return s, nil
+	if lost != nil || done {
+		return s, lost
 	}
 	err := h.read(func(b bucket) error {
-		key := makeKey(r, kindTail, 0)
-		return b.get(key, func(v []byte) error {
-			t, err := decodeTail(key, v)
-			s = t.span
-			return err
-		})
+		for _, k := range spanKinds {
+			key := makeKey(r, k, 0)
+			err := b.get(key, func(v []byte) (err error) {
+				s, err = decodeSpan(key, v)
+				return err
+			})
+			if !errors.Is(err, errNoRow) {
+				return err
+			}
+		}
+		return nil
 	})
-	if err != nil && !errors.Is(err, errNoRow) {
+	if err != nil {
 		return span{}, err
+	}
+	h.setSpan(r, s)
+	return s, nil
+}
+
+// loadSpans learns the spans of all replicas at once.
+func (h *handle) loadSpans() error {
+	h.spanMu.Lock()
+	done := h.complete
+	h.spanMu.Unlock()
+	if done {
+		return nil
+	}
+	spans, lost := map[record.ReplicaID]span{}, map[record.ReplicaID]error{}
+	err := h.read(func(b bucket) error {
+		for _, k := range spanKinds {
+			err := b.replicas(k, func(key, v []byte) error {
+				s, err := decodeSpan(key, v)
+				if err != nil {
+					lost[keyReplica(key)] = err
+				} else if s.lo != 0 {
+					spans[keyReplica(key)] = s
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	h.spanMu.Lock()
 	defer h.spanMu.Unlock()
-	h.spans[r] = s
-	return s, nil
+	h.spans, h.lost, h.complete = spans, lost, true
+	return nil
 }
 
 func (h *handle) setSpan(r record.ReplicaID, s span) {
 	h.spanMu.Lock()
 	defer h.spanMu.Unlock()
 	h.spans[r] = s
+}
+
+// loseSpan says that r's span cannot be read.
+func (h *handle) loseSpan(r record.ReplicaID, err error) {
+	h.spanMu.Lock()
+	defer h.spanMu.Unlock()
+	h.lost[r] = err
 }
 
 func errClosing() error {

@@ -17,6 +17,7 @@ const (
 	kindByTime                   // index = running maximum of the timestamps, sortable
 	kindEntry                    // index = raft index; the value is the entry's frame as it came
 	kindGroup                    // only below classRows: the class-wide group sequence
+	kindSpan                     // index 0: the span of a rewritten bucket, which has no tail rows
 )
 
 // classRows is the replica id under which a class keeps rows of its own. No replica may have it.

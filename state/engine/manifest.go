@@ -9,7 +9,7 @@ import (
 )
 
 // manifestVersion is the format of a class directory: manifest, bucket names, keys and rows.
-const manifestVersion = 1
+const manifestVersion = 2
 
 var manifestMagic = [8]byte{'m', 's', 't', 'r', 'c', 'l', 's', '\n'}
 

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 )
 
@@ -105,6 +104,20 @@ func (v *memoryVolume) remove(name string) error {
 	defer v.disk.mu.Unlock()
 	delete(v.buckets, name)
 	return nil
+}
+
+func (v *memoryVolume) size(id bucketID) (int64, error) {
+	v.disk.mu.RLock()
+	defer v.disk.mu.RUnlock()
+	n := int64(0)
+	if b := v.buckets[id.String()]; b != nil {
+		for _, run := range b.runs {
+			for _, r := range run {
+				n += keySize + int64(len(r.value))
+			}
+		}
+	}
+	return n, nil
 }
 
 func (v *memoryVolume) manifest(staged bool) ([]byte, error) {
@@ -236,19 +249,23 @@ func (b *memoryBucket) floor(prefix, key []byte, fn func(k, v []byte) error) err
 	return fn(appendKey(nil, keyReplica(prefix), keyKind(prefix), run[i].index), run[i].value)
 }
 
-func (b *memoryBucket) replicas(fn func(k, v []byte) error) error {
+func (b *memoryBucket) replicas(kd kind, fn func(k, v []byte) error) error {
 	b.v.disk.mu.RLock()
 	defer b.v.disk.mu.RUnlock()
 	for _, name := range slices.Sorted(maps.Keys(b.runs)) {
 		id, k := keyReplica([]byte(name)), keyKind([]byte(name))
-		if k != kindTail || id == classRows || len(b.runs[name]) == 0 {
+		if k != kd || id == classRows || len(b.runs[name]) == 0 {
 			continue
 		}
-		if err := fn(makeKey(record.ReplicaID(id), kindTail, 0), b.runs[name][0].value); err != nil {
+		if err := fn(makeKey(id, k, 0), b.runs[name][0].value); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (b *memoryBucket) sizes(prefix, from []byte, fn func(k []byte, size int64) bool) error {
+	return b.scan(prefix, from, func(k, v []byte) (bool, error) { return fn(k, int64(len(v))), nil })
 }
 
 func (b *memoryBucket) close() error { return nil }

@@ -26,6 +26,9 @@ const (
 	memTables             = 2
 	inlineBelow           = 512 // values shorter than this live in the rows, others in the value log
 	hintEvery             = 256 << 10
+	defaultDeadAfter      = time.Minute
+	defaultSalvageBelow   = 0.25
+	defaultSalvageRate    = 100 << 20
 )
 
 // Options says where a store lives and how large its parts grow. The zero value of every field but Dir is
@@ -39,9 +42,14 @@ type Options struct {
 	ValueLogFileBytes int64         // of one value-log file, bounds a write; 0 = 256 MiB, less on a small volume
 	BallastBytes      int64         // kept to be able to start on a full disk; 0 = 64 MiB or 2 %, <0 = none
 
-	Now     func() time.Time // nil = time.Now; used for the age of buckets only
-	OnFence func(error)      // called once, on a goroutine of its own, by the first storage error
-	Faults  *Faults          // tests only
+	DeadAfter    time.Duration // a replica out of the live set this long is dead; 0 = 1 min, <0 = at once
+	SalvageBelow float64       // a bucket with a smaller part of its bytes alive is rewritten; 0 = 0.25, <0 = none is
+	SalvageRate  int64         // bytes/s that rewriting may copy; 0 = 100 MiB/s
+
+	Now      func() time.Time // nil = time.Now; used for the age of buckets and of dead replicas only
+	OnFence  func(error)      // called once, on a goroutine of its own, by the first storage error
+	Observer Observer         // is told what the store gives back; nil = nobody
+	Faults   *Faults          // tests only
 }
 
 // Faults are the switches that tests use to break what lies below the store. A member never sets them.
@@ -60,6 +68,18 @@ func (o Options) withDefaults() Options {
 	}
 	if o.BucketAge == 0 {
 		o.BucketAge = defaultBucketAge
+	}
+	if o.DeadAfter == 0 {
+		o.DeadAfter = defaultDeadAfter
+	}
+	if o.SalvageBelow == 0 {
+		o.SalvageBelow = defaultSalvageBelow
+	}
+	if o.SalvageRate == 0 {
+		o.SalvageRate = defaultSalvageRate
+	}
+	if o.Observer == nil {
+		o.Observer = nobody{}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -84,6 +104,9 @@ func (o Options) validate() error {
 	}
 	if o.BucketBytes < 0 || o.BucketAge < 0 {
 		bad("BucketBytes %d or BucketAge %s is negative", o.BucketBytes, o.BucketAge)
+	}
+	if o.SalvageBelow > 1 || o.SalvageRate < 0 {
+		bad("SalvageBelow %v is above 1 or SalvageRate %d is negative", o.SalvageBelow, o.SalvageRate)
 	}
 	return errors.Join(errs...)
 }

@@ -7,13 +7,14 @@ import (
 )
 
 // item is one thing in a class's queue: a write, a write that was refused on arrival (its done runs in its
-// turn), or a mark of a barrier.
+// turn), a mark of a barrier, or something else that only the committer may do.
 type item struct {
 	w       state.Write
 	done    func(error)
 	err     error
 	counted bool // in its replica's count of queued writes
 	barrier *barrier
+	turn    func() // runs on the committer in its turn
 	size    groupSize
 }
 
@@ -89,6 +90,7 @@ type group struct {
 	items   []*item
 	size    groupSize
 	barrier *barrier
+	turn    func()
 }
 
 // groupLimits are the limits of an ordinary group.
@@ -109,7 +111,9 @@ func (c *class) push(it *item) {
 }
 
 // hurries reports whether the item is a reason to commit. A write without Sync waits for one that is.
-func (it *item) hurries() bool { return it.barrier != nil || it.err != nil || it.w.Sync }
+func (it *item) hurries() bool {
+	return it.barrier != nil || it.turn != nil || it.err != nil || it.w.Sync
+}
 
 // readyLocked reports whether the committer has something to do.
 func (c *class) readyLocked() bool {
@@ -128,8 +132,8 @@ func (c *class) take(all bool) *group {
 	g := &group{}
 	n := 0
 	for _, it := range c.queue {
-		if it.barrier != nil {
-			g.barrier = it.barrier
+		if it.barrier != nil || it.turn != nil {
+			g.barrier, g.turn = it.barrier, it.turn
 			n++
 			break
 		}

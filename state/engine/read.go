@@ -16,6 +16,8 @@ type view struct {
 	home    state.Class
 	classes uint8
 	known   bool
+
+	removals uint64 // how many buckets had been taken away when the view was taken
 }
 
 // view returns the replica as it is now. Errors: fault.StorageError, fault.Closing, fault.CorruptRecord for a
@@ -24,6 +26,7 @@ func (s *Store) view(id record.ReplicaID) (view, error) {
 	if err := s.fencedErr(); err != nil {
 		return view{}, err
 	}
+	removals := s.removals.Load() // before the tail, so that what it counts was dead for this tail
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closing {
@@ -31,24 +34,47 @@ func (s *Store) view(id record.ReplicaID) (view, error) {
 	}
 	r := s.replicas[id]
 	if r == nil || !r.known {
-		return view{id: id}, nil
+		return view{id: id, removals: removals}, nil
 	}
 	if r.damage != nil {
 		return view{}, r.damage
 	}
-	return view{id: id, tail: r.tail, home: r.home, classes: r.classes, known: true}, nil
+	return view{
+		id: id, tail: r.tail, home: r.home, classes: r.classes, known: true, removals: removals,
+	}, nil
+}
+
+// sure reports whether what was found through a view can be trusted. When buckets were taken away meanwhile,
+// an older one, with what was truncated long ago, may have been found in the place of one that is gone.
+func (s *Store) sure(v view, err error) bool {
+	return !errors.Is(err, errGone) && s.removals.Load() == v.removals
 }
 
 // Load implements state.LogStore. Error: fault.CorruptRecord where the tail row or a carried row is damaged.
 func (s *Store) Load(id record.ReplicaID) (state.Tail, []state.Row, error) {
-	v, err := s.view(id)
-	if err != nil || !v.known {
-		return state.Tail{}, nil, err
+	for {
+		v, err := s.view(id)
+		if err != nil || !v.known {
+			return state.Tail{}, nil, err
+		}
+		rows, err := s.carried(v)
+		if errors.Is(err, errGone) {
+			continue
+		}
+		if err != nil {
+			return state.Tail{}, nil, s.readErr(id, err)
+		}
+		v.tail.Conf = bytes.Clone(v.tail.Conf)
+		return v.tail, rows, nil
 	}
+}
+
+// carried reads the carried rows, which stand in the active bucket of the replica's home.
+func (s *Store) carried(v view) ([]state.Row, error) {
 	var rows []state.Row
 	var damage error
 	hs := s.classes[v.home].handles()
-	err = eachCarried(hs[len(hs)-1], id, func(key, stored []byte) {
+	err := eachCarried(hs[len(hs)-1], v.id, func(key, stored []byte) {
 		value, err := decodeOpaque(key, stored)
 		if err != nil {
 			damage = err
@@ -56,11 +82,7 @@ func (s *Store) Load(id record.ReplicaID) (state.Tail, []state.Row, error) {
 		}
 		rows = append(rows, state.Row{Kind: uint8(keyIndex(key)), Value: value})
 	})
-	if err = errors.Join(err, damage); err != nil {
-		return state.Tail{}, nil, s.readErr(id, err)
-	}
-	v.tail.Conf = bytes.Clone(v.tail.Conf)
-	return v.tail, rows, nil
+	return rows, errors.Join(err, damage)
 }
 
 // Entries implements state.LogStore. Every frame is verified after it has been copied. A reader of a range
@@ -68,10 +90,20 @@ func (s *Store) Load(id record.ReplicaID) (state.Tail, []state.Row, error) {
 func (s *Store) Entries(
 	id record.ReplicaID, lo, hi uint64, maxBytes int, dst []state.Entry,
 ) ([]state.Entry, error) {
-	v, err := s.view(id)
-	if err != nil {
-		return dst, err
+	for {
+		v, err := s.view(id)
+		if err != nil {
+			return dst, err
+		}
+		got, err := s.entries(v, lo, hi, maxBytes, dst)
+		if s.sure(v, err) {
+			return got, err
+		}
+		clear(got[len(dst):])
 	}
+}
+
+func (s *Store) entries(v view, lo, hi uint64, maxBytes int, dst []state.Entry) ([]state.Entry, error) {
 	if !v.known || lo < v.tail.First || lo > v.tail.Last || lo >= hi {
 		return dst, outOfLog(v, lo)
 	}
@@ -115,6 +147,9 @@ func (s *Store) entry(v view, index uint64, keep bool) (state.Entry, error) {
 	}
 	if !errors.Is(err, errNoRow) {
 		return e, s.readErr(v.id, err)
+	}
+	if !s.sure(v, nil) {
+		return state.Entry{}, errGone
 	}
 	now, err := s.view(v.id)
 	if err != nil {
@@ -177,7 +212,7 @@ func (s *Store) locate(v view, fits func(span) bool) (*handle, error) {
 
 // readErr passes refusals on and says that anything else is the disk's.
 func (s *Store) readErr(id record.ReplicaID, err error) error {
-	if err == nil || fault.CodeOf(err) != fault.Unknown {
+	if err == nil || errors.Is(err, errGone) || fault.CodeOf(err) != fault.Unknown {
 		return err
 	}
 	return fault.New(fault.StorageError, "read replica %d: %w", id, err)

@@ -52,39 +52,51 @@ func (c *class) roll() error {
 	n.id.createdMs = c.s.o.Now().UnixMilli()
 	next := newHandle(n.id, c.vol, n.b)
 	next.complete = true
-	group, err := c.carry(next)
+	ms, left := c.movers()
+	group, err := c.carry(next, ms)
 	if err != nil {
 		return fmt.Errorf("roll class %s: %w", c.id, err)
 	}
-	old := c.handles()
-	m := manifest{}
-	for _, h := range old {
-		m.buckets = append(m.buckets, h.id)
-	}
-	m.buckets = append(m.buckets, n.id)
-	if err := c.vol.stage(m.encode()); err != nil {
+	err = c.rename(func(hs []*handle) []*handle { return append(slices.Clone(hs), next) })
+	if err != nil {
 		return fmt.Errorf("roll class %s: %w", c.id, err)
 	}
-	if err := c.vol.publish(); err != nil {
-		return fmt.Errorf("roll class %s: %w", c.id, err)
-	}
-	hs := append(slices.Clone(old), next)
-	c.buckets.Store(&hs)
 	sealed := c.active
 	c.active, c.group, c.next = next, group, nil
-	c.forgetDead()
+	c.forget(left)
 	c.s.background(func() {
 		if err := sealed.seal(); err != nil {
 			c.s.fence(fmt.Errorf("seal bucket %s of class %s: %w", sealed.id, c.id, err))
 		}
+		c.s.look()
 	})
 	c.s.o.Logger.Info("log bucket rolled", "class", c.id.String(), "bucket", n.id.String())
 	return nil
 }
 
+// rename replaces the manifest and the row of buckets with what change makes of it. Readers that hold the
+// old row are not disturbed.
+func (c *class) rename(change func([]*handle) []*handle) error {
+	c.manifestMu.Lock()
+	defer c.manifestMu.Unlock()
+	hs := change(c.handles())
+	m := manifest{}
+	for _, h := range hs {
+		m.buckets = append(m.buckets, h.id)
+	}
+	if err := c.vol.stage(m.encode()); err != nil {
+		return err
+	}
+	if err := c.vol.publish(); err != nil {
+		return err
+	}
+	c.buckets.Store(&hs)
+	return nil
+}
+
 // carry copies the live replicas' tails and rows into the next bucket, in as many transactions as it takes.
 // It returns the group row of the last one.
-func (c *class) carry(next *handle) (groupRow, error) {
+func (c *class) carry(next *handle, ms []mover) (groupRow, error) {
 	group := groupRow{sequence: c.group.sequence}
 	t, size := newTxn(0), groupSize{}
 	flush := func() error {
@@ -95,7 +107,7 @@ func (c *class) carry(next *handle) (groupRow, error) {
 		t, size = newTxn(0), groupSize{}
 		return err
 	}
-	for _, m := range c.movers() {
+	for _, m := range ms {
 		err := c.carryOne(m, func(key, value []byte) error {
 			one := groupSize{}
 			one.add(len(value))
@@ -123,13 +135,17 @@ type mover struct {
 	damage error
 }
 
-// movers lists the live replicas whose home is this class, in order.
-func (c *class) movers() []mover {
+// movers lists the replicas whose home is this class: those that live, in order, and the dead ones.
+func (c *class) movers() (ms []mover, left []record.ReplicaID) {
+	now := c.s.o.Now().UnixMilli()
 	c.s.mu.RLock()
 	defer c.s.mu.RUnlock()
-	var ms []mover
 	for id, r := range c.s.replicas {
-		if r.known && r.home == c.id && !r.dead {
+		switch {
+		case !r.known || r.home != c.id:
+		case c.s.deadLocked(r, now):
+			left = append(left, id)
+		default:
 			ms = append(ms, mover{id, tailRow{tail: r.tail, version: r.version, classes: r.classes}, r.damage})
 		}
 	}
@@ -139,7 +155,7 @@ func (c *class) movers() []mover {
 		}
 		return 1
 	})
-	return ms
+	return ms, left
 }
 
 // carryOne calls put with each row of a replica that the next bucket needs. Rows are carried as they are
@@ -171,19 +187,23 @@ func (c *class) carryOne(m mover, put func(key, value []byte) error) error {
 	return nil
 }
 
-// forgetDead drops what the store knows of replicas that were not carried: their rows are dead space now.
-func (c *class) forgetDead() {
+// forget drops what the store knows of replicas that were not carried: their rows are dead space now.
+func (c *class) forget(left []record.ReplicaID) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	for id, r := range c.s.replicas {
-		if !r.dead || r.home != c.id {
-			continue
+	for _, id := range left {
+		if r := c.s.replicas[id]; r != nil && r.home == c.id {
+			c.s.forgetLocked(id, r)
 		}
-		if r.queued == 0 {
-			delete(c.s.replicas, id)
-			continue
-		}
-		// The last writes of a replica that is being stopped; what they leave goes with the roll after this.
-		r.known, r.tail, r.version, r.classes, r.damage = false, state.Tail{}, 0, 0, nil
 	}
+}
+
+// forgetLocked drops what the store knows of a dead replica.
+func (s *Store) forgetLocked(id record.ReplicaID, r *replica) {
+	if r.queued == 0 {
+		delete(s.replicas, id)
+		return
+	}
+	// The last writes of a replica that is being stopped; what they leave goes with the roll after this.
+	r.known, r.tail, r.version, r.classes, r.damage = false, state.Tail{}, 0, 0, nil
 }

@@ -106,6 +106,36 @@ func decodeTail(key, b []byte) (tailRow, error) {
 	return t, nil
 }
 
+// spanKinds are the kinds of rows that say what a bucket has of a replica: the tail row where it was written
+// to, the span row where it was rewritten.
+var spanKinds = []kind{kindTail, kindSpan}
+
+// encodeSpan makes the span row of a rewritten bucket.
+func encodeSpan(key []byte, s span) []byte {
+	b := make([]byte, rowHeader, rowHeader+4*8)
+	for _, n := range []uint64{s.lo, uint64(s.base), uint64(s.maxTimeMs), s.version} {
+		b = binary.BigEndian.AppendUint64(b, n)
+	}
+	return sealRow(key, b)
+}
+
+// decodeSpan reads the span from a row of one of spanKinds.
+func decodeSpan(key, b []byte) (span, error) {
+	if keyKind(key) == kindTail {
+		t, err := decodeTail(key, b)
+		return t.span, err
+	}
+	p, err := openRow(key, b)
+	if err != nil {
+		return span{}, err
+	}
+	if len(p) != 4*8 {
+		return span{}, fault.New(fault.CorruptRecord, "span row %x has %d bytes", key, len(p))
+	}
+	n := func(i int) uint64 { return binary.BigEndian.Uint64(p[i*8:]) }
+	return span{lo: n(0), base: record.Offset(n(1)), maxTimeMs: int64(n(2)), version: n(3)}, nil
+}
+
 // groupRow is the class-wide row that every group transaction replaces: the sequence of the group, and the
 // bytes written to the bucket so far.
 type groupRow struct{ sequence, bucketBytes uint64 }

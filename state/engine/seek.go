@@ -7,34 +7,44 @@ import (
 
 // Seek implements state.LogStore. Errors: fault.CorruptRecord where an entry on the way is damaged.
 func (s *Store) Seek(id record.ReplicaID, o record.Offset) (uint64, error) {
-	v, err := s.view(id)
-	if err != nil {
-		return 0, err
-	}
-	from, err := s.hint(v, kindByOffset, uint64(max(o, 0)), func(sp span) bool { return sp.base <= o })
-	if err != nil {
-		return 0, err
-	}
-	return s.search(v, from, func(e state.Entry) bool { return e.Last >= o })
+	return s.seek(id, func(v view) (uint64, error) {
+		from, err := s.hint(v, kindByOffset, uint64(max(o, 0)), func(sp span) bool { return sp.base <= o })
+		if err != nil {
+			return 0, err
+		}
+		return s.search(v, from, func(e state.Entry) bool { return e.Last >= o })
+	})
 }
 
 // SeekTime implements state.LogStore. Errors as in Seek.
 func (s *Store) SeekTime(id record.ReplicaID, ms int64) (uint64, error) {
-	v, err := s.view(id)
-	if err != nil {
-		return 0, err
-	}
 	// The hint before ms: several entries may have the same running maximum, and the first of them is
 	// looked for.
 	at := timeIndex(ms)
 	if at > 0 {
 		at--
 	}
-	from, err := s.hint(v, kindByTime, at, func(sp span) bool { return sp.maxTimeMs < ms })
-	if err != nil {
-		return 0, err
+	return s.seek(id, func(v view) (uint64, error) {
+		from, err := s.hint(v, kindByTime, at, func(sp span) bool { return sp.maxTimeMs < ms })
+		if err != nil {
+			return 0, err
+		}
+		return s.search(v, from, func(e state.Entry) bool { return e.MaxTimestampMs >= ms })
+	})
+}
+
+// seek runs find with a view, and again where buckets were taken away under it.
+func (s *Store) seek(id record.ReplicaID, find func(v view) (uint64, error)) (uint64, error) {
+	for {
+		v, err := s.view(id)
+		if err != nil {
+			return 0, err
+		}
+		at, err := find(v)
+		if s.sure(v, err) {
+			return at, err
+		}
 	}
-	return s.search(v, from, func(e state.Entry) bool { return e.MaxTimestampMs >= ms })
 }
 
 // hint returns an index near the one looked for: that of the last hint row at or before key index in the

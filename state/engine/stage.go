@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
@@ -111,10 +112,15 @@ func (c *class) adopt(t *txn, id record.ReplicaID) error {
 	c.s.mu.RLock()
 	home := c.s.replicas[id].home
 	c.s.mu.RUnlock()
-	hs := c.s.classes[home].handles()
-	return eachCarried(hs[len(hs)-1], id, func(key, value []byte) {
-		t.add(t.key(id, kindRow, keyIndex(key)), append([]byte{}, value...))
-	})
+	for {
+		hs := c.s.classes[home].handles()
+		err := eachCarried(hs[len(hs)-1], id, func(key, value []byte) {
+			t.add(t.key(id, kindRow, keyIndex(key)), append([]byte{}, value...))
+		})
+		if !errors.Is(err, errGone) { // given back since it was the active one
+			return err
+		}
+	}
 }
 
 // eachCarried calls fn with each carried row of a replica as it is stored. The slices are valid inside fn

@@ -27,9 +27,16 @@ type Store struct {
 	wg         sync.WaitGroup
 
 	fenced atomic.Pointer[fault.Error]
+	broken chan struct{} // closed with the first storage error
+
+	removals atomic.Uint64 // counts how often buckets have been taken from a class
+	tidying  sync.Mutex    // held by whoever gives space back
+	untidy   chan struct{} // asks the janitor to look
+	quit     chan struct{} // closed when the store closes
 
 	mu       sync.RWMutex
 	replicas map[record.ReplicaID]*replica
+	live     map[record.ReplicaID]bool // as SetLive said; nil before its first call
 	closing  bool
 	patience time.Duration // of Close with a fenced store
 	closed   sync.Once
@@ -46,7 +53,8 @@ type replica struct {
 	known     bool  // home, tail and version mean something
 	classes   uint8 // bit per class the replica ever wrote to
 	sinceHint int64 // payload bytes since the last hint in the active bucket
-	dead      bool
+	absent    bool  // from the live set, since absentMs
+	absentMs  int64
 	damage    error // of the tail row; such a replica is neither read nor written
 
 	floor   state.Incarnation // writes of lower incarnations are refused
@@ -95,11 +103,17 @@ func Open(o Options) (*Store, error) {
 		s.wg.Add(1)
 		go c.run()
 	}
+	s.wg.Add(1)
+	go s.janitor()
+	s.look()
 	return s, nil
 }
 
 func newStore(o Options, sp *space) *Store {
-	return &Store{o: o, space: sp, patience: fencedPatience, replicas: map[record.ReplicaID]*replica{}}
+	return &Store{
+		o: o, space: sp, patience: fencedPatience, replicas: map[record.ReplicaID]*replica{},
+		untidy: make(chan struct{}, 1), quit: make(chan struct{}), broken: make(chan struct{}),
+	}
 }
 
 // recover opens the classes that have data.
@@ -172,18 +186,32 @@ func (s *Store) Barrier(r record.ReplicaID, by state.Incarnation, done func(erro
 	s.mu.Unlock()
 }
 
-// SetLive implements state.LogStore. A replica that is left out is dead for good: the next roll forgets it.
-// One that was never written is not: it may belong to a newer list than this.
+// SetLive implements state.LogStore. A replica that is left out for Options.DeadAfter is dead for good: its
+// data is given back, and the next roll forgets it. One that was never written is not: it may belong to a newer
+// list than this.
 func (s *Store) SetLive(live iter.Seq[record.ReplicaID]) {
 	set := map[record.ReplicaID]bool{}
 	for r := range live {
 		set[r] = true
 	}
+	now := s.o.Now().UnixMilli()
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.live = set
 	for id, r := range s.replicas {
-		r.dead = r.known && !set[id]
+		absent := r.known && !set[id]
+		if absent && !r.absent {
+			r.absentMs = now
+		}
+		r.absent = absent
 	}
+	s.mu.Unlock()
+	s.look()
+}
+
+// deadLocked reports whether a replica has been out of the live set for so long that it will not come back.
+// A list that lags behind, as while the metadata log is read again at start, kills nobody.
+func (s *Store) deadLocked(r *replica, nowMs int64) bool {
+	return r.absent && (s.o.DeadAfter < 0 || nowMs-r.absentMs >= s.o.DeadAfter.Milliseconds())
 }
 
 // Free implements state.LogStore.
@@ -207,6 +235,7 @@ func (s *Store) Close() error {
 
 // finish settles what is queued and closes the buckets.
 func (s *Store) finish() error {
+	close(s.quit)
 	for _, c := range s.classes {
 		c.stop()
 	}
@@ -270,6 +299,7 @@ func (s *Store) fence(err error) *fault.Error {
 	if !s.fenced.CompareAndSwap(nil, f) {
 		return s.fenced.Load()
 	}
+	close(s.broken)
 	s.o.Logger.Error("log store fenced", "err", err)
 	for _, c := range s.classes {
 		c.wake()

@@ -180,7 +180,7 @@ func testChangeOfClass(t *testing.T, s Subject) {
 // Goal: rows of a replica that does not live here any more go with the next roll, those of others stay;
 // before the first SetLive everything stays. Method: roll without a live set, then with one.
 func testLive(t *testing.T, s Subject) {
-	b := open(t, s, engine.Options{BucketBytes: smallBucket})
+	b := open(t, s, engine.Options{BucketBytes: smallBucket, DeadAfter: -1})
 	dead, alive, filler := NewLog(1, state.ClassLong), NewLog(2, state.ClassLong), NewLog(3, state.ClassLong)
 	b.put(dead.Class, dead.Append(1, some(3, 100)...))
 	b.put(alive.Class, alive.Append(1, some(3, 100)...))

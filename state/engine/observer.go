@@ -1,0 +1,18 @@
+package engine
+
+import "github.com/millstream-io/millstream/state"
+
+// Observer counts what a store gives back to the disk. Its methods are called from the store's goroutines and
+// must not block.
+type Observer interface {
+	// BucketRemoved is told of a bucket that had nothing alive in it, and of the bytes that its removal freed.
+	BucketRemoved(c state.Class, bytes int64)
+	// BucketRewritten is told of a bucket that was kept by little, and of its bytes before and after.
+	BucketRewritten(c state.Class, before, after int64)
+}
+
+// nobody is the Observer of a store that has none.
+type nobody struct{}
+
+func (nobody) BucketRemoved(state.Class, int64)          {}
+func (nobody) BucketRewritten(state.Class, int64, int64) {}

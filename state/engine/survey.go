@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
+)
+
+// survey is what of each bucket is alive, as of one moment. Whatever happens later makes less alive and never
+// more: logs lose entries at their beginning and end, and what they gain goes to the active bucket.
+type survey struct {
+	buckets [state.ClassCount][]*handle
+	parts   map[*handle]*part
+	next    time.Duration // when dead replicas or the age of a bucket may change it; 0 = never
+}
+
+// part is what of one bucket is alive.
+type part struct {
+	live []extent // by replica
+	dead deaths   // replicas that have entries here and do not live here any more
+	used bool     // some replica has entries here, alive or not
+	kept bool     // what is alive cannot be told: the bucket stays as it is
+}
+
+// deaths are dead replicas.
+type deaths map[record.ReplicaID]bool
+
+// extent is the part of one replica's log that one bucket must keep: entries [lo, hi].
+type extent struct {
+	id     record.ReplicaID
+	lo, hi uint64
+	span   span
+}
+
+// place is a bucket that has entries of a replica.
+type place struct {
+	h    *handle
+	span span
+}
+
+// fate says what becomes of a replica's rows.
+type fate struct {
+	tail  state.Tail
+	alive bool
+	whole bool // alive, but its log is not known: all its rows stay
+}
+
+// sealed returns the buckets of a class that can be removed or rewritten.
+func (sv *survey) sealed(c state.Class) []*handle {
+	return slices.DeleteFunc(slices.Clone(sv.buckets[c]), func(h *handle) bool { return !h.isSealed() })
+}
+
+func (sv *survey) within(d time.Duration) {
+	if sv.next == 0 || d < sv.next {
+		sv.next = d
+	}
+}
+
+// survey finds out what is alive.
+func (s *Store) survey() (*survey, error) {
+	sv := &survey{parts: map[*handle]*part{}}
+	for i, c := range s.classes {
+		sv.buckets[i] = c.handles()
+		for _, h := range sv.buckets[i] {
+			sv.parts[h] = &part{dead: deaths{}}
+			if err := h.loadSpans(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	// Tails and the spans of active buckets change together under mu. Those of sealed ones stay.
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	places := map[record.ReplicaID][]place{}
+	for h, p := range sv.parts {
+		h.spanMu.Lock()
+		for id, sp := range h.spans {
+			if sp.lo != 0 {
+				places[id] = append(places[id], place{h, sp})
+			}
+		}
+		for id := range h.lost {
+			p.used = true
+			p.kept = p.kept || s.fateLocked(id, sv).alive
+		}
+		h.spanMu.Unlock()
+	}
+	for id, ps := range places {
+		sv.divide(id, ps, s.fateLocked(id, sv))
+	}
+	for _, p := range sv.parts {
+		slices.SortFunc(p.live, func(a, b extent) int { return cmp.Compare(a.id, b.id) })
+	}
+	return sv, nil
+}
+
+// fateLocked tells what becomes of a replica. One that should live here and is not known, or whose tail is
+// damaged, keeps everything: its log may yet be found.
+func (s *Store) fateLocked(id record.ReplicaID, sv *survey) fate {
+	r := s.replicas[id]
+	if r == nil || !r.known {
+		whole := s.live == nil || s.live[id]
+		return fate{alive: whole, whole: whole}
+	}
+	now := s.o.Now().UnixMilli()
+	if s.deadLocked(r, now) {
+		return fate{}
+	}
+	if r.absent {
+		sv.within(s.o.DeadAfter - time.Duration(now-r.absentMs)*time.Millisecond)
+	}
+	return fate{tail: r.tail, alive: true, whole: r.damage != nil}
+}
+
+// divide gives each bucket its part of one replica's log. The newest bucket that begins at or below an index
+// has its entry, as in locate; so a bucket's part ends where a newer one begins.
+func (sv *survey) divide(id record.ReplicaID, ps []place, f fate) {
+	slices.SortFunc(ps, func(a, b place) int { return cmp.Compare(b.span.version, a.span.version) })
+	end := uint64(math.MaxUint64)
+	for _, at := range ps {
+		p := sv.parts[at.h]
+		p.used = true
+		lo, hi := max(f.tail.First, at.span.lo), min(f.tail.Last, end-1)
+		end = min(end, at.span.lo)
+		switch {
+		case f.whole:
+			p.kept = true
+		case !f.alive:
+			p.dead[id] = true
+		case lo <= hi:
+			p.live = append(p.live, extent{id: id, lo: lo, hi: hi, span: at.span})
+		}
+	}
+}
