@@ -11,10 +11,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
 	diskv1 "github.com/millstream-io/millstream/proto/disk/v1"
+	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 )
 
@@ -46,13 +46,15 @@ func lockDir(dir string) (*lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("data directory %s is in use by another member: "+
-				"stop it first, or give this one a directory of its own", dir)
-		}
-		return nil, fmt.Errorf("lock data directory %s: %w", dir, err)
+	taken, err := flock(f)
+	if err == nil && !taken {
+		err = fault.New(fault.PolicyViolation, "data directory %s is in use by another member", dir).
+			WithHint("stop it first, or give this one a directory of its own")
+	} else if err != nil {
+		err = fmt.Errorf("lock data directory %s: %w", dir, err)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return &lock{f}, nil
 }

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/millstream-io/millstream/benchmarks/measure"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
@@ -83,7 +81,7 @@ func rawRun(out *measure.Results, name string, n int) error {
 		if _, err := f.Write(group); err != nil {
 			return err
 		}
-		if err := unix.Fdatasync(int(f.Fd())); err != nil {
+		if err := datasync(f); err != nil {
 			return err
 		}
 		took = append(took, time.Since(t))

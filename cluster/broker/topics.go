@@ -12,7 +12,7 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// CreateTopics implements Port.
+// CreateTopics implements Port. It answers when the new partitions have leaders, so that they can be used at once.
 func (b *Broker) CreateTopics(_ Who, t []NewTopic, validateOnly bool, deadline time.Time, done func([]CreatedTopic)) {
 	m := controller.CreateTopics{ValidateOnly: validateOnly, Deadline: deadline, Topics: make([]meta.NewTopic, len(t))}
 	for i, n := range t {
@@ -24,13 +24,17 @@ func (b *Broker) CreateTopics(_ Who, t []NewTopic, validateOnly bool, deadline t
 	}
 	ask(b, deadline, m, func(a controller.TopicsCreated, err error) {
 		out := make([]CreatedTopic, len(t))
+		var made []string
 		for i := range out {
 			out[i] = CreatedTopic{Name: t[i].Name, Partitions: -1, Replicas: -1, Configs: []config.Entry{}, Err: err}
 			if err == nil {
 				out[i] = createdTopic(a.Topics[i])
 			}
+			if out[i].Err == nil && !validateOnly {
+				made = append(made, out[i].Name)
+			}
 		}
-		done(out)
+		b.awaitLeaders(made, deadline, func() { done(out) })
 	})
 }
 
@@ -52,7 +56,7 @@ func (b *Broker) createInternal(name string, partitions int32, deadline time.Tim
 		if err == nil {
 			err = a.Topics[0].Err
 		}
-		done(err)
+		b.awaitLeaders([]string{name}, deadline, func() { done(err) })
 	})
 }
 
@@ -74,7 +78,7 @@ func (b *Broker) DeleteTopics(_ Who, t []TopicRef, deadline time.Time, done func
 	})
 }
 
-// CreatePartitions implements Port.
+// CreatePartitions implements Port. Like CreateTopics it waits for leaders.
 func (b *Broker) CreatePartitions(_ Who, t []MorePartitions, validateOnly bool, deadline time.Time,
 	done func([]TopicResult)) {
 	m := controller.CreatePartitions{ValidateOnly: validateOnly, Deadline: deadline}
@@ -83,13 +87,17 @@ func (b *Broker) CreatePartitions(_ Who, t []MorePartitions, validateOnly bool, 
 	}
 	ask(b, deadline, m, func(a controller.PartitionsCreated, err error) {
 		out := make([]TopicResult, len(t))
+		var grown []string
 		for i := range out {
 			out[i] = TopicResult{Topic: t[i].Topic, Err: err}
 			if err == nil {
 				out[i].Err = a.Errs[i]
 			}
+			if out[i].Err == nil && !validateOnly {
+				grown = append(grown, out[i].Topic)
+			}
 		}
-		done(out)
+		b.awaitLeaders(grown, deadline, func() { done(out) })
 	})
 }
 
