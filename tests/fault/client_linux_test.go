@@ -65,7 +65,8 @@ func startLoad(t *testing.T, address string, rng *rand.Rand, acked *journal) *lo
 	ctx, cancel := context.WithCancel(context.Background())
 	c := connect(t, address, kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(time.Millisecond),
 		kgo.MaxBufferedRecords(300), kgo.ProducerBatchCompression(kgo.NoCompression()),
-		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }))
 	l := &load{acked: acked}
 	var running sync.WaitGroup
 	running.Go(func() {
