@@ -75,6 +75,7 @@ var clusterKey = map[string]string{
 	KeyTimestampType:   "log.message.timestamp.type",
 	KeyCleanupPolicy:   "log.cleanup.policy",
 	KeyRetentionMs:     "log.retention.ms",
+	KeyRetentionBytes:  "log.retention.bytes",
 }
 
 func plaintext(address string) string {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +16,8 @@ func ptr(s string) *string { return &s }
 // settings, compare.
 func TestParseTakesWhatTheTableAccepts(t *testing.T) {
 	topic, err := Parse(nil)
-	if err != nil || topic.MaxMessageBytes != 1048588 || topic.LogAppendTime || topic.Overrides != nil {
+	if err != nil || topic.MaxMessageBytes != 1048588 || topic.LogAppendTime || topic.Overrides != nil ||
+		topic.RetentionMs != KeepAll || topic.RetentionBytes != KeepAll {
 		t.Fatalf("defaults: %+v, %v", topic, err)
 	}
 	topic, err = Parse(map[string]*string{
@@ -33,12 +35,46 @@ func TestParseTakesWhatTheTableAccepts(t *testing.T) {
 	}
 }
 
+// Goal: retention is taken as it was set, what no clock counts is for ever, and topics of up to six hours
+// are of the short class. Method: values on both sides of each border, as a request and out of the log.
+func TestRetention(t *testing.T) {
+	for _, c := range []struct {
+		ms, bytes string
+		wantMs    int64
+		wantBytes int64
+		class     state.Class
+	}{
+		{"-1", "-1", KeepAll, KeepAll, state.ClassLong},
+		{"0", "0", 0, 0, state.ClassShort},
+		{"21600000", "1", 21_600_000, 1, state.ClassShort},
+		{"21600001", "1073741824", 21_600_001, 1 << 30, state.ClassLong},
+		{"9223372036854", "5", 9_223_372_036_854, 5, state.ClassLong},
+		{"9223372036855", "5", KeepAll, 5, state.ClassLong},
+		{"9223372036854775807", "9223372036854775807", KeepAll, math.MaxInt64, state.ClassLong},
+	} {
+		parsed, err := Parse(map[string]*string{KeyRetentionMs: &c.ms, KeyRetentionBytes: &c.bytes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored := Stored(map[string]string{KeyRetentionMs: c.ms, KeyRetentionBytes: c.bytes})
+		for _, topic := range []Topic{parsed, stored} {
+			if topic.RetentionMs != c.wantMs || topic.RetentionBytes != c.wantBytes || topic.Class() != c.class {
+				t.Errorf("%s, %s: %+v", c.ms, c.bytes, topic)
+			}
+		}
+	}
+	unreadable := Stored(map[string]string{KeyRetentionMs: "a week", KeyRetentionBytes: "a lot"})
+	if unreadable.RetentionMs != KeepAll || unreadable.RetentionBytes != KeepAll {
+		t.Errorf("what cannot be read must keep everything: %+v", unreadable)
+	}
+}
+
 // Goal: every value that this version cannot obey is refused with InvalidConfig, and the message names the
 // limit and what is accepted. Method: one bad setting each, look for the words.
 func TestParseRefuses(t *testing.T) {
 	for _, c := range []struct{ key, value, says string }{
-		{KeyMaxMessageBytes, "1023", "from 1024 to 67108864"},
-		{KeyMaxMessageBytes, "67108865", "from 1024 to 67108864"},
+		{KeyMaxMessageBytes, "1023", "from 1024 to 10485760"},
+		{KeyMaxMessageBytes, "10485761", "from 1024 to 10485760"},
 		{KeyMaxMessageBytes, "+2048", "whole number"},
 		{KeyMaxMessageBytes, " 2048", "whole number"},
 		{KeyMaxMessageBytes, "99999999999999999999", "whole number"},
@@ -47,7 +83,13 @@ func TestParseRefuses(t *testing.T) {
 		{KeyTimestampType, "createtime", "CreateTime, LogAppendTime"},
 		{KeyCleanupPolicy, "compact", `takes only "delete"`},
 		{KeyCleanupPolicy, "delete,compact", `takes only "delete"`},
-		{KeyRetentionMs, "604800000", `takes only "-1"`},
+		{KeyRetentionMs, "-2", "from -1 to 9223372036854775807"},
+		{KeyRetentionMs, "7d", "whole number"},
+		{KeyRetentionBytes, "-2", "from -1 to 9223372036854775807"},
+		{KeyRetentionBytes, "9223372036854775808", "whole number"},
+		{"segment.bytes", "1048576", "topics share the files of a member"},
+		{"segment.ms", "1000", "topics share the files of a member"},
+		{"flush.messages", "1", "durable before it is acknowledged"},
 		{"retention.m", "-1", "nearest is retention.ms"},
 		{"max.mesage.bytes", "2048", "nearest is max.message.bytes"},
 		{"message.timestamp", "CreateTime", "nearest is message.timestamp.type"},
@@ -64,7 +106,7 @@ func TestParseRefuses(t *testing.T) {
 // client cannot blow the message up. Method: one request with many faults, twice.
 func TestParseReportsAllFaults(t *testing.T) {
 	settings := map[string]*string{
-		KeyRetentionMs: ptr("1"), KeyCleanupPolicy: ptr("compact"), "nonsense": nil,
+		KeyRetentionMs: ptr("-7"), KeyCleanupPolicy: ptr("compact"), "nonsense": nil,
 		strings.Repeat("k", 1<<16): ptr(strings.Repeat("v", 1<<16)),
 	}
 	_, err := Parse(settings)
@@ -107,7 +149,7 @@ func TestDescribe(t *testing.T) {
 		if (e.Source == SourceTopic) != (e.Key == KeyMaxMessageBytes) || e.Doc == "" || e.Default == "" {
 			t.Errorf("%+v", e)
 		}
-		fixed := slices.Contains([]string{KeyCompressionType, KeyCleanupPolicy, KeyRetentionMs}, e.Key)
+		fixed := slices.Contains([]string{KeyCompressionType, KeyCleanupPolicy}, e.Key)
 		if fixed != e.ReadOnly {
 			t.Errorf("%s read-only: %v", e.Key, e.ReadOnly)
 		}
@@ -146,6 +188,7 @@ func TestDescribeBroker(t *testing.T) {
 		"advertised.listeners":       {"PLAINTEXT://127.0.0.1:9092", SourceBroker},
 		"message.max.bytes":          {"1048588", SourceDefault},
 		"log.retention.ms":           {"-1", SourceDefault},
+		"log.retention.bytes":        {"-1", SourceDefault},
 	} {
 		if e := got[key]; e.Value != want.value || e.Source != want.source {
 			t.Errorf("%s: %+v", key, e)

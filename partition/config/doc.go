@@ -2,6 +2,7 @@
 // changed, and what it means. Doors, controller, machine, replica and command line all read this one table.
 //
 //	request → Parse (refuses, names every fault) → metadata log → Stored (takes as it is) → Topic → replica
+//	request → Plan (the same, against what is set) → Change → metadata log → Change.Apply → Stored → Topic
 //
 // A key that this version cannot obey is not silently taken: another value is refused with
 // fault.InvalidConfig, and the message names the limit and what is accepted.

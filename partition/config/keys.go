@@ -1,8 +1,10 @@
 package config
 
 import (
+	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
 )
@@ -14,18 +16,28 @@ const (
 	KeyTimestampType    = "message.timestamp.type"
 	KeyCleanupPolicy    = "cleanup.policy"
 	KeyRetentionMs      = "retention.ms"
+	KeyRetentionBytes   = "retention.bytes"
 	timestampCreateTime = "CreateTime"
 	timestampAppendTime = "LogAppendTime"
 )
 
 // Bounds and default of max.message.bytes, in bytes of one batch as it is stored. The default is Kafka's: 1
-// MiB and the 12 bytes that stand in front of what a batch's length field counts. The upper bound keeps one
-// batch well below a value log file of the store.
+// MiB and the 12 bytes that stand in front of what a batch's length field counts.
+//
+// The upper bound is what every store takes: one write of a replica is up to 4 MiB of entries and one more,
+// and has to fit into one value-log file, which on a small volume has 16 MiB. A write that does not fit
+// would stop the replica, so this bound also holds for all batches of one append together.
 const (
 	DefaultMaxMessageBytes = 1<<20 + 12
 	MinMaxMessageBytes     = 1 << 10
-	MaxMaxMessageBytes     = 64 << 20
+	MaxMaxMessageBytes     = 10 << 20
 )
+
+// KeepAll is the value of retention.ms and retention.bytes that keeps everything; both begin with it.
+const KeepAll = -1
+
+// shortRetention is the age up to which a topic's records share buckets that are given back soon.
+const shortRetention = 6 * time.Hour
 
 // key is one row of the table. A key takes either exactly `only` (and is then read-only), or one of
 // `oneOf`, or a number in [min, max].
@@ -67,10 +79,37 @@ var keys = []*key{
 		doc: "Old records go by age and size; compaction by key is not in this version.",
 	},
 	{
-		name: KeyRetentionMs, kind: TypeLong, preset: "-1", only: "-1",
-		doc: "How long records are kept, in milliseconds; -1 is for ever, the only value in this version.",
+		name: KeyRetentionMs, kind: TypeLong, preset: strconv.Itoa(KeepAll), min: KeepAll, max: math.MaxInt64,
+		doc: "How long records are kept at least, in milliseconds; -1 is for ever, which is the default here.",
+		set: func(t *Topic, value string) { t.RetentionMs = lasting(value, t.RetentionMs) },
+	},
+	{
+		name: KeyRetentionBytes, kind: TypeLong, preset: strconv.Itoa(KeepAll), min: KeepAll, max: math.MaxInt64,
+		doc: "How many bytes of batches a partition keeps at least; -1 is all, which is the default.",
+		set: func(t *Topic, value string) {
+			if n, err := strconv.ParseInt(value, 10, 64); err == nil {
+				t.RetentionBytes = n
+			}
+		},
 	},
 }
+
+// otherwise says, for keys that Kafka has and this engine has not, how what they are for is done here.
+var otherwise = map[string]string{
+	"segment.bytes":        sharedBuckets,
+	"segment.ms":           sharedBuckets,
+	"segment.jitter.ms":    sharedBuckets,
+	"segment.index.bytes":  sharedBuckets,
+	"file.delete.delay.ms": sharedBuckets,
+	"preallocate":          sharedBuckets,
+	"flush.messages":       alwaysDurable,
+	"flush.ms":             alwaysDurable,
+}
+
+const (
+	sharedBuckets = "topics share the files of a member, which are rolled and given back for all of them together"
+	alwaysDurable = "a batch is durable before it is acknowledged, whatever the topic"
+)
 
 // Keys returns the names of all topic keys, in the order of the table.
 func Keys() []string {
@@ -120,6 +159,10 @@ func keyNamed(name string) (*key, bool) {
 
 // unknownKey names the nearest key of the table.
 func unknownKey(name string) error {
+	if why, ok := otherwise[name]; ok {
+		return fault.New(fault.InvalidConfig, "topic key %s is not in this engine: %s", name, why).
+			WithHint("leave %s out; the keys are %s", name, strings.Join(Keys(), ", "))
+	}
 	return fault.New(fault.InvalidConfig, "topic key %q is not in this version", clip(name)).
 		WithHint("nearest is %s; the keys are %s", nearest(name), strings.Join(Keys(), ", "))
 }

@@ -2,24 +2,31 @@ package config
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state"
 )
 
 // Topic is the parsed configuration of one topic. Overrides holds only what was set, as it was set. It is
-// immutable: who wants another one makes it with Parse.
+// immutable: who wants another one makes it with Parse, or with the settings of a Change. The zero Topic
+// keeps nothing: begin with Default.
 type Topic struct {
 	MaxMessageBytes int
 	LogAppendTime   bool
+	RetentionMs     int64 // milliseconds, KeepAll for ever
+	RetentionBytes  int64 // of one partition, KeepAll for all
 	Overrides       map[string]string
 }
 
 // Default is the configuration of a topic on which nothing was set.
-func Default() Topic { return Topic{MaxMessageBytes: DefaultMaxMessageBytes} }
+func Default() Topic {
+	return Topic{MaxMessageBytes: DefaultMaxMessageBytes, RetentionMs: KeepAll, RetentionBytes: KeepAll}
+}
 
 // Parse checks the settings of a request against the table. A nil value means the default, as if the key
 // was not there. It reports all faults at once, in the order of the keys, as one fault.InvalidConfig.
@@ -62,8 +69,14 @@ func Stored(settings map[string]string) Topic {
 	return t
 }
 
-// Class is the retention class that new entries of the topic go to.
-func (t Topic) Class() state.Class { return state.ClassLong }
+// Class is the retention class that new entries of the topic go to: records that live for hours do not
+// share buckets with those that live for days, so that whole buckets become free early.
+func (t Topic) Class() state.Class {
+	if t.RetentionMs >= 0 && t.RetentionMs <= shortRetention.Milliseconds() {
+		return state.ClassShort
+	}
+	return state.ClassLong
+}
 
 // Describe lists every key of the table for a topic, in the order of the table, with value, default and
 // source.
@@ -102,6 +115,19 @@ func joined(faults []error) error {
 		texts[i] = f.Error()
 	}
 	return fault.New(fault.InvalidConfig, "%d settings are refused: %s", len(faults), strings.Join(texts, "; "))
+}
+
+// lasting reads a time in milliseconds. What a time.Duration cannot count (292 years) is for ever; what
+// cannot be read leaves the value as it was.
+func lasting(value string, was int64) int64 {
+	n, err := strconv.ParseInt(value, 10, 64)
+	switch {
+	case err != nil:
+		return was
+	case n > math.MaxInt64/int64(time.Millisecond):
+		return KeepAll
+	}
+	return n
 }
 
 // atoi reads a decimal that Parse has accepted before; what a later build wrote otherwise gives ok = false.
