@@ -35,6 +35,8 @@ func (m *Machine) apply(c *diskv1.MetadataCommand) error {
 		return m.deleteTopic(c.DeleteTopic)
 	case *diskv1.MetadataCommand_CreatePartitions:
 		return m.createPartitions(c.CreatePartitions)
+	case *diskv1.MetadataCommand_AlterTopic:
+		return m.alterTopic(c.AlterTopic)
 	case *diskv1.MetadataCommand_AllocateProducerIds:
 		return m.allocateProducers(c.AllocateProducerIds)
 	case *diskv1.MetadataCommand_PlaceTasks:
@@ -112,6 +114,24 @@ func (m *Machine) createPartitions(c *diskv1.CreatePartitions) error {
 	grown := *topic
 	grown.Partitions = m.placed(topic.Partitions, c.Added)
 	m.putTopic(&grown)
+	return nil
+}
+
+// alterTopic takes the change as it was decided: bounds are not looked at again, and of two changes of one
+// key the later one in the log counts.
+func (m *Machine) alterTopic(c *diskv1.AlterTopic) error {
+	topic, err := m.topic(c.TopicId)
+	if err != nil {
+		return err
+	}
+	change := config.Change{Replace: c.Replace, Set: settingsOf(c.Set), Delete: c.Deleted}
+	settings := change.Apply(topic.Config.Overrides)
+	if maps.Equal(settings, topic.Config.Overrides) {
+		return nil
+	}
+	altered := *topic
+	altered.Config = config.Stored(settings)
+	m.putTopic(&altered)
 	return nil
 }
 

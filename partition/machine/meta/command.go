@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/millstream-io/millstream/partition/config"
 	diskv1 "github.com/millstream-io/millstream/proto/disk/v1"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
@@ -77,8 +78,24 @@ func removeTasks(app string, tasks []string) Command {
 	return command(&diskv1.MetadataCommand{Change: &diskv1.MetadataCommand_RemoveTasks{RemoveTasks: removed}})
 }
 
+func alterTopic(id record.TopicID, c config.Change) Command {
+	altered := command(&diskv1.MetadataCommand{Change: &diskv1.MetadataCommand_AlterTopic{
+		AlterTopic: &diskv1.AlterTopic{
+			TopicId: id[:], Replace: c.Replace, Set: storedSettings(c.Set), Deleted: c.Delete,
+		},
+	}})
+	altered.stored.Version = versionOfAlterTopic
+	return altered
+}
+
+// The oldest versions that know a command: what began with the format, and what came later.
+const (
+	versionOfMost       = 1
+	versionOfAlterTopic = 2
+)
+
 func command(c *diskv1.MetadataCommand) Command {
-	c.Version = diskv1.MetadataCommandVersion
+	c.Version = versionOfMost
 	return Command{c}
 }
 
@@ -133,6 +150,8 @@ func wellFormed(c *diskv1.MetadataCommand) bool {
 	case *diskv1.MetadataCommand_CreatePartitions:
 		return len(c.CreatePartitions.GetTopicId()) == len(record.TopicID{}) &&
 			c.CreatePartitions.GetFrom() > 0 && wellFormedPlan(c.CreatePartitions.GetAdded())
+	case *diskv1.MetadataCommand_AlterTopic:
+		return len(c.AlterTopic.GetTopicId()) == len(record.TopicID{}) && wellFormedChange(c.AlterTopic)
 	case *diskv1.MetadataCommand_AllocateProducerIds:
 		return c.AllocateProducerIds.GetFrom() >= 0 && c.AllocateProducerIds.GetCount() > 0
 	case *diskv1.MetadataCommand_PlaceTasks:
@@ -151,6 +170,18 @@ func wellFormedPlan(plan []*diskv1.PartitionMembers) bool {
 		}
 	}
 	return len(plan) > 0
+}
+
+// wellFormedChange says that no key stands in it twice.
+func wellFormedChange(a *diskv1.AlterTopic) bool {
+	keys := make(map[string]bool, len(a.GetSet())+len(a.GetDeleted()))
+	for _, s := range a.GetSet() {
+		keys[s.GetKey()] = true
+	}
+	for _, key := range a.GetDeleted() {
+		keys[key] = true
+	}
+	return len(keys) == len(a.GetSet())+len(a.GetDeleted())
 }
 
 func wellFormedTasks(tasks []*diskv1.TaskOn) bool {

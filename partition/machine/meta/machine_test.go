@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/millstream-io/millstream/partition"
+	"github.com/millstream-io/millstream/partition/config"
 	"github.com/millstream-io/millstream/partition/placement"
+	diskv1 "github.com/millstream-io/millstream/proto/disk/v1"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
@@ -119,10 +121,22 @@ func TestTablesShare(t *testing.T) {
 		reflect.ValueOf(after.Members).Pointer() != reflect.ValueOf(before.Members).Pointer() {
 		t.Error("a topic more rebuilt what it did not touch")
 	}
+	altered := alterTopic(after.Topics["new"].ID, config.Change{Set: map[string]string{"k": "v"}})
+	for at := range uint64(2) { // the second time it changes nothing
+		if err := m.Apply(entry(6+at, altered)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	was := after
+	after = m.Table()
+	if is := after.Topics["new"]; after.Version != 6 || is.Config.Overrides["k"] != "v" || after.ByID[is.ID] != is ||
+		was.Topics["new"].Config.Overrides != nil || after.Topics["kept"] != before.Topics["kept"] {
+		t.Errorf("altered: %+v", after)
+	}
 	if m.Table() != after || m.Query(Read{}) != any(after) {
 		t.Error("the same state has two tables")
 	}
-	if err := m.Apply(entry(6, registerMember(1, "a:1", ""))); err != nil || m.Table() != after {
+	if err := m.Apply(entry(9, registerMember(1, "a:1", ""))); err != nil || m.Table() != after {
 		t.Errorf("a command that changes nothing made a table: %v", err)
 	}
 }
@@ -187,6 +201,9 @@ func TestApplyRefuses(t *testing.T) {
 		"grown already":      {createPartitions(id, 2, one), fault.InvalidPartitions},
 		"grows what is gone": {createPartitions(record.TopicID{4}, 1, one), fault.UnknownTopicID},
 		"grows to unknown":   {createPartitions(id, 1, [][]record.MemberID{{5}}), fault.InvalidReplicaAssignment},
+		"alters what is gone": {
+			alterTopic(record.TopicID{4}, config.Change{Set: map[string]string{"k": "v"}}), fault.UnknownTopicID,
+		},
 		"block is taken":     {allocateProducers(1, ProducerBlock), fault.NotController},
 		"block from nowhere": {allocateProducers(5000, ProducerBlock), fault.NotController},
 		"task to unknown":    {placeTasks("a", tasks), fault.InvalidReplicaAssignment},
@@ -226,7 +243,7 @@ func TestEntriesThatAreNoCommands(t *testing.T) {
 		t.Error(err)
 	}
 	newer := registerMember(3, "", "")
-	newer.stored.Version++
+	newer.stored.Version = diskv1.MetadataCommandVersion + 1
 	err := m.Admit(state.EntryControl, newer.Frame()[state.FrameRoom:])
 	if fault.CodeOf(err) != fault.UnsupportedVersion {
 		t.Error(err)

@@ -102,6 +102,32 @@ func (p Policy) CreatePartitions(t *placement.Table, r MorePartitions) (Command,
 	return createPartitions(topic.ID, len(topic.Partitions), plan), nil
 }
 
+// TopicChange asks for the configuration of a topic to change. With Replace, what Ops do not set goes back
+// to its default.
+type TopicChange struct {
+	Topic   string
+	Ops     []config.Op
+	Replace bool
+}
+
+// AlterTopic plans a change of a topic's configuration; nothing to do is no command. The table must
+// be the newest. Errors: fault.UnknownTopicOrPartition, fault.InvalidTopic for an internal one,
+// and those of config.Plan.
+func (p Policy) AlterTopic(t *placement.Table, r TopicChange) (Command, error) {
+	topic, ok := t.Topic(r.Topic)
+	if !ok {
+		return Command{}, unknownTopic(r.Topic)
+	}
+	if topic.Internal {
+		return Command{}, internalTopic(topic.Name, "changes")
+	}
+	change, err := config.Plan(topic.Config, r.Ops, r.Replace)
+	if err != nil || !r.Replace && len(r.Ops) == 0 {
+		return Command{}, err
+	}
+	return alterTopic(topic.ID, change), nil
+}
+
 // InitCluster names a new cluster. metadata is the replica id that the first member's metadata replica runs
 // under; ids that are given later are higher. Error: fault.InvalidRequest without them.
 func (p Policy) InitCluster(clusterID string, metadata record.ReplicaID) (Command, error) {

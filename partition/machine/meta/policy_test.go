@@ -83,6 +83,10 @@ func TestPolicyRefuses(t *testing.T) {
 	made := func(n NewTopic) error { _, err := policy.CreateTopic(table, n); return err }
 	gone := func(r TopicRef) error { _, err := policy.DeleteTopic(table, r); return err }
 	grown := func(r MorePartitions) error { _, err := policy.CreatePartitions(table, r); return err }
+	altered := func(topic, key, value string) error {
+		_, err := policy.AlterTopic(table, TopicChange{Topic: topic, Ops: []config.Op{{Key: key, Value: &value}}})
+		return err
+	}
 	member := func(id record.MemberID) error { _, err := policy.RegisterMember(id, "", ""); return err }
 	placed := func(app string, tasks map[string]record.MemberID) error {
 		_, err := policy.PlaceTasks(table, app, tasks)
@@ -108,6 +112,9 @@ func TestPolicyRefuses(t *testing.T) {
 		"grow unknown":     {grown(MorePartitions{Topic: "n", Count: 9}), fault.UnknownTopicOrPartition},
 		"grow internal":    {grown(MorePartitions{Topic: config.OffsetsTopic, Count: 99}), fault.InvalidTopic},
 		"shrink":           {grown(MorePartitions{Topic: "a.b", Count: 1}), fault.InvalidPartitions},
+		"alter unknown":    {altered("n", "retention.ms", "1"), fault.UnknownTopicOrPartition},
+		"alter internal":   {altered(config.OffsetsTopic, "retention.ms", "1"), fault.InvalidTopic},
+		"alter badly":      {altered("a.b", "retention.ms", "x"), fault.InvalidConfig},
 		"member 0":         {member(0), fault.InvalidRequest},
 		"member too high":  {member(math.MaxInt32 + 1), fault.InvalidRequest},
 		"cluster":          {noCluster, fault.InvalidRequest},
@@ -158,5 +165,34 @@ func TestFirstInTheLogWins(t *testing.T) {
 			t.Errorf("%s: the second got %v", name, err)
 		}
 		at += 2
+	}
+}
+
+// Goal: changes of one topic that were decided against the same table both count, key by key, and the later
+// one in the log wins a key that both set. Method: decide two and a third that replaces all, apply each.
+func TestChangesOfOneTopicMeet(t *testing.T) {
+	m := small(t)
+	five, six := "5", "6"
+	decide := func(replace bool, ops ...config.Op) Command {
+		c, err := policy.AlterTopic(m.Table(), TopicChange{Topic: "a.b", Ops: ops, Replace: replace})
+		must(err == nil && !c.IsZero(), "decide: %v", err)
+		return c
+	}
+	a := decide(false, config.Op{Key: config.KeyRetentionMs, Value: &five}, config.Op{Key: config.KeyRetentionBytes, Value: &five})
+	b := decide(false, config.Op{Key: config.KeyRetentionMs, Value: &six})
+	c := decide(true, config.Op{Key: config.KeyRetentionBytes, Value: &six})
+	for i, step := range []struct {
+		Command
+		ms, bytes int64
+	}{{a, 5, 5}, {b, 6, 5}, {c, config.KeepAll, 6}, {a, 5, 5}} {
+		if err := m.Apply(entry(uint64(100+i), step.Command)); err != nil {
+			t.Fatal(err)
+		}
+		if is := m.Table().Topics["a.b"].Config; is.RetentionMs != step.ms || is.RetentionBytes != step.bytes {
+			t.Errorf("after change %d: %+v", i, is)
+		}
+	}
+	if c, err := policy.AlterTopic(m.Table(), TopicChange{Topic: "a.b"}); err != nil || !c.IsZero() {
+		t.Errorf("nothing to do: %+v, %v", c, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 
+	"github.com/millstream-io/millstream/partition/config"
 	"github.com/millstream-io/millstream/partition/placement"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
@@ -46,7 +47,7 @@ func anyCommand(rng *rand.Rand, t *placement.Table) Command {
 		}
 		return p
 	}
-	switch rng.IntN(9) {
+	switch rng.IntN(11) {
 	case 0:
 		return registerMember(member(), fmt.Sprintf("host-%d:9092", rng.IntN(3)), "rack")
 	case 1, 2, 3:
@@ -70,6 +71,11 @@ func anyCommand(rng *rand.Rand, t *placement.Table) Command {
 			tasks["0_"+strconv.Itoa(rng.IntN(4))] = member()
 		}
 		return placeTasks(app, tasks)
+	case 8, 9:
+		if topic, ok := t.Topic(name); ok {
+			return alterTopic(topic.ID, anyChange(rng))
+		}
+		return alterTopic(record.TopicID{3}, anyChange(rng))
 	default:
 		var tasks []string
 		if rng.IntN(2) == 0 {
@@ -77,6 +83,20 @@ func anyCommand(rng *rand.Rand, t *placement.Table) Command {
 		}
 		return removeTasks("app"+strconv.Itoa(rng.IntN(3)), tasks)
 	}
+}
+
+// anyChange sets and deletes keys, some of which no topic of the script has.
+func anyChange(rng *rand.Rand) config.Change {
+	c := config.Change{Replace: rng.IntN(4) == 0, Set: map[string]string{}}
+	for i, key := range []string{"max.message.bytes", "retention.ms", "x", "z"} {
+		switch rng.IntN(4) {
+		case 0:
+			c.Set[key] = strconv.Itoa(1000*i + rng.IntN(3))
+		case 1:
+			c.Delete = append(c.Delete, key)
+		}
+	}
+	return c
 }
 
 // replay folds entries from an empty machine.

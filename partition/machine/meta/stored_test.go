@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"testing"
 
+	"github.com/millstream-io/millstream/partition/config"
 	"github.com/millstream-io/millstream/partition/placement"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
@@ -62,5 +63,30 @@ func TestStoredFormats(t *testing.T) {
 			table.Apps["a"].Tasks["0_0"] != (placement.Task{Member: 1, Epoch: 1}) {
 			t.Errorf("%+v", table)
 		}
+	}
+}
+
+// storedAlter is what format version 2 added: a change of the topic that storedLog makes.
+const storedAlter = "0802521f0a107eca7ef2126809aa71a3ffe5f69ab67110011a060a016d12016e220131"
+
+// Goal: the command that format version 2 added is read for ever. Method: its bytes, kept here, behind a
+// topic made by version 1.
+func TestStoredAlter(t *testing.T) {
+	m := New()
+	for i, s := range append(storedLog[:3:3], storedAlter) {
+		b, err := hex.DecodeString(s)
+		must(err == nil, "bad test bytes: %v", err)
+		frame := append(make([]byte, state.FrameRoom), b...)
+		if err := m.Apply(state.Entry{Index: uint64(i + 1), Type: state.EntryControl, Frame: frame}); err != nil {
+			t.Fatalf("command %d: %v", i, err)
+		}
+	}
+	topic, ok := m.Table().Topic("t")
+	if !ok || len(topic.Config.Overrides) != 1 || topic.Config.Overrides["m"] != "n" {
+		t.Errorf("%+v", topic)
+	}
+	again := alterTopic(topic.ID, config.Change{Replace: true, Set: map[string]string{"m": "n"}, Delete: []string{"1"}})
+	if got := hex.EncodeToString(again.Frame()[state.FrameRoom:]); got != storedAlter {
+		t.Errorf("written as %s", got)
 	}
 }

@@ -28,7 +28,7 @@ const (
 // own counters, so a command never names an id that does not exist yet.
 type MetadataCommand struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Format version of the command, 1 in this version; never 0.
+	// The oldest format version that knows the command: 2 for AlterTopic, 1 for all others; never 0.
 	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	// What changes; exactly one is set.
 	//
@@ -42,6 +42,7 @@ type MetadataCommand struct {
 	//	*MetadataCommand_AllocateProducerIds
 	//	*MetadataCommand_PlaceTasks
 	//	*MetadataCommand_RemoveTasks
+	//	*MetadataCommand_AlterTopic
 	Change        isMetadataCommand_Change `protobuf_oneof:"change"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -163,6 +164,15 @@ func (x *MetadataCommand) GetRemoveTasks() *RemoveTasks {
 	return nil
 }
 
+func (x *MetadataCommand) GetAlterTopic() *AlterTopic {
+	if x != nil {
+		if x, ok := x.Change.(*MetadataCommand_AlterTopic); ok {
+			return x.AlterTopic
+		}
+	}
+	return nil
+}
+
 type isMetadataCommand_Change interface {
 	isMetadataCommand_Change()
 }
@@ -199,6 +209,10 @@ type MetadataCommand_RemoveTasks struct {
 	RemoveTasks *RemoveTasks `protobuf:"bytes,9,opt,name=remove_tasks,json=removeTasks,proto3,oneof"`
 }
 
+type MetadataCommand_AlterTopic struct {
+	AlterTopic *AlterTopic `protobuf:"bytes,10,opt,name=alter_topic,json=alterTopic,proto3,oneof"`
+}
+
 func (*MetadataCommand_InitCluster) isMetadataCommand_Change() {}
 
 func (*MetadataCommand_RegisterMember) isMetadataCommand_Change() {}
@@ -214,6 +228,8 @@ func (*MetadataCommand_AllocateProducerIds) isMetadataCommand_Change() {}
 func (*MetadataCommand_PlaceTasks) isMetadataCommand_Change() {}
 
 func (*MetadataCommand_RemoveTasks) isMetadataCommand_Change() {}
+
+func (*MetadataCommand_AlterTopic) isMetadataCommand_Change() {}
 
 // InitCluster is the first command of a cluster; a second one is refused.
 type InitCluster struct {
@@ -614,6 +630,79 @@ func (x *CreatePartitions) GetAdded() []*PartitionMembers {
 	return nil
 }
 
+// AlterTopic changes what is set on a topic, key by key, so that two changes of different keys do not undo each
+// other: first all goes if `replace` says so, then what `deleted` names, then what `set` names is set.
+type AlterTopic struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 16 bytes.
+	TopicId []byte `protobuf:"bytes,1,opt,name=topic_id,json=topicId,proto3" json:"topic_id,omitempty"`
+	Replace bool   `protobuf:"varint,2,opt,name=replace,proto3" json:"replace,omitempty"`
+	// Ascending by key.
+	Set []*Setting `protobuf:"bytes,3,rep,name=set,proto3" json:"set,omitempty"`
+	// Ascending; none of them is in `set`.
+	Deleted       []string `protobuf:"bytes,4,rep,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AlterTopic) Reset() {
+	*x = AlterTopic{}
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlterTopic) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlterTopic) ProtoMessage() {}
+
+func (x *AlterTopic) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlterTopic.ProtoReflect.Descriptor instead.
+func (*AlterTopic) Descriptor() ([]byte, []int) {
+	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *AlterTopic) GetTopicId() []byte {
+	if x != nil {
+		return x.TopicId
+	}
+	return nil
+}
+
+func (x *AlterTopic) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
+}
+
+func (x *AlterTopic) GetSet() []*Setting {
+	if x != nil {
+		return x.Set
+	}
+	return nil
+}
+
+func (x *AlterTopic) GetDeleted() []string {
+	if x != nil {
+		return x.Deleted
+	}
+	return nil
+}
+
 // AllocateProducerIds takes the block [from, from+count). It is refused unless `from` is the next free id, so that no
 // block is given twice.
 type AllocateProducerIds struct {
@@ -626,7 +715,7 @@ type AllocateProducerIds struct {
 
 func (x *AllocateProducerIds) Reset() {
 	*x = AllocateProducerIds{}
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[8]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -638,7 +727,7 @@ func (x *AllocateProducerIds) String() string {
 func (*AllocateProducerIds) ProtoMessage() {}
 
 func (x *AllocateProducerIds) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[8]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -651,7 +740,7 @@ func (x *AllocateProducerIds) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllocateProducerIds.ProtoReflect.Descriptor instead.
 func (*AllocateProducerIds) Descriptor() ([]byte, []int) {
-	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{8}
+	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AllocateProducerIds) GetFrom() int64 {
@@ -680,7 +769,7 @@ type TaskOn struct {
 
 func (x *TaskOn) Reset() {
 	*x = TaskOn{}
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[9]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -692,7 +781,7 @@ func (x *TaskOn) String() string {
 func (*TaskOn) ProtoMessage() {}
 
 func (x *TaskOn) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[9]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -705,7 +794,7 @@ func (x *TaskOn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskOn.ProtoReflect.Descriptor instead.
 func (*TaskOn) Descriptor() ([]byte, []int) {
-	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{9}
+	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TaskOn) GetTask() string {
@@ -734,7 +823,7 @@ type PlaceTasks struct {
 
 func (x *PlaceTasks) Reset() {
 	*x = PlaceTasks{}
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[10]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +835,7 @@ func (x *PlaceTasks) String() string {
 func (*PlaceTasks) ProtoMessage() {}
 
 func (x *PlaceTasks) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[10]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +848,7 @@ func (x *PlaceTasks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceTasks.ProtoReflect.Descriptor instead.
 func (*PlaceTasks) Descriptor() ([]byte, []int) {
-	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{10}
+	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PlaceTasks) GetApp() string {
@@ -788,7 +877,7 @@ type RemoveTasks struct {
 
 func (x *RemoveTasks) Reset() {
 	*x = RemoveTasks{}
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[11]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +889,7 @@ func (x *RemoveTasks) String() string {
 func (*RemoveTasks) ProtoMessage() {}
 
 func (x *RemoveTasks) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[11]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +902,7 @@ func (x *RemoveTasks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveTasks.ProtoReflect.Descriptor instead.
 func (*RemoveTasks) Descriptor() ([]byte, []int) {
-	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{11}
+	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RemoveTasks) GetApp() string {
@@ -855,7 +944,7 @@ type MetadataSnapshot struct {
 
 func (x *MetadataSnapshot) Reset() {
 	*x = MetadataSnapshot{}
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[12]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +956,7 @@ func (x *MetadataSnapshot) String() string {
 func (*MetadataSnapshot) ProtoMessage() {}
 
 func (x *MetadataSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[12]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +969,7 @@ func (x *MetadataSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetadataSnapshot.ProtoReflect.Descriptor instead.
 func (*MetadataSnapshot) Descriptor() ([]byte, []int) {
-	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{12}
+	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *MetadataSnapshot) GetVersion() uint32 {
@@ -963,7 +1052,7 @@ type StoredTopic struct {
 
 func (x *StoredTopic) Reset() {
 	*x = StoredTopic{}
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[13]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -975,7 +1064,7 @@ func (x *StoredTopic) String() string {
 func (*StoredTopic) ProtoMessage() {}
 
 func (x *StoredTopic) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[13]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -988,7 +1077,7 @@ func (x *StoredTopic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredTopic.ProtoReflect.Descriptor instead.
 func (*StoredTopic) Descriptor() ([]byte, []int) {
-	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{13}
+	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StoredTopic) GetName() string {
@@ -1036,7 +1125,7 @@ type StoredPartition struct {
 
 func (x *StoredPartition) Reset() {
 	*x = StoredPartition{}
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[14]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1048,7 +1137,7 @@ func (x *StoredPartition) String() string {
 func (*StoredPartition) ProtoMessage() {}
 
 func (x *StoredPartition) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[14]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1061,7 +1150,7 @@ func (x *StoredPartition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredPartition.ProtoReflect.Descriptor instead.
 func (*StoredPartition) Descriptor() ([]byte, []int) {
-	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{14}
+	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StoredPartition) GetReplicas() []*StoredReplica {
@@ -1082,7 +1171,7 @@ type StoredReplica struct {
 
 func (x *StoredReplica) Reset() {
 	*x = StoredReplica{}
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[15]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1094,7 +1183,7 @@ func (x *StoredReplica) String() string {
 func (*StoredReplica) ProtoMessage() {}
 
 func (x *StoredReplica) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[15]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1107,7 +1196,7 @@ func (x *StoredReplica) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredReplica.ProtoReflect.Descriptor instead.
 func (*StoredReplica) Descriptor() ([]byte, []int) {
-	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{15}
+	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StoredReplica) GetReplicaId() uint64 {
@@ -1138,7 +1227,7 @@ type StoredApp struct {
 
 func (x *StoredApp) Reset() {
 	*x = StoredApp{}
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[16]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1239,7 @@ func (x *StoredApp) String() string {
 func (*StoredApp) ProtoMessage() {}
 
 func (x *StoredApp) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[16]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1252,7 @@ func (x *StoredApp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredApp.ProtoReflect.Descriptor instead.
 func (*StoredApp) Descriptor() ([]byte, []int) {
-	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{16}
+	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StoredApp) GetName() string {
@@ -1199,7 +1288,7 @@ type StoredTask struct {
 
 func (x *StoredTask) Reset() {
 	*x = StoredTask{}
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[17]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1300,7 @@ func (x *StoredTask) String() string {
 func (*StoredTask) ProtoMessage() {}
 
 func (x *StoredTask) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[17]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1313,7 @@ func (x *StoredTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredTask.ProtoReflect.Descriptor instead.
 func (*StoredTask) Descriptor() ([]byte, []int) {
-	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{17}
+	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StoredTask) GetName() string {
@@ -1252,7 +1341,7 @@ var File_proto_disk_v1_metadata_proto protoreflect.FileDescriptor
 
 const file_proto_disk_v1_metadata_proto_rawDesc = "" +
 	"\n" +
-	"\x1cproto/disk/v1/metadata.proto\x12\x12millstream.disk.v1\"\x93\x05\n" +
+	"\x1cproto/disk/v1/metadata.proto\x12\x12millstream.disk.v1\"\xd6\x05\n" +
 	"\x0fMetadataCommand\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12D\n" +
 	"\finit_cluster\x18\x02 \x01(\v2\x1f.millstream.disk.v1.InitClusterH\x00R\vinitCluster\x12M\n" +
@@ -1263,7 +1352,10 @@ const file_proto_disk_v1_metadata_proto_rawDesc = "" +
 	"\x15allocate_producer_ids\x18\a \x01(\v2'.millstream.disk.v1.AllocateProducerIdsH\x00R\x13allocateProducerIds\x12A\n" +
 	"\vplace_tasks\x18\b \x01(\v2\x1e.millstream.disk.v1.PlaceTasksH\x00R\n" +
 	"placeTasks\x12D\n" +
-	"\fremove_tasks\x18\t \x01(\v2\x1f.millstream.disk.v1.RemoveTasksH\x00R\vremoveTasksB\b\n" +
+	"\fremove_tasks\x18\t \x01(\v2\x1f.millstream.disk.v1.RemoveTasksH\x00R\vremoveTasks\x12A\n" +
+	"\valter_topic\x18\n" +
+	" \x01(\v2\x1e.millstream.disk.v1.AlterTopicH\x00R\n" +
+	"alterTopicB\b\n" +
 	"\x06change\"\\\n" +
 	"\vInitCluster\x12\x1d\n" +
 	"\n" +
@@ -1290,7 +1382,13 @@ const file_proto_disk_v1_metadata_proto_rawDesc = "" +
 	"\x10CreatePartitions\x12\x19\n" +
 	"\btopic_id\x18\x01 \x01(\fR\atopicId\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\x05R\x04from\x12:\n" +
-	"\x05added\x18\x03 \x03(\v2$.millstream.disk.v1.PartitionMembersR\x05added\"?\n" +
+	"\x05added\x18\x03 \x03(\v2$.millstream.disk.v1.PartitionMembersR\x05added\"\x8a\x01\n" +
+	"\n" +
+	"AlterTopic\x12\x19\n" +
+	"\btopic_id\x18\x01 \x01(\fR\atopicId\x12\x18\n" +
+	"\areplace\x18\x02 \x01(\bR\areplace\x12-\n" +
+	"\x03set\x18\x03 \x03(\v2\x1b.millstream.disk.v1.SettingR\x03set\x12\x18\n" +
+	"\adeleted\x18\x04 \x03(\tR\adeleted\"?\n" +
 	"\x13AllocateProducerIds\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x03R\x04from\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x05R\x05count\"9\n" +
@@ -1352,7 +1450,7 @@ func file_proto_disk_v1_metadata_proto_rawDescGZIP() []byte {
 	return file_proto_disk_v1_metadata_proto_rawDescData
 }
 
-var file_proto_disk_v1_metadata_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_proto_disk_v1_metadata_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_proto_disk_v1_metadata_proto_goTypes = []any{
 	(*MetadataCommand)(nil),     // 0: millstream.disk.v1.MetadataCommand
 	(*InitCluster)(nil),         // 1: millstream.disk.v1.InitCluster
@@ -1362,16 +1460,17 @@ var file_proto_disk_v1_metadata_proto_goTypes = []any{
 	(*CreateTopic)(nil),         // 5: millstream.disk.v1.CreateTopic
 	(*DeleteTopic)(nil),         // 6: millstream.disk.v1.DeleteTopic
 	(*CreatePartitions)(nil),    // 7: millstream.disk.v1.CreatePartitions
-	(*AllocateProducerIds)(nil), // 8: millstream.disk.v1.AllocateProducerIds
-	(*TaskOn)(nil),              // 9: millstream.disk.v1.TaskOn
-	(*PlaceTasks)(nil),          // 10: millstream.disk.v1.PlaceTasks
-	(*RemoveTasks)(nil),         // 11: millstream.disk.v1.RemoveTasks
-	(*MetadataSnapshot)(nil),    // 12: millstream.disk.v1.MetadataSnapshot
-	(*StoredTopic)(nil),         // 13: millstream.disk.v1.StoredTopic
-	(*StoredPartition)(nil),     // 14: millstream.disk.v1.StoredPartition
-	(*StoredReplica)(nil),       // 15: millstream.disk.v1.StoredReplica
-	(*StoredApp)(nil),           // 16: millstream.disk.v1.StoredApp
-	(*StoredTask)(nil),          // 17: millstream.disk.v1.StoredTask
+	(*AlterTopic)(nil),          // 8: millstream.disk.v1.AlterTopic
+	(*AllocateProducerIds)(nil), // 9: millstream.disk.v1.AllocateProducerIds
+	(*TaskOn)(nil),              // 10: millstream.disk.v1.TaskOn
+	(*PlaceTasks)(nil),          // 11: millstream.disk.v1.PlaceTasks
+	(*RemoveTasks)(nil),         // 12: millstream.disk.v1.RemoveTasks
+	(*MetadataSnapshot)(nil),    // 13: millstream.disk.v1.MetadataSnapshot
+	(*StoredTopic)(nil),         // 14: millstream.disk.v1.StoredTopic
+	(*StoredPartition)(nil),     // 15: millstream.disk.v1.StoredPartition
+	(*StoredReplica)(nil),       // 16: millstream.disk.v1.StoredReplica
+	(*StoredApp)(nil),           // 17: millstream.disk.v1.StoredApp
+	(*StoredTask)(nil),          // 18: millstream.disk.v1.StoredTask
 }
 var file_proto_disk_v1_metadata_proto_depIdxs = []int32{
 	1,  // 0: millstream.disk.v1.MetadataCommand.init_cluster:type_name -> millstream.disk.v1.InitCluster
@@ -1379,25 +1478,27 @@ var file_proto_disk_v1_metadata_proto_depIdxs = []int32{
 	5,  // 2: millstream.disk.v1.MetadataCommand.create_topic:type_name -> millstream.disk.v1.CreateTopic
 	6,  // 3: millstream.disk.v1.MetadataCommand.delete_topic:type_name -> millstream.disk.v1.DeleteTopic
 	7,  // 4: millstream.disk.v1.MetadataCommand.create_partitions:type_name -> millstream.disk.v1.CreatePartitions
-	8,  // 5: millstream.disk.v1.MetadataCommand.allocate_producer_ids:type_name -> millstream.disk.v1.AllocateProducerIds
-	10, // 6: millstream.disk.v1.MetadataCommand.place_tasks:type_name -> millstream.disk.v1.PlaceTasks
-	11, // 7: millstream.disk.v1.MetadataCommand.remove_tasks:type_name -> millstream.disk.v1.RemoveTasks
-	3,  // 8: millstream.disk.v1.CreateTopic.settings:type_name -> millstream.disk.v1.Setting
-	4,  // 9: millstream.disk.v1.CreateTopic.partitions:type_name -> millstream.disk.v1.PartitionMembers
-	4,  // 10: millstream.disk.v1.CreatePartitions.added:type_name -> millstream.disk.v1.PartitionMembers
-	9,  // 11: millstream.disk.v1.PlaceTasks.tasks:type_name -> millstream.disk.v1.TaskOn
-	2,  // 12: millstream.disk.v1.MetadataSnapshot.members:type_name -> millstream.disk.v1.RegisterMember
-	13, // 13: millstream.disk.v1.MetadataSnapshot.topics:type_name -> millstream.disk.v1.StoredTopic
-	16, // 14: millstream.disk.v1.MetadataSnapshot.apps:type_name -> millstream.disk.v1.StoredApp
-	3,  // 15: millstream.disk.v1.StoredTopic.settings:type_name -> millstream.disk.v1.Setting
-	14, // 16: millstream.disk.v1.StoredTopic.partitions:type_name -> millstream.disk.v1.StoredPartition
-	15, // 17: millstream.disk.v1.StoredPartition.replicas:type_name -> millstream.disk.v1.StoredReplica
-	17, // 18: millstream.disk.v1.StoredApp.tasks:type_name -> millstream.disk.v1.StoredTask
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	9,  // 5: millstream.disk.v1.MetadataCommand.allocate_producer_ids:type_name -> millstream.disk.v1.AllocateProducerIds
+	11, // 6: millstream.disk.v1.MetadataCommand.place_tasks:type_name -> millstream.disk.v1.PlaceTasks
+	12, // 7: millstream.disk.v1.MetadataCommand.remove_tasks:type_name -> millstream.disk.v1.RemoveTasks
+	8,  // 8: millstream.disk.v1.MetadataCommand.alter_topic:type_name -> millstream.disk.v1.AlterTopic
+	3,  // 9: millstream.disk.v1.CreateTopic.settings:type_name -> millstream.disk.v1.Setting
+	4,  // 10: millstream.disk.v1.CreateTopic.partitions:type_name -> millstream.disk.v1.PartitionMembers
+	4,  // 11: millstream.disk.v1.CreatePartitions.added:type_name -> millstream.disk.v1.PartitionMembers
+	3,  // 12: millstream.disk.v1.AlterTopic.set:type_name -> millstream.disk.v1.Setting
+	10, // 13: millstream.disk.v1.PlaceTasks.tasks:type_name -> millstream.disk.v1.TaskOn
+	2,  // 14: millstream.disk.v1.MetadataSnapshot.members:type_name -> millstream.disk.v1.RegisterMember
+	14, // 15: millstream.disk.v1.MetadataSnapshot.topics:type_name -> millstream.disk.v1.StoredTopic
+	17, // 16: millstream.disk.v1.MetadataSnapshot.apps:type_name -> millstream.disk.v1.StoredApp
+	3,  // 17: millstream.disk.v1.StoredTopic.settings:type_name -> millstream.disk.v1.Setting
+	15, // 18: millstream.disk.v1.StoredTopic.partitions:type_name -> millstream.disk.v1.StoredPartition
+	16, // 19: millstream.disk.v1.StoredPartition.replicas:type_name -> millstream.disk.v1.StoredReplica
+	18, // 20: millstream.disk.v1.StoredApp.tasks:type_name -> millstream.disk.v1.StoredTask
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_proto_disk_v1_metadata_proto_init() }
@@ -1414,6 +1515,7 @@ func file_proto_disk_v1_metadata_proto_init() {
 		(*MetadataCommand_AllocateProducerIds)(nil),
 		(*MetadataCommand_PlaceTasks)(nil),
 		(*MetadataCommand_RemoveTasks)(nil),
+		(*MetadataCommand_AlterTopic)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1421,7 +1523,7 @@ func file_proto_disk_v1_metadata_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_disk_v1_metadata_proto_rawDesc), len(file_proto_disk_v1_metadata_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
