@@ -87,6 +87,8 @@ func (s *shell) Receive(c actors.Context, m any) {
 		s.deleteTopics(c, m)
 	case CreatePartitions:
 		s.createPartitions(c, m)
+	case AlterTopics:
+		s.alterTopics(c, m)
 	case AllocateProducerID:
 		s.allocateProducer(c, m)
 	case InitCluster:

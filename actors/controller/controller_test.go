@@ -283,6 +283,59 @@ func TestRepeatedAndValidated(t *testing.T) {
 	}
 }
 
+// Goal: a topic's configuration changes as a whole or not at all, changes that meet in the log both count,
+// and what is only validated changes nothing. Method: one request with a good and several bad changes; two
+// requests that are decided against the same table.
+func TestAlterTopics(t *testing.T) {
+	l := newLog()
+	_, ref := start(t, l)
+	created(t, ref, topics("a", "b"))
+	change := func(topic, key, value string) meta.TopicChange {
+		return meta.TopicChange{Topic: topic, Ops: []config.Op{{Key: key, Value: &value}}}
+	}
+	half := change("b", config.KeyRetentionMs, "1000")
+	half.Ops = append(half.Ops, change("", "nonsense", "1").Ops...)
+	altered := func(m AlterTopics) []error { return get[TopicsAltered](t, ref, m).Errs }
+	errs := altered(AlterTopics{Topics: []meta.TopicChange{
+		change("a", config.KeyRetentionMs, "1000"), half, change("x", config.KeyRetentionMs, "1"),
+	}})
+	a, b := l.table.Load().Topics["a"], l.table.Load().Topics["b"]
+	if errs[0] != nil || a.Config.RetentionMs != 1000 || a.Config.Class() != state.ClassShort {
+		t.Errorf("%v, %+v", errs[0], a)
+	}
+	if fault.CodeOf(errs[1]) != fault.InvalidConfig || b.Config.Overrides != nil ||
+		fault.CodeOf(errs[2]) != fault.UnknownTopicOrPartition {
+		t.Errorf("%v, %+v", errs[1:], b)
+	}
+	before := l.table.Load()
+	only := []meta.TopicChange{change("a", config.KeyRetentionMs, "5"), change("b", config.KeyRetentionMs, "x")}
+	errs = altered(AlterTopics{Topics: only, ValidateOnly: true})
+	if errs[0] != nil || fault.CodeOf(errs[1]) != fault.InvalidConfig {
+		t.Error(errs)
+	}
+	for _, err := range altered(AlterTopics{Topics: []meta.TopicChange{only[0], only[0]}}) {
+		if fault.CodeOf(err) != fault.InvalidRequest {
+			t.Error(err)
+		}
+	}
+	if l.table.Load() != before {
+		t.Error("the table changed")
+	}
+	l.set(true, nil)
+	first := ask(ref, AlterTopics{Topics: []meta.TopicChange{change("b", config.KeyRetentionMs, "7")}})
+	second := ask(ref, AlterTopics{Topics: []meta.TopicChange{change("b", config.KeyRetentionBytes, "8")}})
+	l.await(t, 2)
+	l.release()
+	for _, c := range []<-chan answer{first, second} {
+		if got := (<-c).m.(TopicsAltered); got.Errs[0] != nil {
+			t.Error(got.Errs)
+		}
+	}
+	if b := l.table.Load().Topics["b"].Config; b.RetentionMs != 7 || b.RetentionBytes != 8 {
+		t.Errorf("one change undid the other: %+v", b)
+	}
+}
+
 // Goal: what kept a command from being committed reaches who asked, and what is in flight is bounded.
 // Method: a log that fails, then one that is held.
 func TestFailuresAndLimits(t *testing.T) {

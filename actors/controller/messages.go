@@ -74,6 +74,18 @@ type CreatePartitions struct {
 // PartitionsCreated answers CreatePartitions: one error, or nil, for each topic of the request.
 type PartitionsCreated struct{ Errs []error }
 
+// AlterTopics asks for the configuration of topics to change; answered by TopicsAltered. The changes of one
+// topic are taken together or not at all. With ValidateOnly nothing changes. A name that stands in it twice
+// is refused each time.
+type AlterTopics struct {
+	Topics       []meta.TopicChange
+	ValidateOnly bool
+	Deadline     time.Time
+}
+
+// TopicsAltered answers AlterTopics: one error, or nil, for each topic of the request.
+type TopicsAltered struct{ Errs []error }
+
 // AllocateProducerID asks for a producer id that nobody else ever gets; answered by ProducerIDAllocated.
 type AllocateProducerID struct{ Deadline time.Time }
 

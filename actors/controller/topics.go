@@ -96,12 +96,36 @@ func (s *shell) createPartitions(c actors.Context, m CreatePartitions) {
 		}
 	}
 	s.propose(c, steps, m.Deadline, func(c actors.Context, steps []step) {
-		errs := make([]error, len(steps))
-		for i := range steps {
-			errs[i] = steps[i].err
-		}
-		c.ReplyTo(asker, PartitionsCreated{errs})
+		c.ReplyTo(asker, PartitionsCreated{errsOf(steps)})
 	})
+}
+
+func (s *shell) alterTopics(c actors.Context, m AlterTopics) {
+	table, asker := s.table(), c.Asker()
+	twice := repeated(m.Topics, func(r meta.TopicChange) any { return r.Topic })
+	steps := make([]step, len(m.Topics))
+	for i, r := range m.Topics {
+		if steps[i].err = twice[r.Topic]; steps[i].err != nil {
+			continue
+		}
+		command, err := s.p.Policy.AlterTopic(table, r)
+		steps[i].err = err
+		if !m.ValidateOnly {
+			steps[i].command = command
+		}
+	}
+	s.propose(c, steps, m.Deadline, func(c actors.Context, steps []step) {
+		c.ReplyTo(asker, TopicsAltered{errsOf(steps)})
+	})
+}
+
+// errsOf tells how each step ended.
+func errsOf(steps []step) []error {
+	errs := make([]error, len(steps))
+	for i := range steps {
+		errs[i] = steps[i].err
+	}
+	return errs
 }
 
 // repeated returns the refusal of each key that stands in a request more than once.
