@@ -164,9 +164,9 @@ func TestForeignHostsAreRefused(t *testing.T) {
 }
 
 // Goal: profiles come in the format that the Go tools read, also those that take longer than the door's timeouts, one at a
-// time. Method: the read timeout is shorter than the profile; one is asked for while another one runs.
+// time. Method: the timeouts are shorter than the profile; one is asked for while another one runs.
 func TestProfiles(t *testing.T) {
-	d := open(t, Options{ReadTimeout: 100 * time.Millisecond, WriteTimeout: 2 * time.Second})
+	d := open(t, Options{ReadTimeout: 100 * time.Millisecond, WriteTimeout: 300 * time.Millisecond})
 	unzips := func(name, body string) {
 		t.Helper()
 		z, err := gzip.NewReader(strings.NewReader(body))

@@ -85,7 +85,7 @@ func (p profiles) timed(
 		nethttp.Error(w, err.Error(), nethttp.StatusBadRequest)
 		return
 	}
-	if err := p.prolong(w, d); err != nil {
+	if err := nethttp.NewResponseController(w).SetWriteDeadline(time.Now().Add(d + p.allowance)); err != nil {
 		nethttp.Error(w, err.Error(), nethttp.StatusInternalServerError)
 		return
 	}
@@ -97,17 +97,6 @@ func (p profiles) timed(
 	}
 	defer stop()
 	wait(r.Context(), d)
-}
-
-// prolong gives an answer that takes d its time. The read deadline counts too: when it passes, the server takes the client
-// for gone.
-func (p profiles) prolong(w nethttp.ResponseWriter, d time.Duration) error {
-	until := time.Now().Add(d + p.allowance)
-	c := nethttp.NewResponseController(w)
-	if err := c.SetWriteDeadline(until); err != nil {
-		return err
-	}
-	return c.SetReadDeadline(until)
 }
 
 func attach(w nethttp.ResponseWriter, name string) {
