@@ -28,6 +28,7 @@ const limit = 20 * time.Second
 type drive struct {
 	*engine.Memory
 	mu      sync.Mutex
+	lazy    bool          // what need not be durable waits for what must
 	loading chan struct{} // not nil: Load waits until it is closed
 	loads   atomic.Int32
 	broken  error // what Load returns
@@ -41,14 +42,22 @@ func (d *drive) Append(c state.Class, w state.Write, done func(error)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.Memory.Append(c, w, done)
-	d.Flush()
+	d.settle()
+}
+
+func (d *drive) settle() {
+	if !d.lazy {
+		d.Flush()
+	}
+	for d.Step() {
+	}
 }
 
 func (d *drive) Barrier(r record.ReplicaID, by state.Incarnation, done func(error)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.Memory.Barrier(r, by, done)
-	d.Flush()
+	d.settle()
 }
 
 func (d *drive) Load(r record.ReplicaID) (state.Tail, []state.Row, error) {
@@ -169,6 +178,18 @@ func (b *bench) mustAppend(n int) record.Offset {
 		b.t.Fatal(a.err)
 	}
 	return a.Base
+}
+
+// awaitUp asks the machine until it answers: between two lives it is refused.
+func (b *bench) awaitUp() answer {
+	b.t.Helper()
+	for end := time.Now().Add(limit); ; {
+		a := b.do(partition.Query{Deadline: time.Now().Add(limit)})
+		if a.err == nil || time.Now().After(end) {
+			return a
+		}
+		b.wantCode(a, fault.LeaderNotAvailable)
+	}
 }
 
 func (b *bench) wantCode(a answer, code fault.Code) {

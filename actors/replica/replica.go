@@ -27,7 +27,10 @@ type Ports struct {
 	Machine func() partition.Machine // makes the machine of a life; nil for a plain partition
 	Store   state.LogStore
 	View    *atomic.Pointer[segment.View] // what readers see; nil while there is no core
-	Applied func(partition.Machine)       // the machine has applied something; runs in Receive and must not block
+
+	// Applied is told that the machine has applied something, in Receive; it must not block. A life that replays its log
+	// is silent until it has caught up: what it knows on the way is older than what a former life has told already.
+	Applied func(partition.Machine)
 }
 
 // Kind makes the kind; ports is asked once a life for what the named replica works with. Zero Ports say that there is no
@@ -55,6 +58,7 @@ type shell struct {
 	wakeAt  time.Time // when the running timer ends; zero without one
 	cancel  func()    // of that timer
 	open    bool      // the core answers requests: its leader is known
+	untold  bool      // the machine has applied something that Applied was not told of
 }
 
 type request struct {
@@ -229,7 +233,9 @@ func (s *shell) step(c actors.Context, in partition.Input) {
 	if e.View != nil {
 		s.p.View.Store(e.View)
 	}
-	if e.Applied && s.p.Applied != nil {
+	opens := !s.open && e.View != nil && (e.View.Ready || (!e.View.Leader && e.View.LeaderReplica != 0))
+	if s.untold = s.untold || e.Applied; s.untold && (s.open || opens) && s.p.Applied != nil {
+		s.untold = false
 		s.p.Applied(s.machine)
 	}
 	for _, r := range e.Replies {
@@ -240,7 +246,7 @@ func (s *shell) step(c actors.Context, in partition.Input) {
 		s.storageError(c, e.Stop)
 		return
 	}
-	if e.View != nil && !s.open && (e.View.Ready || (!e.View.Leader && e.View.LeaderReplica != 0)) {
+	if opens {
 		s.letIn(c)
 	}
 }
