@@ -197,7 +197,8 @@ func (a *activation) refusal() error {
 			WithHint("refresh the routing and retry elsewhere")
 	}
 	a.mu.Lock()
-	restarts := (a.phase == crashing && !a.quits) || a.phase == resting
+	// Running: the next life began while the asker, who had found none, came here.
+	restarts := (a.phase == crashing && !a.quits) || a.phase == resting || a.phase == running
 	a.mu.Unlock()
 	if restarts {
 		return fault.New(fault.LeaderNotAvailable, "ask %s: it crashed and is restarting", a.pidName).
