@@ -45,7 +45,8 @@ func TestRetention(t *testing.T) {
 		class     state.Class
 	}{
 		{"-1", "-1", KeepAll, KeepAll, state.ClassLong},
-		{"0", "0", 0, 0, state.ClassShort},
+		{"0", "0", 1, 1, state.ClassShort},
+		{"1", "1", 1, 1, state.ClassShort},
 		{"21600000", "1", 21_600_000, 1, state.ClassShort},
 		{"21600001", "1073741824", 21_600_001, 1 << 30, state.ClassLong},
 		{"9223372036854", "5", 9_223_372_036_854, 5, state.ClassLong},
@@ -63,7 +64,7 @@ func TestRetention(t *testing.T) {
 			}
 		}
 	}
-	unreadable := Stored(map[string]string{KeyRetentionMs: "a week", KeyRetentionBytes: "a lot"})
+	unreadable := Stored(map[string]string{KeyRetentionMs: "a week", KeyRetentionBytes: "-7"})
 	if unreadable.RetentionMs != KeepAll || unreadable.RetentionBytes != KeepAll {
 		t.Errorf("what cannot be read must keep everything: %+v", unreadable)
 	}

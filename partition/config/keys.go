@@ -80,17 +80,13 @@ var keys = []*key{
 	},
 	{
 		name: KeyRetentionMs, kind: TypeLong, preset: strconv.Itoa(KeepAll), min: KeepAll, max: math.MaxInt64,
-		doc: "How long records are kept at least, in milliseconds; -1 is for ever, which is the default here.",
-		set: func(t *Topic, value string) { t.RetentionMs = lasting(value, t.RetentionMs) },
+		doc: "How long records are kept after their append, in milliseconds; -1 is for ever, the default.",
+		set: func(t *Topic, value string) { t.RetentionMs = keptFor(value) },
 	},
 	{
 		name: KeyRetentionBytes, kind: TypeLong, preset: strconv.Itoa(KeepAll), min: KeepAll, max: math.MaxInt64,
-		doc: "How many bytes of batches a partition keeps at least; -1 is all, which is the default.",
-		set: func(t *Topic, value string) {
-			if n, err := strconv.ParseInt(value, 10, 64); err == nil {
-				t.RetentionBytes = n
-			}
-		},
+		doc: "How many bytes a partition may hold before its oldest records go; -1 is any number, the default.",
+		set: func(t *Topic, value string) { t.RetentionBytes = kept(value) },
 	},
 }
 

@@ -18,8 +18,8 @@ import (
 type Topic struct {
 	MaxMessageBytes int
 	LogAppendTime   bool
-	RetentionMs     int64 // milliseconds, KeepAll for ever
-	RetentionBytes  int64 // of one partition, KeepAll for all
+	RetentionMs     int64 // milliseconds, KeepAll for ever; never 0, which is set as 1
+	RetentionBytes  int64 // of one partition, KeepAll for all; never 0, which is set as 1
 	Overrides       map[string]string
 }
 
@@ -117,14 +117,24 @@ func joined(faults []error) error {
 	return fault.New(fault.InvalidConfig, "%d settings are refused: %s", len(faults), strings.Join(texts, "; "))
 }
 
-// lasting reads a time in milliseconds. What a time.Duration cannot count (292 years) is for ever; what
-// cannot be read leaves the value as it was.
-func lasting(value string, was int64) int64 {
+// kept reads how much a topic keeps. To keep nothing is to keep 1, since nothing is as small; what cannot be
+// read keeps all.
+func kept(value string) int64 {
 	n, err := strconv.ParseInt(value, 10, 64)
 	switch {
-	case err != nil:
-		return was
-	case n > math.MaxInt64/int64(time.Millisecond):
+	case err != nil || n < 0:
+		return KeepAll
+	case n == 0:
+		return 1
+	}
+	return n
+}
+
+// keptFor reads a time in milliseconds, as kept does. What a time.Duration cannot count, 292 years, is for
+// ever.
+func keptFor(value string) int64 {
+	n := kept(value)
+	if n > math.MaxInt64/int64(time.Millisecond) {
 		return KeepAll
 	}
 	return n
