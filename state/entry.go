@@ -16,11 +16,12 @@ const FrameRoom = 64
 type EntryType uint8
 
 // The entry types: Records holds one or more whole batches; Control a command of a machine, or nothing (the first
-// entry of a term); Conf a membership change. Only Records takes offsets.
+// entry of a term); Conf a membership change; Trim a new log start. Only Records takes offsets.
 const (
 	EntryRecords EntryType = 1 + iota
 	EntryControl
 	EntryConf
+	EntryTrim
 )
 
 // FrameVersion is the version of the entry header. A store refuses entries of a version it does not know.

@@ -38,6 +38,17 @@ type Write struct {
 	Sync    bool // false: may wait for the next group (a commit index alone needs no fsync of its own)
 }
 
+// Span is a stretch of a replica's log that lies together on the disk: entries [First, Last]. Base is the offset of the
+// first of them, Bytes the size of their frames, AppendTimeMs when the last was appended. Nothing is added to a sealed
+// one.
+type Span struct {
+	First, Last  uint64
+	Base         record.Offset
+	Bytes        int64
+	AppendTimeMs int64
+	Sealed       bool
+}
+
 // LogStore keeps the logs of all replicas of a member. It is safe for concurrent use.
 type LogStore interface {
 	// Append queues a write and returns at once. done runs exactly once, on the committer's goroutine, when the
@@ -65,6 +76,11 @@ type LogStore interface {
 
 	// SeekTime returns the index of the first entry with MaxTimestampMs ≥ ms, or Last+1. Records before it are older.
 	SeekTime(r record.ReplicaID, ms int64) (index uint64, err error)
+
+	// Spans says what of r's log lies together on the disk, in order: the units in which space comes back. known is what
+	// an earlier call returned, or nil: what is sealed and the same is taken from there instead of being looked at
+	// again. A replica without entries has none. Errors: fault.CorruptRecord for damage at a border.
+	Spans(r record.ReplicaID, known []Span) ([]Span, error)
 
 	// SetLive names the replicas that live on this member; rows of others are dead space. Until the first call
 	// everything counts as live.
