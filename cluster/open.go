@@ -20,6 +20,7 @@ import (
 	"github.com/millstream-io/millstream/partition/machine/group"
 	"github.com/millstream-io/millstream/partition/machine/meta"
 	"github.com/millstream-io/millstream/partition/placement"
+	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state/engine"
 	"github.com/millstream-io/millstream/topology/task"
@@ -54,7 +55,7 @@ func (m *Member) openActors(ctx context.Context) error {
 	})
 	tasks := &taskHost{
 		log: m.config.Logger, self: m.id.member, system: m.system, apps: map[string]*hostedApp{},
-		interval: m.config.CommitInterval, ports: func(a *hostedApp) task.Ports { return newTaskPorts(m, a) },
+		interval: m.config.CommitInterval, ports: func(life context.Context, app string) task.Ports { return newTaskPorts(life, m, app) },
 	}
 	m.directory = &directory{
 		log: m.config.Logger, self: m.id.member, metadata: m.id.metadata,
@@ -102,7 +103,9 @@ func (m *Member) register(ctx context.Context, address string) error {
 func (m *Member) askController(ctx context.Context, request func(deadline time.Time) any) error {
 	deadline := m.by(ctx)
 	ref, ok := m.directory.Controller()
-	must(ok, "no controller")
+	if !ok { // it has stopped: the member closes, or it crashed too often
+		return fault.New(fault.NotController, "the controller is not up on this member").WithHint("restart the member")
+	}
 	type answer struct{ err error }
 	a, err := await(ctx, func(done func(answer)) {
 		broker.Ask(ref, deadline, request(deadline), func(_ controller.Done, err error) { done(answer{err}) })

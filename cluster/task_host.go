@@ -22,7 +22,7 @@ type taskHost struct {
 	log      *slog.Logger
 	self     record.MemberID
 	system   *actors.System
-	ports    func(*hostedApp) task.Ports
+	ports    func(life context.Context, app string) task.Ports
 	interval time.Duration // between two commits
 
 	mu     sync.Mutex
@@ -39,9 +39,10 @@ type hostedApp struct {
 	inputs map[string]int // by task, how many partitions it was placed to read; only Run looks at it
 
 	mu     sync.Mutex
-	alive  map[string]uint64 // epoch by task that was activated here and has not ended
-	failed error             // why the first task ended by itself
-	poke   chan struct{}     // something above, or the table, has changed
+	alive  map[string]uint64             // epoch by task that was activated here and has not ended
+	lives  map[string]context.CancelFunc // ends the newest life of a task
+	failed error                         // why the first task ended by itself
+	poke   chan struct{}                 // something above, or the table, has changed
 }
 
 // add takes an application in. A second one of the same name is refused; ErrClosed after close.
@@ -56,7 +57,8 @@ func (h *taskHost) add(g *plan.Graph) (*hostedApp, error) {
 	}
 	ctx, revoke := context.WithCancel(context.Background())
 	a := &hostedApp{
-		graph: g, ctx: ctx, revoke: revoke, inputs: map[string]int{}, alive: map[string]uint64{}, poke: make(chan struct{}, 1),
+		graph: g, ctx: ctx, revoke: revoke, inputs: map[string]int{}, alive: map[string]uint64{},
+		lives: map[string]context.CancelFunc{}, poke: make(chan struct{}, 1),
 	}
 	h.apps[g.App] = a
 	return a, nil
@@ -124,10 +126,11 @@ func (h *taskHost) open(id actors.Identity) taskactor.Ports {
 	if a == nil { // removed in this moment: the stop is on its way
 		return taskactor.Ports{Config: task.Config{ID: tid}}
 	}
+	life := a.live(id.Name)
 	return taskactor.Ports{
-		Ports: h.ports(a),
+		Ports: h.ports(life, tid.App),
 		Config: task.Config{
-			ID: tid, Graph: a.graph, Epoch: record.Epoch(id.Epoch), Context: a.ctx,
+			ID: tid, Graph: a.graph, Epoch: record.Epoch(id.Epoch), Context: life,
 			CommitInterval: h.interval, FrameRoom: state.FrameRoom, Observer: taskObserver{h.log},
 		},
 	}
@@ -161,6 +164,18 @@ func (a *hostedApp) begun(task string, epoch uint64) {
 	a.alive[task] = epoch
 	a.mu.Unlock()
 	a.wake()
+}
+
+// live begins a life of a task and ends the one before, which may have crashed: what it still sends is given up.
+func (a *hostedApp) live(task string) context.Context {
+	ctx, end := context.WithCancel(a.ctx)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if before := a.lives[task]; before != nil {
+		before()
+	}
+	a.lives[task] = end
+	return ctx
 }
 
 // ended forgets a task, unless a newer life of it has begun.

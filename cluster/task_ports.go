@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -21,10 +22,11 @@ const (
 
 // taskPorts carries out what one life of a task wants, over the broker of this member.
 type taskPorts struct {
-	m   *Member
-	app *hostedApp
-	mu  sync.Mutex
-	out *taskOutput // nil until the first send, and after one that was given up
+	m    *Member
+	app  string
+	life context.Context
+	mu   sync.Mutex
+	out  *taskOutput // nil until the first send, and after one that was given up
 }
 
 // taskOutput is the idempotent producer of a task's life. The core has one batch a partition in flight, so sequences are
@@ -43,9 +45,11 @@ type outTo struct {
 
 var _ task.Ports = (*taskPorts)(nil)
 
-func newTaskPorts(m *Member, a *hostedApp) *taskPorts { return &taskPorts{m: m, app: a} }
+func newTaskPorts(life context.Context, m *Member, app string) *taskPorts {
+	return &taskPorts{m: m, app: app, life: life}
+}
 
-func (p *taskPorts) who() broker.Who { return broker.Who{ClientID: p.app.graph.App, Remote: "local"} }
+func (p *taskPorts) who() broker.Who { return broker.Who{ClientID: p.app, Remote: "local"} }
 
 func (p *taskPorts) deadline() time.Time { return p.m.config.Now().Add(taskRequestTime) }
 
@@ -221,7 +225,8 @@ func (t *taskSend) try() {
 	})
 }
 
-// again repeats what may help later, and gives up otherwise, when time is over, or when the application has been stopped.
+// again repeats what may help later, and gives up otherwise, when time is over, or when the life
+// of the task is.
 func (t *taskSend) again(err error, step func()) {
 	if !t.worthwhile(err) {
 		t.p.forget(t.out)
@@ -237,7 +242,7 @@ func (t *taskSend) again(err error, step func()) {
 // would not come back by itself when there is room.
 func (t *taskSend) worthwhile(err error) bool {
 	code := fault.CodeOf(err)
-	if !code.Retryable() || code == fault.Closing || t.p.app.ctx.Err() != nil {
+	if !code.Retryable() || code == fault.Closing || t.p.life.Err() != nil {
 		return false
 	}
 	return code == fault.DiskFull || t.p.m.config.Now().Before(t.until)
