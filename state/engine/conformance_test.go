@@ -23,6 +23,8 @@ func TestStoreConforms(t *testing.T) {
 	enginetest.Run(t, enginetest.Subject{
 		Open:   func(o engine.Options) (state.LogStore, error) { return engine.Open(o) },
 		Damage: func(t *testing.T, o engine.Options, needle []byte) int { return damage(t, o.Dir, needle) },
+		Bytes:  func(t *testing.T, o engine.Options) int64 { return rowBytes(t, o.Dir) },
+		Slow:   true,
 	})
 }
 
@@ -38,6 +40,7 @@ func TestMemoryConforms(t *testing.T) {
 	enginetest.Run(t, enginetest.Subject{
 		Open:   func(o engine.Options) (state.LogStore, error) { return engine.OpenMemory(o, disk(o)) },
 		Damage: func(_ *testing.T, o engine.Options, needle []byte) int { return disk(o).Damage(needle) },
+		Bytes:  func(_ *testing.T, o engine.Options) int64 { return disk(o).Bytes() },
 	})
 }
 
@@ -64,6 +67,26 @@ func damage(t *testing.T, dir string, needle []byte) int {
 		}
 		if err := os.WriteFile(name, b, 0o600); err != nil {
 			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// rowBytes adds up the files that rows are in.
+func rowBytes(t *testing.T, dir string) int64 {
+	t.Helper()
+	n := int64(0)
+	for _, pattern := range []string{"*.vlog", "*.sst", "*.mem"} {
+		files, err := filepath.Glob(filepath.Join(dir, "*", "*", pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			fi, err := os.Stat(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += fi.Size()
 		}
 	}
 	return n

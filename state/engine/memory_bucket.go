@@ -16,6 +16,14 @@ type MemoryDisk struct {
 	mu      sync.RWMutex
 	classes [state.ClassCount]*memoryVolume
 	lazy    []undo // oldest first: appends that would be lost with the power, while syncs are broken
+	touched func() // tests only: called before each change of the disk
+}
+
+// touch lets a test stop the machine before a change.
+func (d *MemoryDisk) touch() {
+	if d.touched != nil {
+		d.touched()
+	}
 }
 
 // undo takes one append back.
@@ -54,6 +62,19 @@ func (d *MemoryDisk) Damage(needle []byte) int {
 	return n
 }
 
+// Bytes is the size of all rows in all buckets.
+func (d *MemoryDisk) Bytes() int64 {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	n := int64(0)
+	for _, v := range d.classes {
+		for _, b := range v.buckets {
+			n += b.bytes()
+		}
+	}
+	return n
+}
+
 // losePower undoes the newest n appends that were never synced.
 func (d *MemoryDisk) losePower(n int) {
 	d.mu.Lock()
@@ -76,6 +97,7 @@ type memoryVolume struct {
 }
 
 func (v *memoryVolume) create(id bucketID) (bucket, error) {
+	v.disk.touch()
 	v.disk.mu.Lock()
 	defer v.disk.mu.Unlock()
 	b := &memoryBucket{v: v, runs: map[string][]memoryRow{}}
@@ -100,6 +122,7 @@ func (v *memoryVolume) list() ([]string, error) {
 }
 
 func (v *memoryVolume) remove(name string) error {
+	v.disk.touch()
 	v.disk.mu.Lock()
 	defer v.disk.mu.Unlock()
 	delete(v.buckets, name)
@@ -109,15 +132,10 @@ func (v *memoryVolume) remove(name string) error {
 func (v *memoryVolume) size(id bucketID) (int64, error) {
 	v.disk.mu.RLock()
 	defer v.disk.mu.RUnlock()
-	n := int64(0)
 	if b := v.buckets[id.String()]; b != nil {
-		for _, run := range b.runs {
-			for _, r := range run {
-				n += keySize + int64(len(r.value))
-			}
-		}
+		return b.bytes(), nil
 	}
-	return n, nil
+	return 0, nil
 }
 
 func (v *memoryVolume) manifest(staged bool) ([]byte, error) {
@@ -130,6 +148,7 @@ func (v *memoryVolume) manifest(staged bool) ([]byte, error) {
 }
 
 func (v *memoryVolume) stage(b []byte) error {
+	v.disk.touch()
 	v.disk.mu.Lock()
 	defer v.disk.mu.Unlock()
 	v.draft = slices.Clone(b)
@@ -137,6 +156,7 @@ func (v *memoryVolume) stage(b []byte) error {
 }
 
 func (v *memoryVolume) publish() error {
+	v.disk.touch()
 	v.disk.mu.Lock()
 	defer v.disk.mu.Unlock()
 	v.live, v.draft = v.draft, nil
@@ -163,6 +183,7 @@ type memoryBucket struct {
 }
 
 func (b *memoryBucket) append(rows []row) error {
+	b.v.disk.touch()
 	b.v.disk.mu.Lock()
 	defer b.v.disk.mu.Unlock()
 	u := undo{b: b}
@@ -266,6 +287,17 @@ func (b *memoryBucket) replicas(kd kind, fn func(k, v []byte) error) error {
 
 func (b *memoryBucket) sizes(prefix, from []byte, fn func(k []byte, size int64) bool) error {
 	return b.scan(prefix, from, func(k, v []byte) (bool, error) { return fn(k, int64(len(v))), nil })
+}
+
+// bytes adds keys and values up. The disk is locked.
+func (b *memoryBucket) bytes() int64 {
+	n := int64(0)
+	for _, run := range b.runs {
+		for _, r := range run {
+			n += keySize + int64(len(r.value))
+		}
+	}
+	return n
 }
 
 func (b *memoryBucket) close() error { return nil }

@@ -24,6 +24,12 @@ type Subject struct {
 	// Damage flips a bit in each stored frame that contains needle and returns how many it found. The store
 	// is closed.
 	Damage func(t *testing.T, o engine.Options, needle []byte) int
+
+	// Slow says that a bucket takes long to begin; random tests are shorter then.
+	Slow bool
+
+	// Bytes is what the store's rows take on the disk. The store is closed.
+	Bytes func(t *testing.T, o engine.Options) int64
 }
 
 // Run runs the whole suite.
@@ -47,6 +53,14 @@ func Run(t *testing.T, s Subject) {
 		{"change of class", testChangeOfClass},
 		{"live", testLive},
 		{"model", testModel},
+		{"removal", testRemoval},
+		{"removal of the dead", testRemovalOfDead},
+		{"quiet class", testQuietClass},
+		{"lower first", testLowerFirst},
+		{"salvage", testSalvage},
+		{"salvage keeps damage", testSalvageKeepsDamage},
+		{"bound", testBound},
+		{"retention model", testRetentionModel},
 		{"damage", testDamage},
 		{"damaged rows", testDamagedRows},
 		{"disk full", testDiskFull},
