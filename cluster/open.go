@@ -45,7 +45,12 @@ func (m *Member) openStore() (err error) {
 
 // openActors starts the runtime, the metadata replica and the controller, and returns when the metadata has been read.
 func (m *Member) openActors(ctx context.Context) error {
-	m.jobs = pool.New(pool.Options{Size: max(4, 2*m.config.TaskWorkers)})
+	m.jobs = pool.New(pool.Options{
+		Size: max(4, 2*m.config.TaskWorkers),
+		OnPanic: func(reason any, stack []byte) {
+			m.config.Logger.Error("disk job panicked", "err", fmt.Sprint(reason), "stack", string(stack))
+		},
+	})
 	m.system = actors.New(actors.Options{
 		Logger: m.config.Logger, Now: m.config.Now, PoolSize: max(4, m.config.TaskWorkers),
 		OnUnknown: func(id actors.Identity, msg any) {

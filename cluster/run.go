@@ -105,6 +105,9 @@ func (m *Member) place(ctx context.Context, a *hostedApp) error {
 	alive, _ := a.status()
 	inputs := m.inputs(a.graph)
 	tasks := map[string]record.MemberID{}
+	for t, n := range a.inputs {
+		a.inputs[t] = min(n, inputs[t]) // what has gone and comes back is looked for again
+	}
 	for t, n := range inputs {
 		if n > a.inputs[t] || !slices.Contains(alive, t) {
 			tasks[t] = m.id.member

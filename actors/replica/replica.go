@@ -163,6 +163,9 @@ func (s *shell) request(c actors.Context, r request) {
 	s.askers[s.lastReq] = r.asker
 	switch m := r.m.(type) {
 	case partition.Append:
+		if m.Acks == 0 { // the core does not reply to it
+			delete(s.askers, s.lastReq)
+		}
 		m.Req = s.lastReq
 		s.step(c, m)
 	case partition.Propose:
