@@ -20,7 +20,8 @@ type httpDoor struct {
 	done    chan error
 }
 
-// HTTPAddr is the address that metrics, health and profiles are served on, "host:port", or empty where the door is closed.
+// HTTPAddr is the address that metrics, health and profiles are served on, "host:port", or empty where the
+// door is closed.
 func (m *Member) HTTPAddr() string {
 	if m.http == nil {
 		return ""
@@ -28,12 +29,12 @@ func (m *Member) HTTPAddr() string {
 	return m.http.address
 }
 
-// MetricsHandler writes the member's metrics as Prometheus reads them: for a program with an HTTP server of its own. It may
-// be served until Close, and later tells what was.
+// MetricsHandler writes the member's metrics as Prometheus reads them: for a program with an HTTP server of
+// its own. It may be served until Close, and later tells what was.
 func (m *Member) MetricsHandler() nethttp.Handler { return m.metrics.Handler() }
 
-// openHTTP opens the listener and serves it from the start on: a member that is slow to start says so, and can be looked
-// into.
+// openHTTP opens the listener and serves it from the start on: a member that is slow to start says so, and
+// can be looked into.
 func (m *Member) openHTTP() error {
 	l := m.config.HTTPListener
 	if l == nil && m.config.HTTP == "" {
@@ -82,8 +83,8 @@ func (m *Member) unhealthy() []string {
 // maxUnready bounds the replicas that one question asks, and so the reasons that it gives.
 const maxUnready = 10
 
-// unready says why the member should get no traffic now. A replica that is not at work is asked, which gives one that has
-// only just been placed here the time to begin.
+// unready says why the member should get no traffic now. A replica that is not at work is asked, which gives
+// one that has only just been placed here the time to begin.
 func (m *Member) unready(ctx context.Context) []string {
 	reasons := m.unhealthy()
 	switch {
@@ -101,7 +102,8 @@ func (m *Member) unready(ctx context.Context) []string {
 			continue
 		}
 		if err := m.awaitPlaced(ctx, p); err != nil && m.directory.here.Load().byID[p.id] == p {
-			reasons = append(reasons, fmt.Sprintf("partition %s/%d does not answer: %v", p.topicName(), p.tp.Partition, err))
+			reasons = append(reasons, fmt.Sprintf("partition %s/%d does not answer: %v",
+				p.topicName(), p.tp.Partition, err))
 		}
 		if len(reasons) >= maxUnready {
 			return append(reasons, "there may be more")

@@ -25,8 +25,10 @@ func (m *Metrics) Actors() actors.Observer { return m.actors }
 
 func newActorsMeter(r *prometheus.Registry) *actorsMeter {
 	received := counters(r, "millstream_actors_received_messages_total", "Messages handed to actors.", "kind")
-	restarts := counters(r, "millstream_actors_restarts_total", "Crashes that were followed by another life.", "kind")
-	timeouts := counters(r, "millstream_actors_ask_timeouts_total", "Questions that reached their deadline.", "kind")
+	restarts := counters(r, "millstream_actors_restarts_total",
+		"Crashes that were followed by another life.", "kind")
+	timeouts := counters(r, "millstream_actors_ask_timeouts_total",
+		"Questions that reached their deadline.", "kind")
 	dropped := counters(r, "millstream_actors_dropped_messages_total",
 		"Messages that reached nobody: absent, queued, stale or late.", "kind", "reason")
 	return &actorsMeter{

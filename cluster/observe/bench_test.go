@@ -30,7 +30,8 @@ func hotCalls(m *Metrics) map[string]func() {
 	}
 }
 
-// BenchmarkObserver is what being observed costs on the path of records, by call and for a whole produce request.
+// BenchmarkObserver is what being observed costs on the path of records, by call and for a whole produce
+// request.
 func BenchmarkObserver(b *testing.B) {
 	calls := hotCalls(New(Options{}))
 	for _, name := range slices.Sorted(maps.Keys(calls)) {
@@ -44,7 +45,8 @@ func BenchmarkObserver(b *testing.B) {
 	}
 }
 
-// BenchmarkObserverParallel is a produce request on every processor at once: they share all counters but the partition's.
+// BenchmarkObserverParallel is a produce request on every processor at once: they share all counters but the
+// partition's.
 func BenchmarkObserverParallel(b *testing.B) {
 	m := New(Options{})
 	b.ReportAllocs()

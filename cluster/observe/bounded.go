@@ -6,11 +6,12 @@ import (
 	"sync/atomic"
 )
 
-// otherValue stands for the label values that came after a set was full. No topic, application or kind is named so.
+// otherValue stands for the label values that came after a set was full. No topic, application or kind is
+// named so.
 const otherValue = "(other)"
 
-// bounded gives each key an entry of its own, up to a limit; later keys share one. Reading takes no lock and does not
-// allocate: the map is replaced when it grows.
+// bounded gives each key an entry of its own, up to a limit; later keys share one. Reading takes no lock and
+// does not allocate: the map is replaced when it grows.
 type bounded[K comparable, V any] struct {
 	limit int
 	make  func(k K, other bool) *V

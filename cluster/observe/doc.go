@@ -1,5 +1,5 @@
-// Package observe counts what a member does and tells it to Prometheus. It is the only importer of a metrics library: the
-// other packages declare an Observer each, and this one implements them.
+// Package observe counts what a member does and tells it to Prometheus. It is the only importer of a metrics
+// library: the other packages declare an Observer each, and this one implements them.
 //
 //	actors, kafka, http, partition, task → Observer (here: atomic counters) ┐
 //	member → Snapshot (asked at each scrape: offsets, leaders, free bytes)  ┴→ registry of the member → handler

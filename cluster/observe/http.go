@@ -30,8 +30,10 @@ func (m *Metrics) HTTP() http.Observer { return m.http }
 func newHTTPMeter(r *prometheus.Registry) *httpMeter {
 	took := counters(r, "millstream_http_answer_seconds_total", "Time spent on answers.", "route")
 	return &httpMeter{
-		answers: counters(r, "millstream_http_answers_total", "Answered requests, by HTTP status.", "route", "status"),
-		refused: counter(r, "millstream_http_refused_connections_total", "Connections that were one too many."),
+		answers: counters(r, "millstream_http_answers_total",
+			"Answered requests, by HTTP status.", "route", "status"),
+		refused: counter(r, "millstream_http_refused_connections_total",
+			"Connections that were one too many."),
 		routes: newBounded(maxRoutes, func(route string, other bool) *routeMeter {
 			if other {
 				route = otherValue

@@ -8,25 +8,28 @@ import (
 	"github.com/millstream-io/millstream/cluster/gateway/kafka"
 )
 
-// requestSeconds are the bounds of the time that a request took: from a record that is in memory to a wait for new ones.
+// requestSeconds are the bounds of the time that a request took: from a record that is in memory to a wait
+// for new ones.
 var requestSeconds = []float64{
 	0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 }
 
-// apiNames are Kafka's names of its requests, by API key; the empty ones are between brokers, or have no name here.
+// apiNames are Kafka's names of its requests, by API key; the empty ones are between brokers, or have no name
+// here.
 var apiNames = [...]string{
 	0: "produce", 1: "fetch", 2: "list_offsets", 3: "metadata",
-	8: "offset_commit", 9: "offset_fetch", 10: "find_coordinator", 11: "join_group", 12: "heartbeat", 13: "leave_group",
-	14: "sync_group", 15: "describe_groups", 16: "list_groups", 17: "sasl_handshake", 18: "api_versions",
+	8: "offset_commit", 9: "offset_fetch", 10: "find_coordinator", 11: "join_group", 12: "heartbeat",
+	13: "leave_group", 14: "sync_group", 15: "describe_groups", 16: "list_groups", 17: "sasl_handshake", 18: "api_versions",
 	19: "create_topics", 20: "delete_topics", 21: "delete_records", 22: "init_producer_id",
 	23: "offset_for_leader_epoch", 24: "add_partitions_to_txn", 25: "add_offsets_to_txn", 26: "end_txn",
-	27: "write_txn_markers", 28: "txn_offset_commit", 29: "describe_acls", 30: "create_acls", 31: "delete_acls",
-	32: "describe_configs", 33: "alter_configs", 34: "alter_replica_log_dirs", 35: "describe_log_dirs",
+	27: "write_txn_markers", 28: "txn_offset_commit", 29: "describe_acls", 30: "create_acls",
+	31: "delete_acls", 32: "describe_configs", 33: "alter_configs", 34: "alter_replica_log_dirs", 35: "describe_log_dirs",
 	36: "sasl_authenticate", 37: "create_partitions", 42: "delete_groups", 43: "elect_leaders",
 	44: "incremental_alter_configs", 45: "alter_partition_reassignments", 46: "list_partition_reassignments",
 	47: "offset_delete", 48: "describe_client_quotas", 49: "alter_client_quotas", 55: "describe_quorum",
 	57: "update_features", 60: "describe_cluster", 61: "describe_producers", 65: "describe_transactions",
-	66: "list_transactions", 68: "consumer_group_heartbeat", 69: "consumer_group_describe", 75: "describe_topic_partitions",
+	66: "list_transactions", 68: "consumer_group_heartbeat", 69: "consumer_group_describe",
+	75: "describe_topic_partitions",
 }
 
 // kafkaMeter counts what the Kafka door does.
@@ -63,10 +66,12 @@ func newKafkaMeter(r *prometheus.Registry) *kafkaMeter {
 		payload: counter(r, "millstream_kafka_payload_bytes_total", "Bytes of records in produce requests."),
 		copied: counter(r, "millstream_kafka_copied_bytes_total",
 			"Payload bytes that were copied between the socket and the log entry."),
-		throttles: counter(r, "millstream_kafka_throttles_total", "Times that a connection waited for byte credits."),
+		throttles: counter(r, "millstream_kafka_throttles_total",
+			"Times that a connection waited for byte credits."),
 		throttling: counter(r, "millstream_kafka_throttled_seconds_total",
 			"Time that connections waited for byte credits."),
-		closed: counters(r, "millstream_kafka_closed_connections_total", "Connections that ended, by cause.", "cause"),
+		closed: counters(r, "millstream_kafka_closed_connections_total",
+			"Connections that ended, by cause.", "cause"),
 		apis: newBounded(len(apiNames), func(key int16, other bool) *apiMeter {
 			name := apiName(key, other)
 			return &apiMeter{
@@ -76,7 +81,8 @@ func newKafkaMeter(r *prometheus.Registry) *kafkaMeter {
 		}),
 	}
 	for _, c := range []kafka.Cause{
-		kafka.CauseClient, kafka.CauseDrain, kafka.CauseMalformed, kafka.CauseTimeout, kafka.CausePanic, kafka.CauseRefused,
+		kafka.CauseClient, kafka.CauseDrain, kafka.CauseMalformed, kafka.CauseTimeout, kafka.CausePanic,
+		kafka.CauseRefused,
 	} {
 		k.closed.WithLabelValues(string(c))
 	}
@@ -93,7 +99,8 @@ func apiName(key int16, other bool) string {
 // Opened implements kafka.Observer.
 func (k *kafkaMeter) Opened() { k.opened.Inc() }
 
-// Closed implements kafka.Observer. There is no gauge of open connections: a refused one may have been opened or not.
+// Closed implements kafka.Observer. There is no gauge of open connections: a refused one may have been opened
+// or not.
 func (k *kafkaMeter) Closed(c kafka.Cause) { k.closed.WithLabelValues(string(c)).Inc() }
 
 // Answered implements kafka.Observer.

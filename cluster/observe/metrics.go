@@ -26,18 +26,18 @@ const (
 
 // Options configure the metrics of a member. The zero value is useful.
 type Options struct {
-	// Snapshot tells what is so now. It is called at every scrape, from any goroutine, and must not block for long. Nil
-	// leaves its metrics out.
+	// Snapshot tells what is so now. It is called at every scrape, from any goroutine, and must not block for
+	// long. Nil leaves its metrics out.
 	Snapshot func() Snapshot
-	// MaxPartitions bounds the partitions with series of their own; those that come later are summed under the topic
-	// "(other)". 0 means DefaultMaxPartitions.
+	// MaxPartitions bounds the partitions with series of their own; those that come later are summed under
+	// the topic "(other)". 0 means DefaultMaxPartitions.
 	MaxPartitions int
 	// Logger hears of scrapes that went wrong. Nil drops that.
 	Logger *slog.Logger
 }
 
-// Metrics are the metrics of one member. It is safe for concurrent use. Its methods return what the other packages want to
-// be observed by.
+// Metrics are the metrics of one member. It is safe for concurrent use. Its methods return what the other
+// packages want to be observed by.
 type Metrics struct {
 	registry *prometheus.Registry
 	log      *slog.Logger

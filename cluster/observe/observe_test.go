@@ -140,7 +140,8 @@ func own(all []family) []family {
 	})
 }
 
-// Goal: names, helps and labels follow the house rules. Method: a check over everything that a busy member tells.
+// Goal: names, helps and labels follow the house rules. Method: a check over everything that a busy member
+// tells.
 func TestNamesFollowTheRules(t *testing.T) {
 	all := own(gather(t, busy(3, Options{}).registry))
 	if len(all) < 45 {
@@ -160,10 +161,12 @@ func TestNamesNegativeControl(t *testing.T) {
 		t.Fatal(b)
 	}
 	for what, spoil := range map[string]func(*family){
-		"prefix": func(f *family) { f.name = "kafka_copied_bytes_total" }, "package": func(f *family) { f.name = "millstream_x_bytes_total" },
-		"unit": func(f *family) { f.name = "millstream_kafka_copied_total" }, "gauge": func(f *family) { f.counter = false },
+		"prefix":  func(f *family) { f.name = "kafka_copied_bytes_total" },
+		"package": func(f *family) { f.name = "millstream_x_bytes_total" },
+		"unit":    func(f *family) { f.name = "millstream_kafka_copied_total" }, "gauge": func(f *family) { f.counter = false },
 		"counter": func(f *family) { f.name = "millstream_kafka_copied_bytes" }, "help": func(f *family) { f.help = "" },
-		"label": func(f *family) { f.labels = []string{"client"} }, "case": func(f *family) { f.name = "millstream_kafka_Bytes_total" },
+		"label": func(f *family) { f.labels = []string{"client"} },
+		"case":  func(f *family) { f.name = "millstream_kafka_Bytes_total" },
 	} {
 		f := good
 		spoil(&f)
@@ -173,8 +176,8 @@ func TestNamesNegativeControl(t *testing.T) {
 	}
 }
 
-// Goal: no label has unbounded values, and nothing gets lost over that. Method: many names of everything; the number of
-// series is limited and the sum over them is right.
+// Goal: no label has unbounded values, and nothing gets lost over that. Method: many names of everything; the
+// number of series is limited and the sum over them is right.
 func TestLabelsAreBounded(t *testing.T) {
 	const n, limit = 3000, 100
 	m := busy(n, Options{MaxPartitions: limit})
@@ -228,8 +231,8 @@ func sum(t *testing.T, m *Metrics, name string, labels ...string) (total float64
 	return total
 }
 
-// Goal: a replica that goes gives its series and its place back, and one that restarts goes on counting. Method: two places,
-// three replicas.
+// Goal: a replica that goes gives its series and its place back, and one that restarts goes on counting.
+// Method: two places, three replicas.
 func TestPartitionsComeAndGo(t *testing.T) {
 	lives := []Partition{}
 	m := New(Options{MaxPartitions: 2, Snapshot: func() Snapshot {
@@ -290,12 +293,13 @@ func TestTaskObserverPassesOn(t *testing.T) {
 	}
 }
 
-// Goal: two members in one process do not see each other's metrics, and nothing is registered globally. Method: count in
-// one; look at the other and at the library's default registry.
+// Goal: two members in one process do not see each other's metrics, and nothing is registered globally.
+// Method: count in one; look at the other and at the library's default registry.
 func TestRegistriesAreApart(t *testing.T) {
 	one, two := New(Options{}), New(Options{})
 	one.Actors().Received("kind")
-	if a, b := scrape(t, one.Handler()), scrape(t, two.Handler()); !strings.Contains(a, `kind="kind"`) || strings.Contains(b, `kind="kind"`) {
+	const made = `kind="kind"`
+	if !strings.Contains(scrape(t, one.Handler()), made) || strings.Contains(scrape(t, two.Handler()), made) {
 		t.Error("the metrics of two members are mixed")
 	}
 	for _, f := range own(gather(t, prometheus.DefaultGatherer)) {
@@ -316,7 +320,8 @@ func scrape(t *testing.T, h nethttp.Handler) string {
 	return string(body)
 }
 
-// Goal: one metric that cannot be told does not take the others along. Method: two partitions with the same labels.
+// Goal: one metric that cannot be told does not take the others along. Method: two partitions with the same
+// labels.
 func TestScrapeGoesOnAfterAMistake(t *testing.T) {
 	m := New(Options{Snapshot: func() Snapshot {
 		twice := Partition{Replica: 1, Topic: "same", Serving: true}
@@ -337,7 +342,8 @@ func TestSnapshotBeforeTheStart(t *testing.T) {
 	}
 }
 
-// Goal: what an observer of a hot path does is allocation free. Method: AllocsPerRun over the calls of a produce request.
+// Goal: what an observer of a hot path does is allocation free. Method: AllocsPerRun over the calls of a
+// produce request.
 func TestObserversDoNotAllocate(t *testing.T) {
 	m := New(Options{})
 	for name, call := range hotCalls(m) {

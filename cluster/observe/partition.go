@@ -11,8 +11,8 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// partitionMeters are the meters of the partitions that live on the member. They are read at a scrape, beside the snapshot
-// that names them.
+// partitionMeters are the meters of the partitions that live on the member. They are read at a scrape, beside
+// the snapshot that names them.
 type partitionMeters struct {
 	limit   int
 	reasons *bounded[string, dropMeter]
@@ -23,7 +23,8 @@ type partitionMeters struct {
 	shared bool            // somebody uses other
 }
 
-// partitionMeter counts what one replica does. The fields are written by one replica's actor, but for the shared meter.
+// partitionMeter counts what one replica does. The fields are written by one replica's actor, but for the
+// shared meter.
 type partitionMeter struct {
 	reasons *bounded[string, dropMeter]
 
@@ -53,8 +54,8 @@ func newPartitionMeters(r *prometheus.Registry, limit int) *partitionMeters {
 	return p
 }
 
-// Partition is the observer of a replica: the same for all its lives, until Forget. Beyond Options.MaxPartitions replicas
-// share one.
+// Partition is the observer of a replica: the same for all its lives, until Forget. Beyond
+// Options.MaxPartitions replicas share one.
 func (m *Metrics) Partition(id record.ReplicaID) partition.Observer { return m.partitions.of(id) }
 
 // Forget ends the series of a replica that has gone for good.

@@ -25,7 +25,8 @@ type Snapshot struct {
 	WaitingJobs int   // disk reads and other blocking jobs that wait for a worker
 	FreeBytes   int64 // that may still be written before writes are refused
 
-	// Partitions yields those that live here, the metadata log included. No two have the same topic and number.
+	// Partitions yields those that live here, the metadata log included. No two have the same topic and
+	// number.
 	Partitions iter.Seq[Partition]
 }
 
@@ -53,40 +54,45 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
 
+func perPartition(name, help string) *prometheus.Desc {
+	return describe(name, help, "topic", "partition")
+}
+
 // The metrics of the member as a whole.
 var (
 	memberInfo = describe("millstream_member_info", "Always 1; says whose metrics these are.", "cluster", "node")
 	ready      = describe("millstream_member_ready", "1 while the member has started and is not closing.")
 	topics     = describe("millstream_member_topics", "Topics of the cluster, internal ones included.")
-	hosted     = describe("millstream_member_partitions", "Partitions with a replica on this member, the metadata log included.")
-	serving    = describe("millstream_member_serving_partitions", "Partitions whose replica here is at work.")
-	leading    = describe("millstream_member_leading_partitions", "Partitions that this member leads.")
-	unlisted   = describe("millstream_member_unlisted_partitions",
+	hosted     = describe("millstream_member_partitions",
+		"Partitions with a replica on this member, the metadata log included.")
+	serving  = describe("millstream_member_serving_partitions", "Partitions whose replica here is at work.")
+	leading  = describe("millstream_member_leading_partitions", "Partitions that this member leads.")
+	unlisted = describe("millstream_member_unlisted_partitions",
 		"Partitions beyond the limit of those with series of their own.")
 	hostedTasks = describe("millstream_member_tasks", "Stream tasks that are placed on this member.")
-	jobs        = describe("millstream_member_waiting_jobs", "Disk reads and other blocking jobs that wait for a worker.")
-	free        = describe("millstream_store_free_bytes", "Bytes that may still be written before writes are refused.")
-	fenced      = describe("millstream_store_fenced", "1 once a storage error has stopped all writes.")
+	jobs        = describe("millstream_member_waiting_jobs",
+		"Disk reads and other blocking jobs that wait for a worker.")
+	free = describe("millstream_store_free_bytes",
+		"Bytes that may still be written before writes are refused.")
+	fenced = describe("millstream_store_fenced", "1 once a storage error has stopped all writes.")
 )
 
 // The metrics of each partition.
 var (
-	byPartition = []string{"topic", "partition"}
+	logStart  = perPartition("millstream_partition_log_start_offset", "First offset that can be read.")
+	watermark = perPartition("millstream_partition_high_watermark_offset", "First offset that is not committed yet.")
+	stable    = perPartition("millstream_partition_last_stable_offset",
+		"First offset of an open transaction, or the high watermark.")
+	logEnd   = perPartition("millstream_partition_log_end_offset", "Offset of the next record.")
+	epoch    = perPartition("millstream_partition_leader_epoch", "Leader epoch as this replica knows it.")
+	isLeader = perPartition("millstream_partition_leader", "1 where this member leads the partition.")
 
-	logStart  = describe("millstream_partition_log_start_offset", "First offset that can be read.", byPartition...)
-	watermark = describe("millstream_partition_high_watermark_offset", "First offset that is not committed yet.", byPartition...)
-	stable    = describe("millstream_partition_last_stable_offset", "First offset of an open transaction, or the high watermark.",
-		byPartition...)
-	logEnd   = describe("millstream_partition_log_end_offset", "Offset of the next record.", byPartition...)
-	epoch    = describe("millstream_partition_leader_epoch", "Leader epoch as this replica knows it.", byPartition...)
-	isLeader = describe("millstream_partition_leader", "1 where this member leads the partition.", byPartition...)
-
-	entries = describe("millstream_partition_proposed_entries_total", "Log entries proposed by this leader.", byPartition...)
-	batches = describe("millstream_partition_proposed_batches_total", "Record batches in proposed entries.", byPartition...)
-	bytes   = describe("millstream_partition_proposed_bytes_total", "Bytes of record batches in proposed entries.", byPartition...)
-	stalls  = describe("millstream_partition_intake_stalls_total", "Times that intake waited because too much was uncommitted.",
-		byPartition...)
-	leaders = describe("millstream_partition_leader_changes_total", "Leaders that this replica has seen come.", byPartition...)
+	entries = perPartition("millstream_partition_proposed_entries_total", "Log entries proposed by this leader.")
+	batches = perPartition("millstream_partition_proposed_batches_total", "Record batches in proposed entries.")
+	bytes   = perPartition("millstream_partition_proposed_bytes_total", "Bytes of record batches in proposed entries.")
+	stalls  = perPartition("millstream_partition_intake_stalls_total",
+		"Times that intake waited because too much was uncommitted.")
+	leaders = perPartition("millstream_partition_leader_changes_total", "Leaders that this replica has seen come.")
 )
 
 // Describe implements prometheus.Collector.

@@ -11,8 +11,8 @@ import (
 	"github.com/millstream-io/millstream/topology/task"
 )
 
-// subtopology is what tasks are counted by: all partitions of one sub-topology together, so that the number of series
-// depends on programs, not on topics.
+// subtopology is what tasks are counted by: all partitions of one sub-topology together, so that the number
+// of series depends on programs, not on topics.
 type subtopology struct {
 	app string
 	sub int
@@ -106,7 +106,8 @@ func (o taskObserver) Reset(id task.ID, topic string, from, to record.Offset) {
 	}
 }
 
-// Retried implements task.Observer. what may end in a topic's name, which is no label: only its first word is.
+// Retried implements task.Observer. what may end in a topic's name, which is no label: only its first word
+// is.
 func (o taskObserver) Retried(id task.ID, what string, err error) {
 	call, _, _ := strings.Cut(what, " ")
 	o.meter.retried.WithLabelValues(o.sub.app, o.sub.sub, *o.meter.whats.of(call)).Inc()

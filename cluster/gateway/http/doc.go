@@ -1,5 +1,5 @@
-// Package http is the door for operators: metrics, health, readiness and profiles over plain HTTP. It reads, it changes
-// nothing.
+// Package http is the door for operators: metrics, health, readiness and profiles over plain HTTP. It reads,
+// it changes nothing.
 //
 //	listener (at most so many connections) → net/http server (timeouts, header limit) → host check → own mux:
 //	  GET /metrics        what the member counts, as Prometheus reads it

@@ -34,8 +34,8 @@ func handler(o Options, loopback bool) nethttp.Handler {
 	return watched(guarded(mux, loopback), o.Observer)
 }
 
-// guarded refuses requests to a loopback door under a foreign name: such a name resolves to this machine because
-// somebody's page wants a browser here to ask for it (DNS rebinding).
+// guarded refuses requests to a loopback door under a foreign name: such a name resolves to this machine
+// because somebody's page wants a browser here to ask for it (DNS rebinding).
 func guarded(next nethttp.Handler, loopback bool) nethttp.Handler {
 	return nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -59,8 +59,8 @@ func plainHost(hostport string) bool {
 	return host == "" || strings.EqualFold(host, "localhost") || net.ParseIP(host) != nil
 }
 
-// report answers a check: 200 where there is no reason against, else 503 with the reasons, one a line, or as JSON to those
-// who ask for it.
+// report answers a check: 200 where there is no reason against, else 503 with the reasons, one a line, or as
+// JSON to those who ask for it.
 func report(w nethttp.ResponseWriter, r *nethttp.Request, reasons []string) {
 	status, word := nethttp.StatusOK, "ok"
 	if len(reasons) > 0 {

@@ -25,10 +25,11 @@ type Options struct {
 	Logger *slog.Logger
 	// Metrics answers /metrics; nil leaves the path out.
 	Metrics nethttp.Handler
-	// Health says why the member can do nothing more; none means that it can. It must not block. Nil is always fine.
+	// Health says why the member can do nothing more; none means that it can. It must not block. Nil is
+	// always fine.
 	Health func() []string
-	// Ready says why the member should get no traffic now; none means that it should. It may block until ctx ends,
-	// which is CheckTimeout from the request on. Nil is always ready.
+	// Ready says why the member should get no traffic now; none means that it should. It may block until ctx
+	// ends, which is CheckTimeout from the request on. Nil is always ready.
 	Ready func(ctx context.Context) []string
 	// Observer is told what happens; nil means nobody.
 	Observer Observer
@@ -40,8 +41,8 @@ type Options struct {
 	// HeaderTimeout is how long the head of a request may take to arrive, ReadTimeout the whole of it.
 	HeaderTimeout time.Duration
 	ReadTimeout   time.Duration
-	// WriteTimeout is how long an answer may take from the head of its request on. A profile gets its own duration
-	// on top.
+	// WriteTimeout is how long an answer may take from the head of its request on. A profile gets its own
+	// duration on top.
 	WriteTimeout time.Duration
 	// IdleTimeout closes a connection that asks for nothing.
 	IdleTimeout time.Duration
@@ -53,8 +54,8 @@ type Options struct {
 
 // Observer is told what a door does. Its calls come from many goroutines and must not block.
 type Observer interface {
-	// Answered is called after each answer. route is the pattern that the request met, one of a fixed set, and "other"
-	// for what met none; status is the HTTP status; took is the time from the request's head on.
+	// Answered is called after each answer. route is the pattern that the request met, one of a fixed set,
+	// and "other" for what met none; status is the HTTP status; took is the time from the request's head on.
 	Answered(route string, status int, took time.Duration)
 	// Refused is called for a connection that was one too many.
 	Refused()

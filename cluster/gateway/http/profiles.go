@@ -21,9 +21,9 @@ const (
 	maxProfileTime     = 5 * time.Minute
 )
 
-// profiles serves what runtime/pprof and runtime/trace can tell of the process, under the paths and parameters that
-// `go tool pprof` and `go tool trace` know. The command line is left out: it may hold secrets. So is the lookup of
-// symbols: profiles of Go programs carry theirs.
+// profiles serves what runtime/pprof and runtime/trace can tell of the process, under the paths and
+// parameters that `go tool pprof` and `go tool trace` know. The command line is left out: it may hold
+// secrets. So is the lookup of symbols: profiles of Go programs carry theirs.
 type profiles struct {
 	allowance time.Duration // to write an answer in, beside the time of the profile itself
 }
@@ -74,8 +74,9 @@ func (p profiles) trace(w nethttp.ResponseWriter, r *nethttp.Request) {
 	p.timed(w, r, "trace", defaultTraceTime, trace.Start, trace.Stop)
 }
 
-// timed runs one of the two that are taken over a time. The process has one of each kind at most: a second request is told
-// so. The client's going and the door's end cut it short; what was seen until then is written.
+// timed runs one of the two that are taken over a time. The process has one of each kind at most: a second
+// request is told so. The client's going and the door's end cut it short; what was seen until then is
+// written.
 func (p profiles) timed(
 	w nethttp.ResponseWriter, r *nethttp.Request, name string, def time.Duration,
 	start func(io.Writer) error, stop func(),

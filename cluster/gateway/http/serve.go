@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Serve answers requests from l. It blocks until ctx ends or l fails; then it takes no further connection, cuts profiles
-// short, lets the answers in flight finish, for at most DrainTimeout, and returns when all its goroutines have ended. It
-// closes l. The error is nil where ctx was the reason.
+// Serve answers requests from l. It blocks until ctx ends or l fails; then it takes no further connection,
+// cuts profiles short, lets the answers in flight finish, for at most DrainTimeout, and returns when all its
+// goroutines have ended. It closes l. The error is nil where ctx was the reason.
 func Serve(ctx context.Context, l net.Listener, o Options) error {
 	o = o.withDefaults()
 	s := &nethttp.Server{
@@ -89,7 +89,8 @@ func (c *boundedConn) Close() error {
 	return err
 }
 
-// isLoopback reports whether only this machine reaches a listener. Listeners that are no TCP, as in tests, count as such.
+// isLoopback reports whether only this machine reaches a listener. Listeners that are no TCP, as in tests,
+// count as such.
 func isLoopback(a net.Addr) bool {
 	tcp, ok := a.(*net.TCPAddr)
 	return !ok || tcp.IP.IsLoopback()
