@@ -110,13 +110,18 @@ func (l *load) failure() error {
 // writeOnce writes one record without a second try and returns what the member answered.
 func writeOnce(t *testing.T, address string, acked *journal) error {
 	t.Helper()
+	return write(t, address, topics[0], newValue(rand.New(rand.NewPCG(1, 1)), 100), acked)
+}
+
+// write is writeOnce of a value to partition 0 of a topic.
+func write(t *testing.T, address, topic string, value []byte, acked *journal) error {
+	t.Helper()
 	c := connect(t, address, kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(0),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()))
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	value := newValue(rand.New(rand.NewPCG(1, 1)), 100)
-	r, err := c.ProduceSync(ctx, &kgo.Record{Topic: topics[0], Value: value}).First()
+	r, err := c.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: value}).First()
 	if err == nil {
 		acked.add(at{part{r.Topic, r.Partition}, r.Offset}, crc32.ChecksumIEEE(value))
 	}

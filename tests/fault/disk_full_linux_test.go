@@ -120,11 +120,14 @@ func refusedCleanly(t *testing.T, s *harness.Server) {
 	}
 }
 
-// crashed names the sign of a crash in a log, if there is one.
+// crashed names the sign of a crash in what a process has written, if there is one. Its log lines are JSON; what the Go
+// runtime says is not.
 func crashed(log string) string {
-	for _, word := range []string{"panic: ", "fatal error: ", "SIGBUS", "SIGSEGV", "goroutine 1 ["} {
-		if strings.Contains(log, word) {
-			return word
+	for line := range strings.Lines(log) {
+		for _, sign := range []string{"panic: ", "fatal error: ", "unexpected fault address", "SIGBUS", "SIGSEGV"} {
+			if strings.HasPrefix(strings.TrimSpace(line), sign) || strings.HasPrefix(line, "[signal "+sign) {
+				return strings.TrimSpace(line)
+			}
 		}
 	}
 	return ""
