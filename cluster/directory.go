@@ -182,7 +182,10 @@ func newPlaced(h placement.Hosted) *placed {
 }
 
 func settingsOf(t *placement.Topic) partition.Settings {
-	return partition.Settings{Class: t.Config.Class(), LogAppendTime: t.Config.LogAppendTime}
+	return partition.Settings{
+		Class: t.Config.Class(), LogAppendTime: t.Config.LogAppendTime,
+		RetentionMs: t.Config.RetentionMs, RetentionBytes: t.Config.RetentionBytes,
+	}
 }
 
 func newResidents() *residents {

@@ -174,6 +174,41 @@ type ConfigDescription struct {
 	Err      error
 }
 
+// AlterConfig asks for the configuration of a topic or of a member to change. With Replace, what Ops do not set goes back
+// to its default.
+type AlterConfig struct {
+	Type    ResourceType
+	Name    string
+	Ops     []config.Op
+	Replace bool
+}
+
+// AlteredConfig answers AlterConfig.
+type AlteredConfig struct {
+	Type ResourceType
+	Name string
+	Err  error
+}
+
+// ToHighWatermark is the offset of DeleteRecords that stands for the high watermark: everything that can be read goes.
+const ToHighWatermark record.Offset = -1
+
+// DeleteRecords asks for the records of a partition before an offset to be deleted.
+type DeleteRecords struct {
+	Topic     string
+	Partition record.Partition
+	To        record.Offset // the first that is kept, or ToHighWatermark
+}
+
+// DeletedRecords answers DeleteRecords. LogStart is the first offset that is left, -1 with an error. Where the log began
+// behind the asked offset already, nothing was deleted and that is no error.
+type DeletedRecords struct {
+	Topic     string
+	Partition record.Partition
+	LogStart  record.Offset
+	Err       error
+}
+
 // InitProducer asks for a producer id. TransactionalID must be nil in this version. ID and Epoch are what the producer has, or
 // record.NoProducer and -1.
 type InitProducer struct {

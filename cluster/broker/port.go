@@ -25,6 +25,11 @@ type Port interface {
 	CreatePartitions(who Who, t []MorePartitions, validateOnly bool, deadline time.Time, done func([]TopicResult))
 	// DescribeConfigs returns every key with its value, default and source.
 	DescribeConfigs(who Who, r []ConfigResource) []ConfigDescription
+	// AlterConfigs changes configurations: all operations of a resource are done or none, answers in the order of a. With
+	// validateOnly it only says what would be refused.
+	AlterConfigs(who Who, a []AlterConfig, validateOnly bool, deadline time.Time, done func([]AlteredConfig))
+	// DeleteRecords moves the log start of partitions up, answers in the order of r.
+	DeleteRecords(who Who, r []DeleteRecords, deadline time.Time, done func([]DeletedRecords))
 	// InitProducer gives a producer id.
 	InitProducer(p InitProducer, done func(InitedProducer))
 	// Commit stores positions of a group; one error for all of them.

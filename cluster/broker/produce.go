@@ -2,6 +2,7 @@ package broker
 
 import (
 	"github.com/millstream-io/millstream/partition"
+	"github.com/millstream-io/millstream/partition/config"
 	"github.com/millstream-io/millstream/partition/placement"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
@@ -51,6 +52,10 @@ func (b *Broker) admit(t *placement.Topic, frame []byte) error {
 	}
 	if len(frame) <= state.FrameRoom {
 		return fault.New(fault.InvalidRecord, "a produce request for %q holds no batch", t.Name)
+	}
+	if n := len(frame) - state.FrameRoom; n > config.MaxMaxMessageBytes {
+		return fault.New(fault.RecordListTooLarge, "%d bytes of batches for one partition of topic %q are over %d",
+			n, t.Name, config.MaxMaxMessageBytes).WithHint("send fewer or smaller batches in one request")
 	}
 	for rest := frame[state.FrameRoom:]; len(rest) > 0; {
 		batch, tail, err := record.Next(rest)

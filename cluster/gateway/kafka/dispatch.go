@@ -9,18 +9,21 @@ import (
 
 // The keys that are served.
 const (
-	keyProduce          int16 = 0
-	keyFetch            int16 = 1
-	keyListOffsets      int16 = 2
-	keyMetadata         int16 = 3
-	keyFindCoordinator  int16 = 10
-	keyApiVersions      int16 = 18
-	keyCreateTopics     int16 = 19
-	keyDeleteTopics     int16 = 20
-	keyInitProducerID   int16 = 22
-	keyDescribeConfigs  int16 = 32
-	keyCreatePartitions int16 = 37
-	keyDescribeCluster  int16 = 60
+	keyProduce                 int16 = 0
+	keyFetch                   int16 = 1
+	keyListOffsets             int16 = 2
+	keyMetadata                int16 = 3
+	keyFindCoordinator         int16 = 10
+	keyApiVersions             int16 = 18
+	keyCreateTopics            int16 = 19
+	keyDeleteTopics            int16 = 20
+	keyDeleteRecords           int16 = 21
+	keyInitProducerID          int16 = 22
+	keyDescribeConfigs         int16 = 32
+	keyAlterConfigs            int16 = 33
+	keyCreatePartitions        int16 = 37
+	keyIncrementalAlterConfigs int16 = 44
+	keyDescribeCluster         int16 = 60
 )
 
 // minRequest is the size in bytes of the shortest request: key, version and correlation.
@@ -46,9 +49,12 @@ func served() []api {
 		{keyApiVersions, 0, 4, 3, apiVersionsShape, (*conn).apiVersions},
 		{keyCreateTopics, 0, 7, 5, createTopicsShape, (*conn).createTopics},
 		{keyDeleteTopics, 0, 6, 4, deleteTopicsShape, (*conn).deleteTopics},
+		{keyDeleteRecords, 0, 2, 2, deleteRecordsShape, (*conn).deleteRecords},
 		{keyInitProducerID, 0, 5, 2, initProducerIDShape, (*conn).initProducerID},
 		{keyDescribeConfigs, 0, 4, 4, describeConfigsShape, (*conn).describeConfigs},
+		{keyAlterConfigs, 0, 2, 2, alterConfigsShape, (*conn).alterConfigs},
 		{keyCreatePartitions, 0, 3, 2, createPartitionsShape, (*conn).createPartitions},
+		{keyIncrementalAlterConfigs, 0, 1, 1, incrementalAlterConfigsShape, (*conn).incrementalAlterConfigs},
 		{keyDescribeCluster, 0, 2, 0, describeClusterShape, (*conn).describeCluster},
 	}
 }

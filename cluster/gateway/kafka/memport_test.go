@@ -37,6 +37,7 @@ type memPort struct {
 
 type memLog struct {
 	batches []record.Batch
+	start   record.Offset
 	next    record.Offset
 }
 
@@ -232,7 +233,7 @@ func (p *memPort) ListOffsets(_ broker.Who, q []broker.OffsetQuery, _ time.Time,
 		case q.TimestampMs == broker.TimestampLatest:
 			a.Offset = log.next
 		case q.TimestampMs == broker.TimestampEarliest:
-			a.Offset = 0
+			a.Offset = log.start
 		default:
 			for _, b := range log.batches {
 				if b.MaxTimestampMs() >= q.TimestampMs {
@@ -348,6 +349,58 @@ func (p *memPort) DescribeConfigs(_ broker.Who, rs []broker.ConfigResource) (ds 
 		ds = append(ds, d)
 	}
 	return ds
+}
+
+// AlterConfigs plans against the topic's configuration, as the controller does.
+func (p *memPort) AlterConfigs(_ broker.Who, as []broker.AlterConfig, validate bool, _ time.Time,
+	done func([]broker.AlteredConfig),
+) {
+	p.mu.Lock()
+	var altered []broker.AlteredConfig
+	for _, a := range as {
+		r := broker.AlteredConfig{Type: a.Type, Name: a.Name}
+		t := p.Table().Topics[a.Name]
+		switch {
+		case a.Type != broker.ResourceTopic:
+			r.Err = fault.New(fault.InvalidRequest, "resource type %d", a.Type)
+		case t == nil:
+			r.Err = fault.New(fault.UnknownTopicOrPartition, "no topic %q", a.Name)
+		default:
+			change, err := config.Plan(t.Config, a.Ops, a.Replace)
+			if r.Err = err; err == nil && !validate {
+				is := *t
+				is.Config = config.Stored(change.Apply(t.Config.Overrides))
+				p.change(func(tab *placement.Table) { tab.Topics[t.Name], tab.ByID[t.ID] = &is, &is })
+			}
+		}
+		altered = append(altered, r)
+	}
+	p.mu.Unlock()
+	done(altered)
+}
+
+func (p *memPort) DeleteRecords(_ broker.Who, rs []broker.DeleteRecords, _ time.Time,
+	done func([]broker.DeletedRecords),
+) {
+	p.mu.Lock()
+	var deleted []broker.DeletedRecords
+	for _, r := range rs {
+		d := broker.DeletedRecords{Topic: r.Topic, Partition: r.Partition, LogStart: -1}
+		log, err := p.find(r.Topic, record.TopicID{}, r.Partition)
+		switch d.Err = err; {
+		case err != nil:
+		case r.To > log.next || r.To < broker.ToHighWatermark:
+			d.Err = fault.New(fault.OffsetOutOfRange, "offset %d", r.To)
+		case r.To == broker.ToHighWatermark:
+			log.start, d.LogStart = log.next, log.next
+		default:
+			log.start = max(log.start, r.To)
+			d.LogStart = log.start
+		}
+		deleted = append(deleted, d)
+	}
+	p.mu.Unlock()
+	done(deleted)
 }
 
 func (p *memPort) InitProducer(r broker.InitProducer, done func(broker.InitedProducer)) {

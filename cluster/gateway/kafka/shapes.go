@@ -84,6 +84,11 @@ var deleteTopicsShape = shape{fields: []field{
 	number32, // timeout
 }}
 
+var deleteRecordsShape = shape{fields: []field{
+	structs(text(), structs(number32, number64)), // topic, partition, offset
+	number32, // timeout
+}}
+
 var initProducerIDShape = shape{fields: []field{
 	text().orNull(),
 	number32,          // transaction timeout
@@ -95,6 +100,24 @@ var describeConfigsShape = shape{fields: []field{
 	structs(number8, text(), list(text()).orNull()),
 	boolean.since(1), // synonyms
 	boolean.since(3), // documentation
+}}
+
+var alterConfigsShape = shape{fields: []field{
+	structs(
+		number8, // resource type
+		text(),
+		structs(text(), text().orNull()), // key, value
+	),
+	boolean, // validate only
+}}
+
+var incrementalAlterConfigsShape = shape{fields: []field{
+	structs(
+		number8, // resource type
+		text(),
+		structs(text(), number8, text().orNull()), // key, operation, value
+	),
+	boolean, // validate only
 }}
 
 var createPartitionsShape = shape{fields: []field{
