@@ -393,3 +393,32 @@ func TestOutputTopicMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Goal: user code that does not come back ends a Run after its time, with an error that says what follows; its context ends
+// then. Method: user code that waits for its context, on fake time.
+func TestStopHasALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, err := cluster.Start(testContext(t), cluster.Config{DataDir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		makeTopics(t, m, 1, "in", "out")
+		b := topology.NewBuilder("pipe")
+		in := topology.From(b, topology.NewTopic("in", serde.String, serde.String), topology.FromEarliest())
+		reached := make(chan struct{}, 1)
+		topology.TryMapValues(in, func(ctx context.Context, r topology.Record[string, string]) (string, error) {
+			reached <- struct{}{}
+			<-ctx.Done()
+			return "", ctx.Err()
+		}).To(topology.NewTopic("out", serde.String, serde.String))
+		r := run(m, built(t, b))
+		put(t, m, "in", 0, "v")
+		<-reached
+		begin := time.Now()
+		r.stop()
+		if err := r.wait(t); err == nil || !strings.Contains(err.Error(), "did not stop") || time.Since(begin) > 20*time.Second {
+			t.Fatalf("after %s: %v", time.Since(begin), err)
+		}
+	})
+}

@@ -79,12 +79,26 @@ func (r *read) attempt() {
 		got += size(batches)
 	}
 	if cold {
-		err := r.b.c.Submit(func() { r.finish(r.readCold(out, views), views, replicas, refused) })
+		err := r.b.c.Submit(func() { r.cold(out, views, replicas, refused) })
 		if err == nil {
 			return
 		}
-		refuseCold(out, views, r.f.Partitions, err)
+		refuseCold(out, views, r.f.Partitions, busy(err))
 	}
+	r.finish(out, views, replicas, refused)
+}
+
+// cold goes on with an attempt that needs the disk. A panic is the pool's to report, but the client has its answer first.
+func (r *read) cold(out []FetchedPartition, views []*segment.View, replicas []Replica, refused bool) {
+	whole := false
+	defer func() {
+		if !whole {
+			refuseCold(out, views, r.f.Partitions, brokenRead())
+			r.done(Fetched{Partitions: out, Release: func() {}})
+		}
+	}()
+	out = r.readCold(out, views)
+	whole = true
 	r.finish(out, views, replicas, refused)
 }
 
@@ -114,11 +128,11 @@ func (r *read) readCold(out []FetchedPartition, views []*segment.View) []Fetched
 	return out
 }
 
-// refuseCold answers the partitions that needed the disk when no job can be started.
+// refuseCold answers the partitions that needed the disk and could not be read.
 func refuseCold(out []FetchedPartition, views []*segment.View, parts []FetchPartition, err error) {
 	for i, v := range views {
 		if v != nil && out[i].Batches == nil && parts[i].From < v.HighWatermark {
-			out[i].Err = busy(err)
+			out[i].Err = err
 		}
 	}
 }
@@ -126,6 +140,10 @@ func refuseCold(out []FetchedPartition, views []*segment.View, parts []FetchPart
 func busy(err error) error {
 	return fault.New(fault.ThrottlingQuotaExceeded, "too many reads wait for the disk: %w", err).
 		WithHint("retry in a moment")
+}
+
+func brokenRead() error {
+	return fault.New(fault.StorageError, "a read of the disk broke off").WithHint("the member's log says why; retry")
 }
 
 // finish answers, or waits where too little is there, more could be added, and nothing was refused.

@@ -113,6 +113,19 @@ func TestFetchFromDisk(t *testing.T) {
 	}
 }
 
+// Goal: a read that panics has an answer all the same. Method: a store that panics.
+func TestReadPanics(t *testing.T) {
+	m := start(t, 2, func(m *member) { m.tail = 1 })
+	m.put(0, 100)
+	m.put(0, 100)
+	m.bad.Store(true)
+	at, _ := m.fetch(fetching(1, time.Minute, 0, 0))
+	wantCode(t, "fetch", (<-at).Partitions[0].Err, fault.StorageError)
+	q := []broker.OffsetQuery{{Topic: "t", TimestampMs: 5, Epoch: record.NoEpoch}}
+	l := <-once(t, func(done func([]broker.OffsetAnswer)) { m.broker.ListOffsets(broker.Who{}, q, soon(), done) })
+	wantCode(t, "search", l[0].Err, fault.StorageError)
+}
+
 // Goal: fetches over many partitions leave nothing behind at the quiet ones. Method: many fetches woken by one partition,
 // some cancelled; a day later no
 // watch may have met its deadline. One that is left there is the control.

@@ -36,7 +36,24 @@ const limit = 20 * time.Second
 // drive is a store in memory that settles what it is given at once.
 type drive struct {
 	*engine.Memory
-	mu sync.Mutex
+	mu  sync.Mutex
+	bad *atomic.Bool // reads panic
+}
+
+func (d *drive) Seek(r record.ReplicaID, o record.Offset) (uint64, error) {
+	d.mayPanic()
+	return d.Memory.Seek(r, o)
+}
+
+func (d *drive) SeekTime(r record.ReplicaID, ms int64) (uint64, error) {
+	d.mayPanic()
+	return d.Memory.SeekTime(r, ms)
+}
+
+func (d *drive) mayPanic() {
+	if d.bad.Load() {
+		panic("no such disk")
+	}
 }
 
 func (d *drive) Append(c state.Class, w state.Write, done func(error)) {
@@ -63,6 +80,7 @@ type member struct {
 	table  atomic.Pointer[placement.Table]
 	broker *broker.Broker
 	full   atomic.Bool              // the disk has no room
+	bad    atomic.Bool              // the store panics when it is read
 	submit func(job func()) error   // not nil: stands for the pool
 	tail   int                      // bytes of the tail cache; 0 the default
 	rounds atomic.Int64             // looks at the clock: each try of a fetch takes one
@@ -84,7 +102,7 @@ func start(t *testing.T, partitions int32, set func(*member)) *member {
 		t: t, meta: meta.New(), replicas: map[record.TopicPartition]broker.Replica{},
 		views: map[string]*atomic.Pointer[segment.View]{}, hosted: map[string]placement.Hosted{},
 	}
-	m.drive = &drive{Memory: engine.NewMemory(engine.Options{Faults: &engine.Faults{Space: m.space}})}
+	m.drive = &drive{bad: &m.bad, Memory: engine.NewMemory(engine.Options{Faults: &engine.Faults{Space: m.space}})}
 	m.jobs = pool.New(pool.Options{Size: 4})
 	m.submit = m.jobs.Submit
 	if set != nil {

@@ -37,7 +37,12 @@ func (b *Broker) ListOffsets(_ Who, q []OffsetQuery, _ time.Time, done func([]Of
 				done(out)
 			}
 		}
-		if err := b.c.Submit(func() { settle(b.search(v, q[i].TimestampMs)) }); err != nil {
+		job := func() {
+			a := OffsetAnswer{Offset: -1, TimestampMs: -1, Epoch: record.NoEpoch, Err: brokenRead()}
+			defer func() { settle(a) }() // also when the search panics, which is the pool's to report
+			a = b.search(v, q[i].TimestampMs)
+		}
+		if err := b.c.Submit(job); err != nil {
 			settle(OffsetAnswer{Offset: -1, TimestampMs: -1, Epoch: record.NoEpoch, Err: busy(err)})
 		}
 	}
