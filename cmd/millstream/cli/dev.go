@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -23,6 +24,8 @@ func (s *shell) devCommand() *urfave.Command {
 			&urfave.StringFlag{Name: "data", Usage: "keep the log in `DIR`"},
 			&urfave.StringFlag{Name: "kafka", Value: defaultBrokers,
 				Usage: "`ADDRESS` of the Kafka door; a free port is taken if the default one is in use"},
+			&urfave.StringFlag{Name: "http", Value: defaultHTTP,
+				Usage: "`ADDRESS` of metrics, health and profiles, or nothing; a free port as with kafka"},
 			&urfave.BoolFlag{Name: "insecure",
 				Usage: "allow an address beyond loopback: anybody may then read and write"},
 			&urfave.BoolFlag{Name: "verbose", Usage: "also log what changes inside"},
@@ -64,25 +67,43 @@ func (s *shell) startDev(c *urfave.Context) (*cluster.Member, error) {
 		level = slog.LevelDebug
 	}
 	config := cluster.Config{
-		DataDir: c.String("data"), Kafka: c.String("kafka"), Insecure: c.Bool("insecure"), AutoCreateTopics: true,
-		Logger: slog.New(slog.NewTextHandler(s.Stderr, &slog.HandlerOptions{Level: level})),
+		DataDir: c.String("data"), Kafka: c.String("kafka"), HTTP: c.String("http"), Insecure: c.Bool("insecure"),
+		AutoCreateTopics: true,
+		Logger:           slog.New(slog.NewTextHandler(s.Stderr, &slog.HandlerOptions{Level: level})),
 	}
 	if err := config.Validate(); err != nil {
 		return nil, usage("these options do not hold").because("%v", err)
 	}
 	m, err := cluster.Start(c.Context, config)
-	if err != nil && addressTaken(err) && !c.IsSet("kafka") {
-		s.notef("%s is in use: taking a free port", config.Kafka)
-		config.Kafka = "127.0.0.1:0"
+	for err != nil {
+		taken := addressOf(err)
+		switch {
+		case taken == config.Kafka && !c.IsSet("kafka"):
+			config.Kafka = freePort
+		case taken == config.HTTP && !c.IsSet("http"):
+			config.HTTP = freePort
+		default:
+			return nil, notStarted(c.Context, err)
+		}
+		s.notef("%s is in use: taking a free port", taken)
 		m, err = cluster.Start(c.Context, config)
-	}
-	if err != nil {
-		return nil, notStarted(c.Context, err)
 	}
 	return m, nil
 }
 
+// freePort is an address of which the port is chosen by the system.
+const freePort = "127.0.0.1:0"
+
 func addressTaken(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
+
+// addressOf is the address that was taken, or empty where that was not the reason.
+func addressOf(err error) string {
+	var op *net.OpError
+	if addressTaken(err) && errors.As(err, &op) && op.Addr != nil {
+		return op.Addr.String()
+	}
+	return ""
+}
 
 func (s *shell) greet(m *cluster.Member, data string, took time.Duration) {
 	kept := "gone when this ends; --data DIR keeps it"
@@ -91,6 +112,9 @@ func (s *shell) greet(m *cluster.Member, data string, took time.Duration) {
 	}
 	s.notef("Millstream: one member, ready in %s", took.Round(time.Millisecond))
 	s.notef("  Kafka  %s", m.KafkaAddr())
+	if addr := m.HTTPAddr(); addr != "" {
+		s.notef("  HTTP   http://%s/metrics  /healthz  /readyz  /debug/pprof/", addr)
+	}
 	s.notef("  data   %s (%s)\n", m.DataDir(), kept)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -100,8 +101,13 @@ func TestDev(t *testing.T) {
 	if l, err := net.Listen("tcp", defaultBrokers); err == nil {
 		defer l.Close() // whoever has it, it is taken
 	}
+	if l, err := net.Listen("tcp", defaultHTTP); err == nil {
+		defer l.Close()
+	}
 	b := inBackground(t, "dev")
-	b.says("in use: taking a free port")
+	b.says("9092 is in use: taking a free port")
+	b.says("8080 is in use: taking a free port")
+	b.says(`HTTP +http://127\.0\.0\.1:\d+/metrics`)
 	env := []string{"MILLSTREAM_BROKERS=" + b.says(kafkaLine)}
 	commandLine(t, "a\n", env, "produce", "new").must(t, 0)
 	if o := commandLine(t, "", env, "consume", "new", "--exit-at-end").must(t, 0); o.stdout != "a\n" {
@@ -112,8 +118,10 @@ func TestDev(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	o := commandLine(t, "", nil, "dev", "--kafka", defaultBrokers).must(t, exitConflict)
-	o.says(t, "did not start", "address already in use", "--kafka")
+	for _, option := range []string{"--kafka=" + defaultBrokers, "--http=" + defaultHTTP} {
+		o := commandLine(t, "", nil, "dev", option).must(t, exitConflict)
+		o.says(t, "did not start", "address already in use", option[:6])
+	}
 }
 
 // Goal: dev keeps its data where it is told to. Method: two runs on one directory.
@@ -146,7 +154,14 @@ func TestDemo(t *testing.T) {
 func TestServer(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	dir := t.TempDir()
-	b := inBackground(t, "server", "--data", dir, "--kafka-listen", "127.0.0.1:0")
+	b := inBackground(t, "server", "--data", dir, "--kafka-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
+	ready := b.says(`"msg":"member ready".*"http":"([^"]+)"`)
+	if resp, err := http.Get("http://" + ready + "/readyz"); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("ready: %v, error %v", resp, err)
+	} else {
+		resp.Body.Close()
+		http.DefaultClient.CloseIdleConnections()
+	}
 	env := []string{"MILLSTREAM_BROKERS=" + b.says(`"msg":"member ready".*"kafka":"([^"]+)"`)}
 	commandLine(t, "a\n", env, "produce", "new").must(t, exitNotFound).says(t, "millstream topic create new")
 	commandLine(t, "", env, "topic", "create", "new").must(t, 0)

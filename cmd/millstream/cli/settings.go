@@ -32,6 +32,9 @@ type serverConfig struct {
 	logFormat string
 }
 
+// defaultHTTP is where metrics, health and profiles are served.
+const defaultHTTP = "127.0.0.1:8080"
+
 // settings is every key, in the order in which it is printed.
 var settings = []setting{
 	{"data", "", "directory of the log", func(c *serverConfig, v string) error {
@@ -48,6 +51,11 @@ var settings = []setting{
 	{"kafka.advertise", "", "address that Kafka clients are told; empty is the one listened on",
 		func(c *serverConfig, v string) error {
 			c.member.AdvertisedKafka = v
+			return nil
+		}},
+	{"http.listen", defaultHTTP, "address of metrics, health and profiles; empty closes it",
+		func(c *serverConfig, v string) error {
+			c.member.HTTP = v
 			return nil
 		}},
 	{"topics.auto_create", "false", "make a topic when it is first used",
