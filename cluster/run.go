@@ -24,7 +24,7 @@ var ErrClosed = errors.New("the member was closed")
 const taskStopTimeout = 15 * time.Second
 
 // placePause is the wait before tasks are placed again where the controller could not.
-const placePause = 200 * time.Millisecond
+const placePause = time.Second
 
 // Run hosts the tasks of a topology on this member and blocks. It makes missing topics where Config.AutoCreateTopics
 // allows it. When ctx ends, the tasks finish what they have read, commit and stop; Run then returns nil. It returns the
@@ -193,9 +193,12 @@ func (m *Member) halt(a *hostedApp) error {
 		return err // what is left in the table is placed anew by a later Run
 	}
 	// This comes behind a placement whose answer got lost: what that may have started stops here.
-	return m.askController(ctx, func(d time.Time) any {
+	if err := m.askController(ctx, func(d time.Time) any {
 		return controller.RemoveTasks{App: a.graph.App, Deadline: d}
-	})
+	}); err != nil {
+		m.config.Logger.Warn("tasks stay in the table until the next run", "app", a.graph.App, "err", err)
+	}
+	return nil
 }
 
 func (m *Member) haltTasks(ctx context.Context, a *hostedApp) error {

@@ -64,9 +64,17 @@ func (h *taskHost) add(g *plan.Graph) (*hostedApp, error) {
 	return a, nil
 }
 
-// remove forgets an application whose tasks have ended.
+// remove forgets an application. Its tasks have ended, unless a placement came after all; that is stopped.
 func (h *taskHost) remove(a *hostedApp) {
 	a.revoke()
+	h.forget(a)
+	alive, _ := a.status()
+	for _, t := range alive {
+		h.system.Stop(taskactor.KindName, a.graph.App+"/"+t) // not under mu: stopped may run in here
+	}
+}
+
+func (h *taskHost) forget(a *hostedApp) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.apps, a.graph.App)
