@@ -1,8 +1,8 @@
 // Package cluster is a member: its configuration, and the one place where the parts meet.
 //
-//	Start: lock → member file → engine → metadata replica → table → replicas → doors
+//	Start: lock → member file → HTTP door → engine → metadata replica → table → replicas → Kafka door
 //	table changes → directory: what lives here is activated, what does not is stopped
-//	Close: doors → tasks → replicas → metadata replica → engine → lock
+//	Close: Kafka door → tasks → replicas → metadata replica → engine → HTTP door → lock
 //
 // Invariants: nothing global is touched, so several members may live in one process; no goroutine outlives Close; every
 // wait in Start ends with its context.
