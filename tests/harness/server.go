@@ -43,7 +43,9 @@ func StartServer(t testing.TB, dir string, options ...string) *Server {
 // ready in time, and holds its log. The Server is there also then; it tells how the process ended.
 func TryServer(t testing.TB, dir string, options ...string) (*Server, error) {
 	t.Helper()
-	args := append([]string{"server", "--data", dir, "--kafka-listen", "127.0.0.1:0"}, options...)
+	args := append([]string{
+		"server", "--data", dir, "--kafka-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0",
+	}, options...)
 	s := &Server{
 		t: t, cmd: exec.Command(Binary(t), args...), ended: make(chan struct{}), ready: make(chan struct{}),
 	}
