@@ -70,6 +70,7 @@ func (s *shell) completeCommand() *urfave.Command {
 var fixedValues = map[string][]string{
 	"output": {"table", "json", "yaml", "name"}, "acks": {"0", "1", "all"},
 	"compression": {"none", "gzip", "snappy", "lz4", "zstd"}, "offset": {"start", "end"}, "o": {"start", "end"},
+	"to": {"end"},
 }
 
 // complete returns what the last word could become, given the words before it.
@@ -123,7 +124,7 @@ func (s *shell) complete(ctx context.Context, app *urfave.App, words []string) [
 // takesTopic reports whether a command's words are names of topics that are there.
 func takesTopic(c *urfave.Command) bool {
 	switch c.Name {
-	case "consume", "produce", "describe", "delete", "add-partitions":
+	case "consume", "produce", "describe", "delete", "add-partitions", "alter", "trim":
 		return true
 	}
 	return false

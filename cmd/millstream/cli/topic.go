@@ -8,10 +8,10 @@ import (
 
 func (s *shell) topicCommand() *urfave.Command {
 	return &urfave.Command{
-		Name: "topic", Usage: "create, list, describe, delete and grow topics",
+		Name: "topic", Usage: "create, list, describe, alter, grow, trim and delete topics",
 		Subcommands: []*urfave.Command{
 			s.topicCreateCommand(), s.topicListCommand(), s.topicDescribeCommand(), s.topicDeleteCommand(),
-			s.topicAddPartitionsCommand(),
+			s.topicAddPartitionsCommand(), s.topicAlterCommand(), s.topicTrimCommand(),
 		},
 		Action: func(c *urfave.Context) error { return urfave.ShowSubcommandHelp(c) },
 	}

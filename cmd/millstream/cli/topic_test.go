@@ -50,6 +50,41 @@ func TestTopicLife(t *testing.T) {
 	cmd("topic describe orders").must(t, 3)
 }
 
+// Goal: a topic's configuration changes and its oldest records go, after a dry run that changes nothing.
+// Method: both commands on a fake broker; what they print is golden, what they did is read back.
+func TestTopicAlterAndTrim(t *testing.T) {
+	env := fakeBroker(t, kfake.SeedTopics(2, "orders"))
+	cmd := func(line string) outcome { return commandLine(t, "", env, strings.Fields(line)...) }
+	commandLine(t, "a\nb\nc\nd\n", env, "produce", "orders", "--partition", "1").must(t, 0)
+	var said strings.Builder
+	for _, line := range []string{
+		"topic alter orders --config retention.ms=5 --dry-run", "topic alter orders --config retention.ms=5",
+		"topic alter orders --delete-config retention.ms", "topic trim orders --partition 1 --to 3 --dry-run",
+		"topic trim orders --partition 1 --to 3 --yes", "topic trim orders --partition 1 --to 2 --yes",
+		"topic trim orders --partition 1 --to end --yes", "topic trim orders --partition 1 --to end --yes",
+	} {
+		described := cmd("topic describe orders --output json").must(t, 0).stdout
+		said.WriteString("$ " + line + "\n" + cmd(line).must(t, 0).stdout)
+		after := cmd("topic describe orders --output json").must(t, 0).stdout
+		if dry := strings.Contains(line, "--dry-run"); dry && after != described {
+			t.Errorf("%s has changed\n%sto\n%s", line, described, after)
+		}
+		if set := strings.Contains(line, "--config") && !strings.Contains(line, "--dry-run"); set &&
+			!regexp.MustCompile(`"retention.ms",\s+"value": "5"`).MatchString(after) {
+			t.Errorf("%s is not described:\n%s", line, after)
+		}
+	}
+	golden(t, "topic_alter_trim.txt", said.String())
+	commandLine(t, "e\n", env, "produce", "orders", "--partition", "1").must(t, 0)
+	if left := cmd("consume orders -o start --exit-at-end -f %o%v\\n").must(t, 0).stdout; left != "4e\n" {
+		t.Errorf("left is %q", left)
+	}
+	cmd("topic alter none --config retention.ms=5").must(t, 3)
+	cmd("topic trim none --partition 0 --to end --yes").must(t, 3)
+	cmd("topic trim orders --partition 2 --to end --yes").must(t, 3).says(t, "has no partition 2", "2 partitions")
+	cmd("topic trim orders --partition 1 --to 9 --yes").must(t, 1).says(t, "was not trimmed", "behind its end, 5")
+}
+
 // masked hides what differs from run to run, and the configuration, which is the broker's.
 func masked(text string) string {
 	text = regexp.MustCompile(`"id": "[^"]+"`).ReplaceAllString(text, `"id": "…"`)
@@ -68,6 +103,10 @@ func TestComplete(t *testing.T) {
 		"topic ls --output ": "json name table yaml",
 		"consume text-":      "text-input text-output",
 		"topic describe o":   "other",
+		"topic alter text-i": "text-input",
+		"topic trim o":       "other",
+		"topic trim x --to ": "end",
+		"topic a":            "add-partitions alter",
 		"produce x --acks ":  "0 1 all",
 		"completion ":        "bash fish zsh",
 		"consume -o ":        "end start",

@@ -36,6 +36,14 @@ func TestUsage(t *testing.T) {
 		{"topic create x --config novalue", 2, []string{"is not KEY=VALUE"}},
 		{"topic delete x", 2, []string{"no terminal", "--yes"}},
 		{"topic add-partitions x none", 2, []string{"not a number of partitions"}},
+		{"topic alter x", 2, []string{"takes something to change", "--delete-config"}},
+		{"topic alter x --config novalue", 2, []string{"is not KEY=VALUE"}},
+		{"topic alter x --config a=1 --delete-config a", 2, []string{"a is set and deleted"}},
+		{"topic alter --config a=1", 2, []string{"takes one NAME"}},
+		{"topic trim x --to end --yes", 2, []string{"takes the --partition", "--partition 0 --to end"}},
+		{"topic trim x --partition 0 --yes", 2, []string{`--to "" is no offset`, "or end"}},
+		{"topic trim x --partition 0 --to -3 --yes", 2, []string{`--to "-3" is no offset`}},
+		{"topic trim x --partition 0 --to 3", 2, []string{"no terminal", "cannot be undone", "--yes"}},
 		{"completion tcsh", 2, []string{"bash, zsh or fish"}},
 		{"version now", 2, []string{`takes no "now"`}},
 		{"dev --kafka 0.0.0.0:9092", 2, []string{"not a loopback address", "Insecure"}},
@@ -52,6 +60,7 @@ func TestUsage(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for line, want := range map[string]string{
 		"--help": "dev", "topic --help": "add-partitions", "topic ls --help": "--output",
+		"topic alter --help": "--delete-config", "topic trim --help": "--dry-run",
 		"consume --help": "--exit-at-end", "produce -h": "--acks", "server --help": "--kafka-listen",
 		"dev --help": "--demo", "": "produce", "topic": "describe",
 	} {
