@@ -168,13 +168,17 @@ func (r *Replica) take(p pending) error {
 		return r.wrongEpoch(p.epoch)
 	}
 	payload := p.frame[state.FrameRoom:]
-	if p.entry == state.EntryRecords {
+	if p.entry == state.EntryTrim {
+		if r.trimmed(p) {
+			return nil
+		}
+	} else if p.entry == state.EntryRecords {
 		dup, err := r.checkBatches(p, payload)
 		if dup || err != nil {
 			return err
 		}
 	}
-	if r.cfg.Machine != nil {
+	if r.cfg.Machine != nil && p.entry != state.EntryTrim {
 		if err := r.cfg.Machine.Admit(p.entry, payload); err != nil {
 			return err
 		}
@@ -197,7 +201,11 @@ func (r *Replica) take(p pending) error {
 			w.stampMs = g.entry.AppendTimeMs
 		}
 	}
-	if p.acks != noReply {
+	switch {
+	case p.acks == noReply:
+	case p.entry == state.EntryTrim:
+		r.await(onTrim, w)
+	default:
 		r.await(r.kindOf(p.acks), w)
 	}
 	return nil

@@ -52,6 +52,9 @@ type Config struct {
 	MaxUncommittedBytes int // of frames proposed and not applied, beyond which intake waits; default 32 MB
 	MaxIntakeBytes      int // of payloads that wait for that, beyond which they are refused; default 64 MB
 
+	RetentionCheck time.Duration // how often a leader compares the log with its retention; default 30 s
+	TrimHold       time.Duration // how long entries below the log start wait for followers at most; default 1 min
+
 	SnapshotEntries int // applied entries between two snapshots of producers and machine; default 10,000
 	SnapshotBytes   int // or so many bytes of them; default 16 MB. A restart replays no more, or 4 times the snapshot.
 }
@@ -85,6 +88,8 @@ func (c *Config) setDefaults() error {
 	c.MaxTailCacheBytes = orDefault(c.MaxTailCacheBytes, defaultTailCache)
 	c.MaxUncommittedBytes = orDefault(c.MaxUncommittedBytes, defaultUncommitted)
 	c.MaxIntakeBytes = orDefault(c.MaxIntakeBytes, defaultMaxIntake)
+	c.RetentionCheck = orDefault(c.RetentionCheck, 30*time.Second)
+	c.TrimHold = orDefault(c.TrimHold, time.Minute)
 	c.SnapshotEntries = orDefault(c.SnapshotEntries, defaultSnapEntries)
 	c.SnapshotBytes = orDefault(c.SnapshotBytes, defaultSnapBytes)
 	if c.ElectionTicks <= c.HeartbeatTicks {

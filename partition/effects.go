@@ -15,6 +15,7 @@ import (
 type Effects struct {
 	Persist []Persist
 	Read    *Read
+	Spans   *Spans // at most one is under way
 	Send    []raftpb.Message
 	Replies []Reply
 	View    *segment.View // not nil: what readers see from now on; none comes before the replay at start is over
@@ -36,7 +37,15 @@ type Read struct {
 	MaxBytes int
 }
 
-// Reply answers one request. Base is the offset of the first appended record; AppendTimeMs is -1 unless the topic
+// Spans asks the store for the index of offset From and, where Measure is set, for the spans of the log, giving what it
+// told before; they come back as Measured.
+type Spans struct {
+	Measure bool
+	Known   []state.Span
+	From    record.Offset
+}
+
+// Reply answers one request. Base is the offset of the first appended record, or the log start for Trim; AppendTimeMs is -1 unless the topic
 // stamps append times.
 type Reply struct {
 	Req          ReqID

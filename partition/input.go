@@ -78,6 +78,16 @@ type Loaded struct {
 	Err     error
 }
 
+// Measured answers a Spans effect: Spans as the store told them, if it was asked to, and Index, the first entry that reaches to offset From
+// or beyond, or the one behind the log.
+type Measured struct {
+	By    state.Incarnation
+	Spans []state.Span
+	From  record.Offset
+	Index uint64
+	Err   error
+}
+
 // Received is a raft message of another replica of the same partition.
 type Received struct{ Message raftpb.Message }
 
@@ -106,6 +116,7 @@ func (Cancel) input()    {}
 func (Trim) input()      {}
 func (Persisted) input() {}
 func (Loaded) input()    {}
+func (Measured) input()  {}
 func (Received) input()  {}
 func (Tick) input()      {}
 func (Configure) input() {}

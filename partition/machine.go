@@ -9,7 +9,8 @@ type Machine interface {
 	// never be committed.
 	Admit(t state.EntryType, payload []byte) error
 
-	// Apply takes one committed entry, in order, exactly once per life. An error is the answer of whoever proposed it, and
+	// Apply takes one committed entry, in order, exactly once per life; entries that only move the log start are left
+	// out, and what a restored snapshot holds does not come again. An error is the answer of whoever proposed it, and
 	// leaves the state as it was. The payload must not be kept without copying it.
 	Apply(e state.Entry) error
 

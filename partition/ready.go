@@ -18,7 +18,7 @@ const maxTerm = 1<<31 - 1 // a leader epoch has 31 bits on the wire
 // drain takes everything that raft has ready. Order inside one Ready: who leads, what is stored, what is committed,
 // what is applied; so a commit that came with a lost leadership never acknowledges an entry that was replaced.
 func (r *Replica) drain() {
-	for r.node.HasReady() {
+	for r.stopped == nil && r.node.HasReady() {
 		rd := r.node.Ready()
 		r.takeRole(rd)
 		var apply []raftpb.Message
@@ -30,7 +30,13 @@ func (r *Replica) drain() {
 				apply = append(apply, m)
 			default:
 				r.eff.Send = append(r.eff.Send, m)
+				if m.Type == raftpb.MsgSnap {
+					r.noteSnapshot(m.To)
+				}
 			}
+		}
+		if r.stopped != nil {
+			return
 		}
 		if !raft.IsEmptyHardState(rd.HardState) {
 			r.takeCommit(rd.HardState.Commit)
@@ -81,7 +87,12 @@ func (r *Replica) takeRole(rd raft.Ready) {
 // store takes what raft wants durable into the log and into the write of this Step. Responses wait for that write,
 // or, where nothing in it needs to be durable, for the last one that does.
 func (r *Replica) store(m raftpb.Message) {
-	must(m.Snapshot == nil, "raft wants a snapshot stored that was never let in")
+	if m.Snapshot != nil {
+		r.install(m.Snapshot)
+	}
+	if r.stopped != nil {
+		return // what follows belongs to a log that is not here
+	}
 	for i := range m.Entries {
 		e := r.open(m.Entries[i])
 		r.write.add(e)
@@ -161,16 +172,13 @@ func (r *Replica) apply(m raftpb.Message) {
 		if !ok || e.Index != r.applied+1 || e.Term != m.Entries[i].Term {
 			must(false, "apply %d behind %d", m.Entries[i].Index, r.applied)
 		}
-		if err := r.applyProducers(e); err != nil {
+		answer, err := r.applyOne(e)
+		if err != nil {
 			must(false, "apply entry %d: %v", e.Index, err)
-		}
-		var answer error
-		if r.cfg.Machine != nil {
-			answer = r.cfg.Machine.Apply(e)
-			r.eff.Applied = true
 		}
 		r.applied = e.Index
 		r.releaseApplied(e.Index, answer)
+		r.releaseTrims(e.Index)
 		r.countApplied(e)
 	}
 	r.log.SetApplied(r.applied)
@@ -179,6 +187,7 @@ func (r *Replica) apply(m raftpb.Message) {
 	if term, _ := r.log.Term(r.applied); r.leading && !r.ready && term == r.term {
 		r.ready = true
 		r.viewStale = true
+		r.lookLater()
 	}
 	r.deliver(m.Responses)
 	r.answerQueries()
@@ -197,15 +206,42 @@ func (r *Replica) snapshotDue() bool {
 
 // takeSnapshot puts the state as of the applied entry into the next write.
 func (r *Replica) takeSnapshot() {
-	row := snapshotRow(r.applied, r.producers.Snapshot())
-	r.write.row(RowProducers, row)
-	size := len(row)
-	if r.cfg.Machine != nil {
-		row = snapshotRow(r.applied, r.cfg.Machine.Snapshot())
-		r.write.row(RowMachine, row)
-		size += len(row)
+	producers, machine := r.snapshots()
+	r.write.row(RowProducers, producers)
+	if machine != nil {
+		r.write.row(RowMachine, machine)
 	}
+	r.snapped = included{producers: max(r.applied, r.has.producers), machine: max(r.applied, r.has.machine)}
+	size := len(producers) + len(machine)
 	r.sinceSnapshot.entries, r.sinceSnapshot.bytes, r.sinceSnapshot.size = 0, 0, size
+}
+
+// snapshots encodes what the producer table and the machine hold: everything applied, and more where it came from a
+// snapshot of another replica. The second is nil without a machine.
+func (r *Replica) snapshots() (producers, machine []byte) {
+	producers = snapshotRow(max(r.applied, r.has.producers), r.producers.Snapshot())
+	if r.cfg.Machine != nil {
+		machine = snapshotRow(max(r.applied, r.has.machine), r.cfg.Machine.Snapshot())
+	}
+	return producers, machine
+}
+
+// applyOne takes one committed entry into everything that follows from the log, leaving out what a snapshot brought.
+// answer is what the machine said.
+func (r *Replica) applyOne(e state.Entry) (answer, err error) {
+	if e.Type == state.EntryTrim {
+		return nil, r.applyTrim(e)
+	}
+	if e.Index > r.has.producers {
+		if err := r.applyProducers(e); err != nil {
+			return nil, err
+		}
+	}
+	if r.cfg.Machine != nil && e.Index > r.has.machine {
+		answer = r.cfg.Machine.Apply(e)
+		r.eff.Applied = true
+	}
+	return answer, nil
 }
 
 func (r *Replica) countApplied(e state.Entry) {

@@ -34,7 +34,12 @@ type Replica struct {
 	commit    uint64
 	commitEnd record.Offset // the high watermark
 	applied   uint64
-	replay    replay
+	replay    uint64   // the next entry to read at start
+	has       included // by snapshot, and so not by applying entries
+	snapped   included // what the newest durable snapshots hold; 0 where there is none
+
+	trim  trimming
+	snaps []snapshotSent
 
 	gather  gather
 	intake  intake
@@ -111,16 +116,21 @@ func (r *Replica) Step(now time.Time, in Input) Effects {
 		r.onWatch(in)
 	case Cancel:
 		r.onCancel(in)
+	case Trim:
+		r.onTrim(in)
 	case Persisted:
 		r.onPersisted(in)
 	case Loaded:
 		r.onLoaded(in)
+	case Measured:
+		r.onMeasured(in)
 	case Received:
 		r.onReceived(in.Message)
 	case Tick:
 		r.onTick()
 	case Configure:
 		r.cfg.Settings = in.Settings
+		r.lookLater()
 	default:
 		must(false, "unknown input %T", in)
 	}
@@ -147,6 +157,7 @@ func (r *Replica) finish() Effects {
 	r.expire()
 	r.issueWrite()
 	r.askWanted()
+	r.askSpans()
 	r.publish()
 	if r.stopped == nil {
 		r.eff.Wake = r.wake()
@@ -164,6 +175,9 @@ func (r *Replica) wake() time.Time {
 	if r.node != nil && r.ticks() && (at.IsZero() || r.tickAt.Before(at)) {
 		at = r.tickAt
 	}
+	if look := r.trim.lookAt; r.node != nil && !r.trim.asked && !look.IsZero() && (at.IsZero() || look.Before(at)) {
+		at = look
+	}
 	return at
 }
 
@@ -178,6 +192,7 @@ func (r *Replica) onTick() {
 	}
 	r.tickAt = r.now.Add(r.cfg.TickInterval)
 	r.node.Tick()
+	r.giveUpSnapshots()
 }
 
 // due notes the deadline of a request.
@@ -236,6 +251,8 @@ func (r *Replica) refuseStopped(in Input) {
 		r.refuse(in.Req, err)
 	case Watch:
 		r.refuse(in.Req, err)
+	case Trim:
+		r.refuse(in.Req, err)
 	}
 }
 
@@ -243,10 +260,13 @@ func (r *Replica) refuseStopped(in Input) {
 func (r *Replica) publish() {
 	if r.viewStale && r.node != nil {
 		r.viewStale = false
+		// Behind an installed log start there may be nothing yet: what is not here is not shown as missing.
+		start := r.tail.LogStart
+		highWatermark, end := max(r.commitEnd, start), max(r.log.End().Next(), start)
 		r.view = segment.New(segment.View{
 			Replica: r.cfg.ID, Leader: r.leading, Ready: r.ready, Epoch: record.Epoch(r.term),
-			LeaderReplica: record.ReplicaID(r.lead), LogStart: r.tail.LogStart,
-			HighWatermark: r.commitEnd, LastStable: r.commitEnd, LogEnd: r.log.End().Next(), Epochs: r.epochs,
+			LeaderReplica: record.ReplicaID(r.lead), LogStart: start,
+			HighWatermark: highWatermark, LastStable: highWatermark, LogEnd: end, Epochs: r.epochs,
 		}, r.commit, r.log.Tail(r.commit))
 		r.eff.View = r.view
 	}

@@ -25,12 +25,8 @@ const (
 	snapshotRowHeader  = 9 // version, applied index
 )
 
-// replay is how far the entries read at start have come.
-type replay struct {
-	next      uint64 // the next entry to read
-	producers uint64 // what the snapshots already hold
-	machine   uint64
-}
+// included says up to which entry the producer table and the machine have everything from a snapshot.
+type included struct{ producers, machine uint64 }
 
 // openNew starts the log of a new group: behind a written start at index 1, term 1, on all its voters alike.
 func (r *Replica) openNew() error {
@@ -46,7 +42,7 @@ func (r *Replica) openNew() error {
 	r.log = raftlog.New(r.tail, r.conf, []raftlog.TermStart{{Term: 1, Index: 1}}, 0, r.cfg.MaxTailCacheBytes)
 	r.write.dirty, r.write.sync = true, true
 	r.write.row(RowTerms, raftlog.EncodeTerms(r.log.Terms()))
-	r.replay = replay{next: r.tail.First, producers: 1, machine: 1}
+	r.replay, r.has = r.tail.First, included{producers: 1, machine: 1}
 	return nil
 }
 
@@ -56,7 +52,7 @@ func (r *Replica) openExisting() error {
 		return fault.New(fault.CorruptRecord, "membership in the tail row: %w", err)
 	}
 	before := r.tail.First - 1
-	r.replay = replay{producers: before, machine: before}
+	r.has = included{producers: before, machine: before}
 	var terms []raftlog.TermStart
 	var err error
 	for _, row := range r.cfg.Rows {
@@ -64,10 +60,12 @@ func (r *Replica) openExisting() error {
 		case RowTerms:
 			terms, err = raftlog.DecodeTerms(row.Value)
 		case RowProducers:
-			r.replay.producers, err = r.openSnapshot(row.Value, r.producers.Restore)
+			r.has.producers, err = r.openSnapshot(row.Value, r.producers.Restore)
+			r.snapped.producers = r.has.producers
 		case RowMachine:
 			if r.cfg.Machine != nil {
-				r.replay.machine, err = r.openSnapshot(row.Value, r.cfg.Machine.Restore)
+				r.has.machine, err = r.openSnapshot(row.Value, r.cfg.Machine.Restore)
+				r.snapped.machine = r.has.machine
 			}
 		}
 		if err != nil {
@@ -86,28 +84,36 @@ func (r *Replica) openExisting() error {
 			t.Term, t.Index, r.tail.LastTerm, r.tail.Last)
 	}
 	r.log = raftlog.New(r.tail, r.conf, terms, r.tail.LogStart, r.cfg.MaxTailCacheBytes)
-	from := r.replay.producers
+	from := r.has.producers
 	if r.cfg.Machine != nil {
-		from = min(from, r.replay.machine)
+		from = min(from, r.has.machine)
 	}
 	// The last committed entry is needed in any case: it tells the high watermark.
-	r.replay.next = max(min(from+1, r.tail.Commit), r.tail.First)
+	r.replay = max(min(from+1, r.tail.Commit), r.tail.First)
 	return nil
 }
 
-// openSnapshot restores a snapshot row and returns the index it was taken at.
+// openSnapshot restores a snapshot row and returns the index it was taken at. That may lie behind the log: it was
+// committed where it came from.
 func (r *Replica) openSnapshot(row []byte, restore func([]byte) error) (uint64, error) {
-	if len(row) < snapshotRowHeader || row[0] != snapshotRowVersion {
-		return 0, fault.New(fault.CorruptRecord, "snapshot row of %d bytes, or not of version %d",
-			len(row), snapshotRowVersion)
+	applied, snapshot, err := splitSnapshotRow(row)
+	if err != nil {
+		return 0, err
 	}
-	applied := binary.BigEndian.Uint64(row[1:])
-	if applied < r.tail.First-1 || applied > r.tail.Commit {
-		return 0, fault.New(fault.CorruptRecord, "snapshot of index %d outside the committed log [%d, %d]",
-			applied, r.tail.First, r.tail.Commit)
+	if applied < r.tail.First-1 {
+		return 0, fault.New(fault.CorruptRecord, "snapshot of index %d before the log [%d, %d]",
+			applied, r.tail.First, r.tail.Last)
 	}
 	r.sinceSnapshot.size += len(row)
-	return applied, restore(row[snapshotRowHeader:])
+	return applied, restore(snapshot)
+}
+
+func splitSnapshotRow(row []byte) (applied uint64, snapshot []byte, err error) {
+	if len(row) < snapshotRowHeader || row[0] != snapshotRowVersion {
+		return 0, nil, fault.New(fault.CorruptRecord, "snapshot row of %d bytes, or not of version %d",
+			len(row), snapshotRowVersion)
+	}
+	return binary.BigEndian.Uint64(row[1:]), row[snapshotRowHeader:], nil
 }
 
 func snapshotRow(applied uint64, snapshot []byte) []byte {
@@ -119,11 +125,11 @@ func snapshotRow(applied uint64, snapshot []byte) []byte {
 
 // startReplay asks for the entries that are needed before raft may begin, or begins at once where there are none.
 func (r *Replica) startReplay() {
-	if r.replay.next > r.tail.Last {
+	if r.replay > r.tail.Last {
 		r.begin()
 		return
 	}
-	r.eff.Read = &Read{Lo: r.replay.next, Hi: r.tail.Last + 1, MaxBytes: readChunk}
+	r.eff.Read = &Read{Lo: r.replay, Hi: r.tail.Last + 1, MaxBytes: readChunk}
 }
 
 func (r *Replica) onLoaded(in Loaded) {
@@ -133,7 +139,9 @@ func (r *Replica) onLoaded(in Loaded) {
 	}
 	if r.node != nil {
 		r.fetching = false
-		if in.Err != nil {
+		if in.Err != nil && in.Lo < r.tail.First {
+			in.Entries = nil // the log begins later than when it was asked for
+		} else if in.Err != nil {
 			r.cfg.Logger.Error("read for a lagging follower failed", "partition", r.cfg.Name, "err", in.Err)
 			in.Entries = nil
 		}
@@ -145,7 +153,7 @@ func (r *Replica) onLoaded(in Loaded) {
 		err = r.replayChunk(in.Entries)
 	}
 	if err != nil {
-		r.stop(fmt.Errorf("replay replica %d of %s from entry %d: %w", r.cfg.ID, r.cfg.Name, r.replay.next, err))
+		r.stop(fmt.Errorf("replay replica %d of %s from entry %d: %w", r.cfg.ID, r.cfg.Name, r.replay, err))
 		return
 	}
 	r.startReplay()
@@ -154,26 +162,21 @@ func (r *Replica) onLoaded(in Loaded) {
 // replayChunk feeds committed entries to producers and machine, and keeps the rest for raft.
 func (r *Replica) replayChunk(entries []state.Entry) error {
 	if len(entries) == 0 {
-		return fault.New(fault.CorruptRecord, "entry %d is missing", r.replay.next)
+		return fault.New(fault.CorruptRecord, "entry %d is missing", r.replay)
 	}
 	for _, e := range entries {
-		if term, err := r.log.Term(e.Index); e.Index != r.replay.next || err != nil || term != e.Term {
+		if term, err := r.log.Term(e.Index); e.Index != r.replay || err != nil || term != e.Term {
 			return fault.New(fault.CorruptRecord, "entry %d of term %d where entry %d of term %d belongs",
-				e.Index, e.Term, r.replay.next, term)
+				e.Index, e.Term, r.replay, term)
 		}
 		r.log.Restore(e)
-		r.replay.next++
+		r.replay++
 		if e.Index > r.tail.Commit {
 			continue
 		}
-		if e.Index > r.replay.producers {
-			if err := r.applyProducers(e); err != nil {
-				return err
-			}
-		}
-		if r.cfg.Machine != nil && e.Index > r.replay.machine {
-			_ = r.cfg.Machine.Apply(e) // whoever proposed it had its answer in an earlier life
-			r.eff.Applied = true
+		// Whoever proposed it had the machine's answer in an earlier life.
+		if _, err := r.applyOne(e); err != nil {
+			return err
 		}
 		r.countApplied(e)
 	}
@@ -198,6 +201,11 @@ func (r *Replica) begin() {
 	})
 	must(err == nil, "raft refuses its configuration: %v", err)
 	r.node = node
+	r.log.SetContent(r.startContent)
+	if r.trim.behind = r.tail.LogStart > 0; r.trim.behind { // perhaps: a life may end before the log is cut off
+		r.trim.lookAt = r.now
+	}
+	r.lookLater()
 	r.tickAt = r.now.Add(r.cfg.TickInterval)
 	r.viewStale = true
 	if !r.ticks() {
@@ -215,8 +223,11 @@ func (r *Replica) onReceived(m raftpb.Message) {
 	case m.To != uint64(r.cfg.ID):
 		r.cfg.Observer.Dropped("message for another replica")
 		return
-	case m.Type == raftpb.MsgSnap, m.Type == raftpb.MsgProp, raft.IsLocalMsg(m.Type):
+	case m.Type == raftpb.MsgProp, raft.IsLocalMsg(m.Type):
 		r.cfg.Observer.Dropped("message of a type that members do not exchange")
+		return
+	case m.Type == raftpb.MsgSnap && !r.fits(m):
+		r.cfg.Observer.Dropped("damaged snapshot")
 		return
 	}
 	for i := range m.Entries {

@@ -78,6 +78,7 @@ type player struct {
 	writes  map[uint64]state.Write
 	pending []uint64 // tokens that have not been persisted
 	read    *partition.Read
+	spans   *partition.Spans
 	out     *strings.Builder
 }
 
@@ -169,11 +170,16 @@ func (p *player) input(word string, args map[string]string) partition.Input {
 		if args["class"] == "compact" {
 			s.Class = state.ClassCompact
 		}
+		s.RetentionMs, s.RetentionBytes = int64(number(args["ms"])), int64(number(args["bytes"]))
 		return partition.Configure{Settings: s}
 	case "persisted":
 		return p.persisted(args)
 	case "loaded":
 		return p.loaded(args)
+	case "trim":
+		return partition.Trim{Req: req, To: record.Offset(number(args["to"])), Deadline: deadline}
+	case "measured":
+		return p.measured(args)
 	}
 	p.t.Fatalf("unknown input %q", word)
 	return nil
@@ -227,6 +233,35 @@ func (p *player) loaded(args map[string]string) partition.Input {
 	return in
 }
 
+// measured finds the asked offset in what was persisted. sealed is the last entry of a sealed span; the rest is one more.
+func (p *player) measured(args map[string]string) partition.Input {
+	if p.spans == nil {
+		p.t.Fatalf("nothing was asked to be measured:\n%s", p.out)
+	}
+	in := partition.Measured{By: p.life, From: p.spans.From, Index: p.tail.Last + 1}
+	for i := p.tail.Last; i >= p.tail.First && p.entries[i].Last >= p.spans.From; i-- {
+		in.Index = i
+	}
+	if p.spans.Measure {
+		var one state.Span
+		for i := p.tail.First; i <= p.tail.Last; i++ {
+			e := p.entries[i]
+			if one.First == 0 {
+				one = state.Span{First: i, Base: e.Base}
+			}
+			one.Last, one.Bytes, one.AppendTimeMs = i, one.Bytes+int64(len(e.Frame)), e.AppendTimeMs
+			if one.Sealed = i == uint64(number(args["sealed"])); one.Sealed || i == p.tail.Last {
+				in.Spans, one = append(in.Spans, one), state.Span{}
+			}
+		}
+	}
+	if args["err"] != "" {
+		in.Err, in.Spans = errors.New("unreadable"), nil
+	}
+	p.spans = nil
+	return in
+}
+
 func (p *player) frame(args map[string]string) []byte {
 	f := make([]byte, state.FrameRoom)
 	for _, values := range strings.Split(args["v"], "|") {
@@ -269,9 +304,13 @@ func (p *player) step(in partition.Input) {
 		p.writes[w.Token] = w.Write
 		p.pending = append(p.pending, w.Token)
 		t := w.Write.Tail
-		say("persist %d in %s log=[%d,%d] term=%d vote=%d commit=%d sync=%v", w.Token, w.Class, t.First, t.Last, t.Term, t.Vote, t.Commit, w.Write.Sync)
+		start := ""
+		if t.LogStart > 0 {
+			start = fmt.Sprintf(" start=%d", t.LogStart)
+		}
+		say("persist %d in %s log=[%d,%d]%s term=%d vote=%d commit=%d sync=%v", w.Token, w.Class, t.First, t.Last, start, t.Term, t.Vote, t.Commit, w.Write.Sync)
 		for _, e := range w.Write.Entries {
-			say("  entry %d term=%d %s offsets=[%d,%d] at=%d newest=%d bytes=%d", e.Index, e.Term, []string{"", "records", "control"}[e.Type],
+			say("  entry %d term=%d %s offsets=[%d,%d] at=%d newest=%d bytes=%d", e.Index, e.Term, []string{"", "records", "control", "conf", "trim"}[e.Type],
 				e.Base, e.Next(), e.AppendTimeMs, e.MaxTimestampMs, len(e.Frame)-state.FrameRoom)
 		}
 		for _, r := range w.Write.Carried {
@@ -281,6 +320,10 @@ func (p *player) step(in partition.Input) {
 	if eff.Read != nil {
 		p.read = eff.Read
 		say("read [%d,%d)", p.read.Lo, p.read.Hi)
+	}
+	if eff.Spans != nil {
+		p.spans = eff.Spans
+		say("spans from=%d measure=%v", p.spans.From, p.spans.Measure)
 	}
 	for _, m := range eff.Send {
 		say("send %s to %d", m.Type, m.To)
@@ -299,7 +342,11 @@ func (p *player) step(in partition.Input) {
 		}
 	}
 	if v := eff.View; v != nil {
-		say("view leader=%v ready=%v epoch=%d hw=%d end=%d epochs=%v", v.Leader, v.Ready, v.Epoch, v.HighWatermark, v.LogEnd, v.Epochs)
+		start := ""
+		if v.LogStart > 0 {
+			start = fmt.Sprintf(" start=%d", v.LogStart)
+		}
+		say("view leader=%v ready=%v epoch=%d%s hw=%d end=%d epochs=%v", v.Leader, v.Ready, v.Epoch, start, v.HighWatermark, v.LogEnd, v.Epochs)
 	}
 	if !eff.Wake.IsZero() {
 		say("wake in %v", eff.Wake.Sub(p.now))

@@ -17,6 +17,7 @@ const (
 	onDurable waitKind = iota // acks 1: the own write
 	onCommit                  // acks all
 	onApply                   // acks all and commands, where a machine has the last word
+	onTrim                    // a new log start, which is applied without the machine
 	waitKinds
 )
 

@@ -85,13 +85,15 @@ func (s *shell) Receive(c actors.Context, m any) {
 		s.load(c, m.err)
 	case loaded:
 		s.begin(c, m)
-	case partition.Append, partition.Propose, partition.Query, Watch:
+	case partition.Append, partition.Propose, partition.Query, partition.Trim, Watch:
 		s.request(c, request{m, c.Asker()})
 	case Unwatch:
 		s.unwatch(c, m)
 	case partition.Persisted:
 		s.step(c, m)
 	case partition.Loaded:
+		s.step(c, m)
+	case partition.Measured:
 		s.step(c, m)
 	case partition.Tick:
 		s.step(c, m)
@@ -174,6 +176,9 @@ func (s *shell) request(c actors.Context, r request) {
 	case partition.Query:
 		m.Req = s.lastReq
 		s.step(c, m)
+	case partition.Trim:
+		m.Req = s.lastReq
+		s.step(c, m)
 	case Watch:
 		s.watches[m.ID], s.watchOf[s.lastReq] = s.lastReq, m.ID
 		s.step(c, partition.Watch{Req: s.lastReq, From: m.From, MinBytes: m.MinBytes, Deadline: m.Deadline})
@@ -232,6 +237,9 @@ func (s *shell) step(c actors.Context, in partition.Input) {
 	if e.Read != nil {
 		s.read(c, *e.Read)
 	}
+	if e.Spans != nil {
+		s.measure(c, *e.Spans)
+	}
 	// Whoever gets a reply finds its effect in the view and in what the machine publishes.
 	if e.View != nil {
 		s.p.View.Store(e.View)
@@ -277,6 +285,17 @@ func (s *shell) read(c actors.Context, r partition.Read) {
 	c.Go(func() any {
 		entries, err := store.Entries(id, r.Lo, r.Hi, r.MaxBytes, nil)
 		return partition.Loaded{By: by, Lo: r.Lo, Hi: r.Hi, Entries: entries, Err: err}
+	})
+}
+
+func (s *shell) measure(c actors.Context, m partition.Spans) {
+	store, id, by := s.p.Store, s.p.Config.ID, s.by
+	c.Go(func() any {
+		got := partition.Measured{By: by, From: m.From}
+		if got.Index, got.Err = store.Seek(id, m.From); got.Err == nil && m.Measure {
+			got.Spans, got.Err = store.Spans(id, m.Known)
+		}
+		return got
 	})
 }
 

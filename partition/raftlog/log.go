@@ -40,6 +40,8 @@ type Log struct {
 
 	windows []window
 	wanted  window
+
+	content func() []byte // what a snapshot of the log's start carries; nil for nothing
 }
 
 // window is a range of older entries that was read from the store for a lagging follower.
@@ -60,6 +62,51 @@ func New(t state.Tail, conf raftpb.ConfState, terms []TermStart, next record.Off
 	l.start = state.Entry{Index: t.First - 1, Base: next, Last: next - 1, MaxTimestampMs: -1}
 	l.start.Term, _ = l.Term(t.First - 1)
 	return l
+}
+
+// SetContent names the function that makes what a snapshot of the log's start carries. It runs inside raft's calls.
+func (l *Log) SetContent(content func() []byte) { l.content = content }
+
+// Compact lets the log begin at first, which is not above the applied entry. Terms that end before it are forgotten.
+func (l *Log) Compact(first uint64) {
+	must(first >= l.first && first <= l.applied, "compacting [%d, %d] to %d", l.first, l.applied, first)
+	if first == l.first {
+		return
+	}
+	term, err := l.Term(first - 1)
+	must(err == nil, "term of %d: %v", first-1, err)
+	start := state.Entry{Index: first - 1, Term: term, Base: l.start.Base, Last: l.start.Last, MaxTimestampMs: -1}
+	if e, ok := l.At(first - 1); ok {
+		start.Base, start.Last = e.Next(), e.Last
+		start.AppendTimeMs, start.MaxTimestampMs = e.AppendTimeMs, e.MaxTimestampMs
+	}
+	l.start, l.first = start, first
+	if n := sort.Search(len(l.terms), func(i int) bool { return l.terms[i].Index >= first }); n > 1 {
+		l.terms = slices.Clone(l.terms[n-1:])
+		l.fresh = true
+	}
+	n := 0
+	for n < len(l.entries) && l.entries[n].Index < first {
+		n++
+	}
+	l.release(n)
+	l.windows = slices.DeleteFunc(l.windows, func(w window) bool { return w.lo < first })
+	if l.wanted.lo < first {
+		l.wanted = window{}
+	}
+}
+
+// Reset replaces the log by an empty one behind index before, as a snapshot tells it. terms covers before; next is the
+// offset that comes next.
+func (l *Log) Reset(before uint64, conf raftpb.ConfState, terms []TermStart, next record.Offset) {
+	must(before > l.applied, "a snapshot of %d behind the applied %d", before, l.applied)
+	must(len(terms) > 0 && terms[0].Index <= before, "no term is known for index %d", before)
+	l.first, l.last, l.applied, l.conf = before+1, before, before, conf
+	l.terms, l.fresh = slices.Clone(terms), true
+	l.entries, l.raftEnt, l.bytes, l.dead = nil, nil, 0, 0
+	l.windows, l.wanted = nil, window{}
+	l.start = state.Entry{Index: before, Base: next, Last: next - 1, MaxTimestampMs: -1}
+	l.start.Term, _ = l.Term(before)
 }
 
 // Restore adds entries read at start, in order; the last call ends with the last index of the log.
@@ -201,14 +248,22 @@ func (l *Log) truncate(last uint64) {
 
 // trim lets go of entries below the applied one while the budget is exceeded.
 func (l *Log) trim() {
-	n := 0
-	for n < len(l.entries) && l.bytes > l.budget && l.entries[n].Index < l.applied {
-		l.bytes -= len(l.entries[n].Frame)
-		l.dead += len(l.entries[n].Frame)
+	n, left := 0, l.bytes
+	for n < len(l.entries) && left > l.budget && l.entries[n].Index < l.applied {
+		left -= len(l.entries[n].Frame)
 		n++
 	}
+	l.release(n)
+}
+
+// release lets go of the first n entries in memory.
+func (l *Log) release(n int) {
 	if n == 0 {
 		return
+	}
+	for _, e := range l.entries[:n] {
+		l.bytes -= len(e.Frame)
+		l.dead += len(e.Frame)
 	}
 	l.entries = l.entries[n:]
 	l.raftEnt = l.raftEnt[n:]
@@ -271,15 +326,19 @@ func (l *Log) Entries(lo, hi, maxSize uint64) ([]raftpb.Entry, error) {
 	return nil, raft.ErrCompacted
 }
 
-// Snapshot implements raft.Storage: the start of the log, without any record. While an older range is being read
+// Snapshot implements raft.Storage: the start of the log with what SetContent says, and no record. While an older range is being read
 // it says raft.ErrSnapshotTemporarilyUnavailable.
 func (l *Log) Snapshot() (raftpb.Snapshot, error) {
 	if _, _, ok := l.Wanted(); ok {
 		return raftpb.Snapshot{}, raft.ErrSnapshotTemporarilyUnavailable
 	}
-	return raftpb.Snapshot{Metadata: raftpb.SnapshotMetadata{
+	s := raftpb.Snapshot{Metadata: raftpb.SnapshotMetadata{
 		Index: l.start.Index, Term: l.start.Term, ConfState: l.conf,
-	}}, nil
+	}}
+	if l.content != nil {
+		s.Data = l.content()
+	}
+	return s, nil
 }
 
 // limit cuts entries so that their encoded size stays below maxSize, keeping at least one.
