@@ -183,7 +183,8 @@ func closeListener(l net.Listener) {
 }
 
 // Close drains the doors, stops the tasks and replicas, settles what is queued and closes the store. It is idempotent, and
-// returns when no goroutine of the member is left.
+// returns when no goroutine of the member is left. It waits for the calls of Run, so user code of a topology must not call
+// it.
 func (m *Member) Close() error {
 	m.closeOnce.Do(func() {
 		close(m.closed)

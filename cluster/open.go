@@ -138,7 +138,12 @@ func (m *Member) awaitReplica(ctx context.Context, tp record.TopicPartition) err
 func (m *Member) awaitRef(ctx context.Context, ref actors.Ref) error {
 	type answer struct{ err error }
 	a, err := await(ctx, func(done func(answer)) {
-		ref.Ask(m.by(ctx), replica.Watch{Deadline: m.by(ctx)}, func(_ any, err error) { done(answer{err}) })
+		ref.Ask(m.by(ctx), replica.Watch{Deadline: m.by(ctx)}, func(a any, err error) {
+			if r, ok := a.(partition.Reply); ok {
+				err = r.Err
+			}
+			done(answer{err})
+		})
 	})
 	return firstError(err, a.err)
 }
