@@ -15,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
+
+	"github.com/millstream-io/millstream/proto/record"
 )
 
 const (
@@ -113,19 +115,38 @@ func writeOnce(t *testing.T, address string, acked *journal) error {
 	return write(t, address, topics[0], newValue(rand.New(rand.NewPCG(1, 1)), 100), acked)
 }
 
-// write is writeOnce of a value to partition 0 of a topic.
+// write is writeOnce of a value to partition 0 of a topic. It asks by hand: what the member answers is not translated.
 func write(t *testing.T, address, topic string, value []byte, acked *journal) error {
 	t.Helper()
-	c := connect(t, address, kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DisableIdempotentWrite(), kgo.RecordRetries(0),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	c := connect(t, address, kgo.MaxVersions(kversion.V2_8_0())) // topics by name
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	r, err := c.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: value}).First()
-	if err == nil {
-		acked.add(at{part{r.Topic, r.Partition}, r.Offset}, crc32.ChecksumIEEE(value))
+	var one record.Builder
+	if err := one.Append(&record.Record{Value: value, TimestampMs: time.Now().UnixMilli()}); err != nil {
+		t.Fatal(err)
 	}
-	return err
+	batch, err := one.Build(0, record.CodecNone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := kmsg.NewProduceRequest()
+	q.Acks, q.TimeoutMillis = -1, 10_000
+	rp := kmsg.NewProduceRequestTopicPartition()
+	rp.Records = batch
+	rt := kmsg.NewProduceRequestTopic()
+	rt.Topic, rt.Partitions = topic, append(rt.Partitions, rp)
+	q.Topics = append(q.Topics, rt)
+	resp, err := c.Broker(memberID).RetriableRequest(ctx, &q)
+	if err != nil {
+		return err
+	}
+	answer := resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0]
+	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
+		return err
+	}
+	acked.add(at{part{topic, 0}, answer.BaseOffset}, crc32.ChecksumIEEE(value))
+	return nil
 }
 
 // readback is what a member serves.
@@ -133,6 +154,14 @@ type readback struct {
 	found   map[at]uint32
 	refused map[at]error // records that it says it cannot serve
 	faults  []error      // records that are torn or stand at a wrong offset
+}
+
+// refusal is one of the errors that records were refused with.
+func (r *readback) refusal() error {
+	for _, err := range r.refused {
+		return err
+	}
+	return nil
 }
 
 // readAll reads every partition from its beginning to its end, and beyond where the journal goes on. A record that is

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -14,18 +15,27 @@ import (
 const fenced = "store fenced"
 
 // Goal: the first sync that fails is the end of all writing: nothing is acknowledged any more, the member says so, lives and
-// serves what is durable, and what was acknowledged is there afterwards. Method: strace fails the syncs of the running
-// member from a random one on, on an ext4 whose power is cut at the end, so that nothing is there by luck.
+// serves what is durable, and what was acknowledged is there afterwards. Method: strace fails syncs of the running member,
+// all of them or only one in each thread, so that the next one would succeed; the log is on an ext4 whose power is cut at
+// the end, so that nothing is there by luck.
 func TestSyncFails(t *testing.T) {
 	needRoot(t, "strace")
-	v := newExt4(t, 1<<30)
 	rng := rand.New(rand.NewPCG(*seed, 5))
+	for name, when := range map[string]string{
+		"every": "1+", "one": fmt.Sprint(1 + rng.IntN(6)),
+	} {
+		t.Run(name, func(t *testing.T) { failSyncs(t, "error=EIO:when="+when) })
+	}
+}
+
+func failSyncs(t *testing.T, how string) {
+	v := newExt4(t, 1<<30)
 	var acked journal
 	s := harness.StartServer(t, v.data(), smallBuckets...)
 	create(t, s.Kafka(), topics...)
-	l := startLoad(t, s.Kafka(), rng, &acked)
+	l := startLoad(t, s.Kafka(), rand.New(rand.NewPCG(*seed, 5)), &acked)
 	acked.awaitMore(t, 300)
-	tr := inject(t, s, "error=EIO:when="+[]string{"1+", "3+", "9+"}[rng.IntN(3)])
+	tr := inject(t, s, how)
 	await(t, func() bool { return strings.Contains(s.Log(), fenced) }, "the member to say that its store is fenced")
 	if tr.injected() == 0 {
 		t.Fatalf("the store is fenced, but strace has failed no sync:\n%s", s.Log())
@@ -56,9 +66,9 @@ func TestSyncFails(t *testing.T) {
 	if err := writeOnce(t, s.Kafka(), &acked); err != nil {
 		t.Fatalf("a write with a sound disk again: %v", err)
 	}
-	t.Logf("seed %d: %d syncs failed; %d records acknowledged (%d on their way at the fence), all there after a power cut; "+
-		"fenced, the member served %d and refused %d of them; it refused writes with %v",
-		*seed, tr.injected(), acked.len(), inFlight, len(r.found), len(r.refused), refusals)
+	t.Logf("seed %d, %s: %d syncs failed; %d records acknowledged (%d on their way at the fence), all there after a power cut; "+
+		"fenced, the member served %d and refused %d of them (%s); it refused writes with %v",
+		*seed, how, tr.injected(), acked.len(), inFlight, len(r.found), len(r.refused), r.refusal(), refusals)
 	s.Stop()
 }
 

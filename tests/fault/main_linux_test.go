@@ -18,6 +18,7 @@ import (
 var (
 	cuts  = flag.Int("cuts", 2, "how often the power is cut under load; a merge is tested with 20")
 	flips = flag.Int("flips", 60, "how many bits are flipped, one at a time")
+	kind  = flag.String("flip-kind", "", "flips only in kinds of files whose name contains this")
 	seed  = flag.Uint64("seed", 0, "what decides where the faults hit; 0 takes one from the clock and prints it")
 )
 
