@@ -55,6 +55,10 @@ type volume interface {
 	size(id bucketID) (int64, error)
 	// manifest returns the manifest, or the staged one; nil bytes where there is none.
 	manifest(staged bool) ([]byte, error)
+	// readSlot returns a slot of the class's sidecar as it stands; nil where there is none.
+	readSlot(n int) ([]byte, error)
+	// writeSlot replaces a slot, durably, and leaves the other one alone.
+	writeSlot(n int, b []byte) error
 	// stage writes the next manifest beside the present one, durably.
 	stage(b []byte) error
 	// publish puts the staged manifest in the place of the present one, at once and durably.

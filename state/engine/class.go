@@ -25,6 +25,11 @@ type class struct {
 	group  groupRow // of the newest group transaction
 	next   *upcoming
 
+	durable atomic.Uint64                // sequence of the newest durable group
+	noteMu  sync.Mutex                   // held while the sidecar is written
+	note    note                         // what stands in it
+	damage  atomic.Pointer[state.Damage] // what was lost and not accepted
+
 	manifestMu sync.Mutex // held while the manifest, and buckets with it, are replaced
 
 	mu      sync.Mutex
@@ -71,9 +76,14 @@ func (c *class) open() error {
 	for _, id := range m.buckets[:len(m.buckets)-1] {
 		hs = append(hs, newSealed(id, c.vol, nil))
 	}
-	hs = append(hs, c.active)
+	sealed := hs
+	hs = append(slices.Clone(hs), c.active)
 	c.buckets.Store(&hs)
-	if err := c.readActive(b); err != nil {
+	damage, err := c.readActive(b)
+	if err == nil {
+		err = c.examine(b, sealed, damage)
+	}
+	if err != nil {
 		return fault.New(fault.StorageError, "open class %s: %w", c.id, err)
 	}
 	return nil
@@ -91,6 +101,9 @@ func (c *class) begin() error {
 	}
 	first := bucketID{sequence: 1, createdMs: c.s.o.Now().UnixMilli()}
 	if err := c.vol.stage(manifest{buckets: []bucketID{first}}.encode()); err != nil {
+		return fault.New(fault.StorageError, "begin class %s: %w", c.id, err)
+	}
+	if err := c.beginSidecar(); err != nil {
 		return fault.New(fault.StorageError, "begin class %s: %w", c.id, err)
 	}
 	b, err := c.vol.create(first)
@@ -138,14 +151,15 @@ func (c *class) removeLeftovers(m manifest) error {
 	return nil
 }
 
-// readActive learns the replicas of the class: everything alive was carried into the active bucket.
-func (c *class) readActive(b bucket) error {
-	err := b.get(groupKey, func(v []byte) (err error) {
-		c.group, err = decodeGroup(v)
-		return err
+// readActive learns the replicas of the class: everything alive was carried into the active bucket. damage is
+// what is wrong with the group row.
+func (c *class) readActive(b bucket) (damage, err error) {
+	err = b.get(groupKey, func(v []byte) error {
+		c.group, damage = decodeGroup(v)
+		return nil
 	})
 	if err != nil && !errors.Is(err, errNoRow) {
-		return err
+		return nil, err
 	}
 	err = b.replicas(kindTail, func(key, v []byte) error {
 		t, err := decodeTail(key, v)
@@ -153,7 +167,7 @@ func (c *class) readActive(b bucket) error {
 		return nil
 	})
 	c.active.complete = true
-	return err
+	return damage, err
 }
 
 // learn takes one tail row. A replica that moved has one in several classes: the newest is its home.
@@ -171,6 +185,7 @@ func (c *class) learn(key []byte, t tailRow, damage error) {
 	c.active.setSpan(id, t.span)
 	if r.damage == nil && (!r.known || t.version > r.version) {
 		r.tail, r.version, r.home, r.known, r.classes = t.tail, t.version, c.id, true, t.classes
+		r.rescued = nil
 	}
 }
 
@@ -182,6 +197,9 @@ func (c *class) age() time.Duration {
 // close closes the buckets. The committer has ended.
 func (c *class) close() error {
 	var errs []error
+	if c.active != nil {
+		errs = append(errs, c.record())
+	}
 	if c.next != nil {
 		errs = append(errs, c.next.abandon())
 	}

@@ -49,6 +49,8 @@ func FuzzRows(f *testing.F) {
 	f.Add(encodeOpaque(key, []byte("value")))
 	f.Add(encodeHint(key, 12))
 	f.Add(groupRow{3, 4}.encode())
+	f.Add(encodeSpan(key, tail.span))
+	f.Add(note{7, 6, 5}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		other := makeKey(8, kindTail, 0)
 		if got, err := decodeTail(key, b); err == nil {
@@ -65,13 +67,20 @@ func FuzzRows(f *testing.F) {
 		if got, ok := decodeHint(key, b); ok && !bytes.Equal(encodeHint(key, got), b) {
 			t.Fatalf("%x comes back as %x", b, encodeHint(key, got))
 		}
+		span := makeKey(7, kindSpan, 0)
+		if got, err := decodeSpan(span, b); err == nil && !bytes.Equal(encodeSpan(span, got), b) {
+			t.Fatalf("%x comes back as %x", b, encodeSpan(span, got))
+		}
+		if got, err := decodeNote(b); err == nil && !bytes.Equal(got.encode(), b) {
+			t.Fatalf("%x comes back as %x", b, got.encode())
+		}
 		if got, err := decodeGroup(b); err == nil && !bytes.Equal(got.encode(), b) {
 			t.Fatalf("%x comes back as %x", b, got.encode())
 		}
 	})
 }
 
-// Goal: every flipped bit of a row and of a manifest is seen. Method: flip each in turn.
+// Goal: every flipped bit of a row, of a manifest and of a sidecar is seen. Method: flip each in turn.
 func TestFlippedBitsAreSeen(t *testing.T) {
 	key := makeKey(7, kindRow, 1)
 	stored := encodeOpaque(key, []byte("a carried row"))
@@ -87,6 +96,8 @@ func TestFlippedBitsAreSeen(t *testing.T) {
 	}
 	flipAll(stored, func() bool { _, err := openRow(key, stored); return err != nil })
 	flipAll(m, func() bool { _, err := decodeManifest(m); return err != nil })
+	n := note{7, 6, 5}.encode()
+	flipAll(n, func() bool { _, err := decodeNote(n); return fault.CodeOf(err) == fault.CorruptRecord })
 }
 
 // Goal: an error that Badger only logs fences the store, one about a single value does not. Method: the

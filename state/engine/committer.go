@@ -62,6 +62,7 @@ func (c *class) commit(g *group) error {
 	if err := c.s.fencedErr(); err != nil {
 		return err
 	}
+	c.committed()
 	c.install(t)
 	return nil
 }
@@ -110,6 +111,7 @@ func (c *class) write(t *txn) error {
 	}
 	next := groupRow{sequence: c.group.sequence + 1, bucketBytes: c.group.bucketBytes + uint64(t.bytes)}
 	t.add(groupKey, next.encode())
+	t.mark(next.sequence)
 	if f := c.s.o.Faults.Commit; f != nil {
 		if err := f(c.id); err != nil {
 			return err

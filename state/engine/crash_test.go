@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,8 +35,8 @@ func crashShape(index uint64) enginetest.Shape {
 	}
 }
 
-// runChild is what the test binary does when the crash test started it: write to all replicas without end,
-// and print "replica index" for each acknowledged entry, until it is killed.
+// runChild is what the test binary does when the crash test started it: write to all replicas without end, give
+// space back without end, and print "replica index" for each acknowledged entry, until it is killed.
 func runChild() {
 	dir := os.Getenv(childDir)
 	if dir == "" {
@@ -50,12 +51,18 @@ func runChild() {
 	for id := range record.ReplicaID(childReplicas) {
 		go writeForever(s, id+1, acks)
 	}
+	go func() {
+		for s.Reclaim() == nil {
+			runtime.Gosched()
+		}
+	}()
 	for a := range acks {
 		fmt.Println(a)
 	}
 }
 
-// writeForever keeps four writes of a replica in flight, beginning where its log ends.
+// writeForever keeps four writes of a replica in flight, beginning where its log ends, and trims the log now and
+// then.
 func writeForever(s state.LogStore, id record.ReplicaID, acks chan<- string) {
 	l, err := rebuild(s, id)
 	if err != nil {
@@ -66,6 +73,9 @@ func writeForever(s state.LogStore, id record.ReplicaID, acks chan<- string) {
 	for {
 		room <- struct{}{}
 		w := l.Append(1, crashShape(l.Tail.Last+1))
+		if keep := uint64(id) * 100; w.Tail.Last%64 == 0 && w.Tail.Last > l.Tail.First+keep {
+			w.Tail = l.Trim(w.Tail.Last - keep).Tail
+		}
 		s.Append(state.ClassLong, w, func(err error) {
 			if err != nil {
 				fmt.Println("append", err)
@@ -86,6 +96,9 @@ func rebuild(s state.LogStore, id record.ReplicaID) (*enginetest.Log, error) {
 	l := enginetest.NewLog(id, state.ClassLong)
 	for l.Tail.Last < tail.Last {
 		l.Append(1, crashShape(l.Tail.Last+1))
+	}
+	if tail.First > 1 {
+		l.Trim(tail.First)
 	}
 	return l, nil
 }
@@ -114,6 +127,9 @@ func TestAcknowledgedEntriesOutliveSIGKILL(t *testing.T) {
 			}
 			if err != nil {
 				t.Fatal(err)
+			}
+			if lost := s.Damaged(); len(lost) != 0 {
+				t.Fatalf("a kill was taken for damage: %+v", lost)
 			}
 			if l.Tail.Last < acked[id] {
 				t.Fatalf("replica %d ends at %d, %d was acknowledged", id, l.Tail.Last, acked[id])

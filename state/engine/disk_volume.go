@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 const (
 	manifestName   = "MANIFEST"
 	manifestStaged = "MANIFEST.new"
+	sidecarName    = "SEQUENCE"
+	sidecarStride  = 4096 // bytes from slot to slot: no page of the file has both
 )
 
 // diskVolume is the directory of one class.
@@ -141,6 +144,33 @@ func (v *diskVolume) manifest(staged bool) ([]byte, error) {
 		return nil, fmt.Errorf("read manifest: %w", err)
 	}
 	return b, nil
+}
+
+func (v *diskVolume) readSlot(n int) ([]byte, error) {
+	f, err := os.Open(filepath.Join(v.dir, sidecarName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open sidecar: %w", err)
+	}
+	b := make([]byte, sidecarSize)
+	k, err := f.ReadAt(b, int64(n)*sidecarStride)
+	if err = errors.Join(err, f.Close()); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read sidecar: %w", err)
+	}
+	return b[:k], nil
+}
+
+func (v *diskVolume) writeSlot(n int, b []byte) error {
+	f, err := os.OpenFile(filepath.Join(v.dir, sidecarName), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("open sidecar: %w", err)
+	}
+	if _, err := f.WriteAt(b, int64(n)*sidecarStride); err != nil {
+		return errors.Join(fmt.Errorf("write sidecar: %w", err), f.Close())
+	}
+	return errors.Join(syncData(f), f.Close())
 }
 
 func (v *diskVolume) stage(b []byte) error {

@@ -89,6 +89,9 @@ func (s *Store) Reclaim() error {
 func (s *Store) tidy() (next time.Duration, err error) {
 	s.tidying.Lock()
 	defer s.tidying.Unlock()
+	if len(s.Damaged()) > 0 {
+		return 0, nil // what seems dead may only be lost
+	}
 	for !s.stopping() {
 		sv, err := s.survey()
 		if err != nil {

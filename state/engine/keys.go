@@ -17,6 +17,7 @@ const (
 	kindByTime                   // index = running maximum of the timestamps, sortable
 	kindEntry                    // index = raft index; the value is the entry's frame as it came
 	kindGroup                    // only below classRows: the class-wide group sequence
+	kindMark                     // only below classRows: index = the sequence of a group that is there
 	kindSpan                     // index 0: the span of a rewritten bucket, which has no tail rows
 )
 

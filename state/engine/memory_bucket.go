@@ -94,6 +94,7 @@ type memoryVolume struct {
 	valueBytes  int64
 	buckets     map[string]*memoryBucket
 	live, draft []byte // manifests
+	slots       [2][]byte
 }
 
 func (v *memoryVolume) create(id bucketID) (bucket, error) {
@@ -145,6 +146,20 @@ func (v *memoryVolume) manifest(staged bool) ([]byte, error) {
 		return v.draft, nil
 	}
 	return v.live, nil
+}
+
+func (v *memoryVolume) readSlot(n int) ([]byte, error) {
+	v.disk.mu.RLock()
+	defer v.disk.mu.RUnlock()
+	return v.slots[n], nil
+}
+
+func (v *memoryVolume) writeSlot(n int, b []byte) error {
+	v.disk.touch()
+	v.disk.mu.Lock()
+	defer v.disk.mu.Unlock()
+	v.slots[n] = slices.Clone(b)
+	return nil
 }
 
 func (v *memoryVolume) stage(b []byte) error {

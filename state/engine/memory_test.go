@@ -12,7 +12,7 @@ import (
 	"github.com/millstream-io/millstream/state/engine/enginetest"
 )
 
-// crashRun drives a memory store through appends, steps and crashes from one seed. It returns a trace of
+// crashRun drives a memory store through appends, trims, steps, reclaims and crashes from one seed. It returns a trace of
 // all that happened, and the first loss of an acknowledged entry.
 func crashRun(seed uint64, o engine.Options) (trace string, err error) {
 	rng := rand.New(rand.NewPCG(seed, 7))
@@ -34,10 +34,18 @@ func crashRun(seed uint64, o engine.Options) (trace string, err error) {
 				logs[id] = l
 			}
 			w := l.Append(1, crashShape(l.Tail.Last+1))
+			if w.Tail.Last%16 == 0 {
+				w.Tail = l.Trim(max(l.Tail.First, w.Tail.Last-8)).Tail
+			}
 			m.Append(l.Class, w, func(err error) {
 				fmt.Fprintln(&b, "done", id, w.Tail.Last, err)
 				acked[id] = w.Tail.Last
 			})
+		case k == 10:
+			if err := m.Reclaim(); err != nil {
+				return b.String(), err
+			}
+			fmt.Fprintln(&b, "reclaimed", m.Disk().Bytes())
 		case k < 19:
 			fmt.Fprintln(&b, "step", m.Step(), m.Pending())
 		default:

@@ -17,7 +17,8 @@ type view struct {
 	classes uint8
 	known   bool
 
-	removals uint64 // how many buckets had been taken away when the view was taken
+	carries  *handle // has the carried rows
+	removals uint64  // how many buckets had been taken away when the view was taken
 }
 
 // view returns the replica as it is now. Errors: fault.StorageError, fault.Closing, fault.CorruptRecord for a
@@ -40,7 +41,7 @@ func (s *Store) view(id record.ReplicaID) (view, error) {
 		return view{}, r.damage
 	}
 	return view{
-		id: id, tail: r.tail, home: r.home, classes: r.classes, known: true, removals: removals,
+		id: id, tail: r.tail, home: r.home, classes: r.classes, known: true, carries: s.carries(r), removals: removals,
 	}, nil
 }
 
@@ -73,8 +74,7 @@ func (s *Store) Load(id record.ReplicaID) (state.Tail, []state.Row, error) {
 func (s *Store) carried(v view) ([]state.Row, error) {
 	var rows []state.Row
 	var damage error
-	hs := s.classes[v.home].handles()
-	err := eachCarried(hs[len(hs)-1], v.id, func(key, stored []byte) {
+	err := eachCarried(v.carries, v.id, func(key, stored []byte) {
 		value, err := decodeOpaque(key, stored)
 		if err != nil {
 			damage = err

@@ -64,6 +64,14 @@ func (c *class) roll() error {
 	sealed := c.active
 	c.active, c.group, c.next = next, group, nil
 	c.forget(left)
+	c.settle(ms)
+	if err := c.s.fencedErr(); err != nil {
+		return err
+	}
+	c.committed()
+	if err := c.record(); err != nil {
+		return err
+	}
 	c.s.background(func() {
 		if err := sealed.seal(); err != nil {
 			c.s.fence(fmt.Errorf("seal bucket %s of class %s: %w", sealed.id, c.id, err))
@@ -103,6 +111,7 @@ func (c *class) carry(next *handle, ms []mover) (groupRow, error) {
 		group.sequence++
 		group.bucketBytes += uint64(t.bytes)
 		t.add(groupKey, group.encode())
+		t.mark(group.sequence)
 		err := next.b.append(t.rows)
 		t, size = newTxn(0), groupSize{}
 		return err
@@ -133,6 +142,7 @@ type mover struct {
 	id     record.ReplicaID
 	row    tailRow
 	damage error
+	from   *handle // has its rows
 }
 
 // movers lists the replicas whose home is this class: those that live, in order, and the dead ones.
@@ -146,7 +156,8 @@ func (c *class) movers() (ms []mover, left []record.ReplicaID) {
 		case c.s.deadLocked(r, now):
 			left = append(left, id)
 		default:
-			ms = append(ms, mover{id, tailRow{tail: r.tail, version: r.version, classes: r.classes}, r.damage})
+			row := tailRow{tail: r.tail, version: r.version, classes: r.classes}
+			ms = append(ms, mover{id, row, r.damage, c.s.carries(r)})
 		}
 	}
 	slices.SortFunc(ms, func(a, b mover) int {
@@ -164,16 +175,18 @@ func (c *class) carryOne(m mover, put func(key, value []byte) error) error {
 	key := makeKey(m.id, kindTail, 0)
 	value := m.row.encode(key)
 	if m.damage != nil {
-		err := c.active.b.get(key, func(v []byte) error {
-			value = append([]byte{}, v...)
-			return nil
+		err := m.from.read(func(b bucket) error {
+			return b.get(key, func(v []byte) error {
+				value = append([]byte{}, v...)
+				return nil
+			})
 		})
 		if err != nil {
 			return err
 		}
 	}
 	rows := []row{{key, value}}
-	err := eachCarried(c.active, m.id, func(k, v []byte) {
+	err := eachCarried(m.from, m.id, func(k, v []byte) {
 		rows = append(rows, row{append([]byte{}, k...), append([]byte{}, v...)})
 	})
 	if err != nil {
@@ -198,6 +211,17 @@ func (c *class) forget(left []record.ReplicaID) {
 	}
 }
 
+// settle says that what was rescued stands in the active bucket now.
+func (c *class) settle(ms []mover) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	for _, m := range ms {
+		if r := c.s.replicas[m.id]; r != nil && r.home == c.id {
+			r.rescued = nil
+		}
+	}
+}
+
 // forgetLocked drops what the store knows of a dead replica.
 func (s *Store) forgetLocked(id record.ReplicaID, r *replica) {
 	if r.queued == 0 {
@@ -205,5 +229,5 @@ func (s *Store) forgetLocked(id record.ReplicaID, r *replica) {
 		return
 	}
 	// The last writes of a replica that is being stopped; what they leave goes with the roll after this.
-	r.known, r.tail, r.version, r.classes, r.damage = false, state.Tail{}, 0, 0, nil
+	r.known, r.tail, r.version, r.classes, r.damage, r.rescued = false, state.Tail{}, 0, 0, nil, nil
 }

@@ -16,6 +16,9 @@ func volumeSpace(dir string) (free, total int64, err error) {
 	return int64(st.Bavail) * st.Frsize, int64(st.Blocks) * st.Frsize, nil
 }
 
+// syncData makes what was written to f durable, and no more of its metadata than that takes.
+func syncData(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
+
 // reserve makes f n bytes long with blocks that are really taken.
 func reserve(f *os.File, n int64) error {
 	err := unix.Fallocate(int(f.Fd()), 0, 0, n)

@@ -36,10 +36,17 @@ func (t *txn) add(key, value []byte) {
 	t.bytes += int64(len(key) + len(value))
 }
 
+// mark adds the row that says that a group is there. Other than the group row it is never replaced, so that a
+// group that is missing between others is seen.
+func (t *txn) mark(sequence uint64) {
+	key := t.key(classRows, kindMark, sequence)
+	t.add(key, sealRow(key, make([]byte, rowHeader)))
+}
+
 // stage turns the group's writes into rows. A write that cannot be made is left out with its reason in
 // item.err.
 func (c *class) stage(g *group) (*txn, error) {
-	t := newTxn(g.size.rows + 1)
+	t := newTxn(g.size.rows + 2)
 	most := c.active.b.most()
 	for _, it := range g.items {
 		if it.err != nil {
@@ -89,6 +96,9 @@ func (c *class) admit(st *staging, it *item, most limits) error {
 	if r.damage != nil {
 		return r.damage
 	}
+	if err := c.s.lostBy(st.classes); err != nil {
+		return err
+	}
 	if err := st.check(it.w); err != nil {
 		if r.refused != nil {
 			return r.refused
@@ -109,12 +119,11 @@ func (c *class) admit(st *staging, it *item, most limits) error {
 // adopt brings the carried rows of a replica along from the class that it leaves, so that its home has
 // everything.
 func (c *class) adopt(t *txn, id record.ReplicaID) error {
-	c.s.mu.RLock()
-	home := c.s.replicas[id].home
-	c.s.mu.RUnlock()
 	for {
-		hs := c.s.classes[home].handles()
-		err := eachCarried(hs[len(hs)-1], id, func(key, value []byte) {
+		c.s.mu.RLock()
+		from := c.s.carries(c.s.replicas[id])
+		c.s.mu.RUnlock()
+		err := eachCarried(from, id, func(key, value []byte) {
 			t.add(t.key(id, kindRow, keyIndex(key)), append([]byte{}, value...))
 		})
 		if !errors.Is(err, errGone) { // given back since it was the active one

@@ -32,7 +32,9 @@ type Store struct {
 	removals atomic.Uint64 // counts how often buckets have been taken from a class
 	tidying  sync.Mutex    // held by whoever gives space back
 	untidy   chan struct{} // asks the janitor to look
-	quit     chan struct{} // closed when the store closes
+
+	unrecorded chan struct{} // tells the recorder that a group was made durable
+	quit       chan struct{} // closed when the store closes
 
 	mu       sync.RWMutex
 	replicas map[record.ReplicaID]*replica
@@ -55,7 +57,8 @@ type replica struct {
 	sinceHint int64 // payload bytes since the last hint in the active bucket
 	absent    bool  // from the live set, since absentMs
 	absentMs  int64
-	damage    error // of the tail row; such a replica is neither read nor written
+	damage    error   // of the tail row; such a replica is neither read nor written
+	rescued   *handle // where the tail was found and the carried rows are, after the active bucket lost them
 
 	floor   state.Incarnation // writes of lower incarnations are refused
 	queued  int               // writes that have not been settled
@@ -103,8 +106,9 @@ func Open(o Options) (*Store, error) {
 		s.wg.Add(1)
 		go c.run()
 	}
-	s.wg.Add(1)
+	s.wg.Add(2)
 	go s.janitor()
+	go s.recorder()
 	s.look()
 	return s, nil
 }
@@ -112,7 +116,7 @@ func Open(o Options) (*Store, error) {
 func newStore(o Options, sp *space) *Store {
 	return &Store{
 		o: o, space: sp, patience: fencedPatience, replicas: map[record.ReplicaID]*replica{},
-		untidy: make(chan struct{}, 1), quit: make(chan struct{}), broken: make(chan struct{}),
+		untidy: make(chan struct{}, 1), unrecorded: make(chan struct{}, 1), quit: make(chan struct{}), broken: make(chan struct{}),
 	}
 }
 
