@@ -136,4 +136,7 @@ func TestOnlyProducersMakeTopics(t *testing.T) {
 	if _, err := c.Topic(ctx, "fresh"); !errors.Is(err, fault.UnknownTopicOrPartition) {
 		t.Fatalf("looking at a deleted topic: %v", err)
 	}
+	if o, err := c.Produce(ctx, client.Record{Topic: "fresh", Value: []byte("v")}); err != nil || o != 0 {
+		t.Fatalf("writing to a deleted topic: offset %d, %v", o, err)
+	}
 }

@@ -73,7 +73,7 @@ func run() error {
 // once starts a member, lets use work with it, leaves it alone, reads its memory and kills it.
 func once(out *measure.Results, subject, binary, data string, n int, use func(address string) error) error {
 	begin := time.Now()
-	cmd := exec.Command(binary, "server", "--kafka-listen", "127.0.0.1:0", "--data", data)
+	cmd := exec.Command(binary, "server", "--kafka-listen", "127.0.0.1:0", "--http-listen=", "--data", data)
 	logs, err := cmd.StderrPipe()
 	if err != nil {
 		return err

@@ -63,7 +63,7 @@ func run() error {
 	out := measure.NewResults(os.Stdout, "Kafka door beside kfake SyncWrites, fsync before acknowledge", *dir)
 	measure.Touch(*touch)
 	subjects := []subject{
-		{"millstream", []string{filepath.Join(bin, "millstream"), "server", "--kafka-listen", "127.0.0.1:0",
+		{"millstream", []string{filepath.Join(bin, "millstream"), "server", "--kafka-listen", "127.0.0.1:0", "--http-listen=",
 			"--log-level", "info", "--topics-auto-create", "--data"}},
 		{"kfake-sync", []string{filepath.Join(bin, "kfakeserver")}},
 	}

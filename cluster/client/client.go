@@ -43,7 +43,7 @@ func New(t Transport, opts ...Option) *Client {
 	c.stopped, c.end = context.WithCancel(context.Background())
 	c.producer = newProducer(&c.o, t, c.spawn)
 	c.catalog = newCatalog(t, c.spawn, c.producer.topicChanged)
-	c.producer.refresh = c.catalog.refresh
+	c.producer.refresh = c.catalog.remake
 	c.sender.Go(c.producer.run)
 	c.notices.Go(c.producer.notifier.run)
 	return c

@@ -69,6 +69,14 @@ func (c *catalog) refresh(topic string) {
 	c.ask(topic, false)
 }
 
+// remake asks without waiting, for a producer whose batch was refused: it still wants the topic, so a deleted one may be
+// made again.
+func (c *catalog) remake(topic string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ask(topic, true)
+}
+
 func (q *question) await(ctx context.Context, topic string) (TopicMetadata, error) {
 	if q == nil {
 		return TopicMetadata{}, errClosed
@@ -81,8 +89,8 @@ func (q *question) await(ctx context.Context, topic string) (TopicMetadata, erro
 	}
 }
 
-// ask has one goroutine fetch a topic; nil when the client is closed. Call it with the lock held. Only the first use by a
-// producer may make a topic: whoever refreshes or reads one must not bring back what was deleted.
+// ask has one goroutine fetch a topic; nil when the client is closed. Call it with the lock held. Only a producer may
+// make a topic: whoever refreshes or reads one must not bring back what was deleted.
 func (c *catalog) ask(topic string, create bool) *question {
 	if q, ok := c.asking[topic]; ok && (q.create || !create) {
 		return q
