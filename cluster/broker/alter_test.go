@@ -62,7 +62,8 @@ func TestAlterConfigs(t *testing.T) {
 }
 
 // Goal: no append is larger than what every store can hold in one write, whatever its topic allows. Method: a topic with
-// the largest bound; a batch just below it, one above, and two that are above together.
+// the largest bound on the smallest store; a batch just below it, one above, two that are above together, and many at once
+// of all sizes.
 func TestLargestAppend(t *testing.T) {
 	m := start(t, 1, nil)
 	if a := m.alter(false, altering("t", "max.message.bytes", "10485760")); a[0].Err != nil {
@@ -73,7 +74,16 @@ func TestLargestAppend(t *testing.T) {
 	wantCode(t, "one", (<-m.send(broker.Produce{Topic: "t", Acks: 1, Frame: big})).Err, fault.RecordListTooLarge)
 	two := append(half[:len(half):len(half)], half[state.FrameRoom:]...)
 	wantCode(t, "two", (<-m.send(broker.Produce{Topic: "t", Acks: 1, Frame: two})).Err, fault.RecordListTooLarge)
-	if base := m.put(0, 1); base != 1 {
+	var waits []<-chan broker.Produced // together in as few writes as the replica likes
+	for _, size := range []int{500, 900, 900, 900, 900, 900, 9 << 10, 900, 10_000, 1, 900, 900, 900} {
+		waits = append(waits, m.send(broker.Produce{Topic: "t", Acks: -1, Frame: frame(size << 10)}))
+	}
+	for i, w := range waits {
+		if a := <-w; a.Err != nil {
+			t.Fatalf("batch %d: %v", i, a.Err)
+		}
+	}
+	if base := m.put(0, 1); base != 14 {
 		t.Errorf("the next record has offset %d", base)
 	}
 }

@@ -102,7 +102,10 @@ func start(t *testing.T, partitions int32, set func(*member)) *member {
 		t: t, meta: meta.New(), replicas: map[record.TopicPartition]broker.Replica{},
 		views: map[string]*atomic.Pointer[segment.View]{}, hosted: map[string]placement.Hosted{},
 	}
-	m.drive = &drive{bad: &m.bad, Memory: engine.NewMemory(engine.Options{Faults: &engine.Faults{Space: m.space}})}
+	m.drive = &drive{bad: &m.bad, Memory: engine.NewMemory(engine.Options{
+		ValueLogFileBytes: 16 << 20, // the least that a member's store has
+		Faults:            &engine.Faults{Space: m.space},
+	})}
 	m.jobs = pool.New(pool.Options{Size: 4})
 	m.submit = m.jobs.Submit
 	if set != nil {

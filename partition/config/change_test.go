@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -76,6 +77,18 @@ func TestPlanRefuses(t *testing.T) {
 	_, err := Plan(topic, []Op{set("a", "1"), set("b", "1")}, false)
 	if err == nil || !strings.Contains(err.Error(), "2 settings") {
 		t.Errorf("all faults at once: %v", err)
+	}
+	many, settings := make([]Op, 100_000), map[string]*string{}
+	for i := range many {
+		many[i] = set(strconv.Itoa(i), "1")
+		settings[many[i].Key] = many[i].Value
+	}
+	_, planned := Plan(topic, many, false)
+	_, parsed := Parse(settings)
+	for _, err := range []error{planned, parsed} {
+		if fault.CodeOf(err) != fault.InvalidConfig || len(err.Error()) > 10_000 {
+			t.Errorf("a request of nothing but faults makes %d bytes", len(err.Error()))
+		}
 	}
 }
 

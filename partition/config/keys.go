@@ -80,12 +80,12 @@ var keys = []*key{
 	},
 	{
 		name: KeyRetentionMs, kind: TypeLong, preset: strconv.Itoa(KeepAll), min: KeepAll, max: math.MaxInt64,
-		doc: "How long records are kept after their append, in milliseconds; -1 is for ever, the default.",
+		doc: "How long records are kept at least after their append, in milliseconds; -1 is for ever, the default.",
 		set: func(t *Topic, value string) { t.RetentionMs = keptFor(value) },
 	},
 	{
 		name: KeyRetentionBytes, kind: TypeLong, preset: strconv.Itoa(KeepAll), min: KeepAll, max: math.MaxInt64,
-		doc: "How many bytes a partition may hold before its oldest records go; -1 is any number, the default.",
+		doc: "How many bytes of its newest records a partition keeps at least; -1 is all, the default.",
 		set: func(t *Topic, value string) { t.RetentionBytes = kept(value) },
 	},
 }

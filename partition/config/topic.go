@@ -29,11 +29,15 @@ func Default() Topic {
 }
 
 // Parse checks the settings of a request against the table. A nil value means the default, as if the key
-// was not there. It reports all faults at once, in the order of the keys, as one fault.InvalidConfig.
+// was not there. It reports all faults at once, up to 20 in the order of the keys, as one
+// fault.InvalidConfig.
 func Parse(settings map[string]*string) (Topic, error) {
 	t := Default()
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		if len(faults) == mostFaults {
+			break
+		}
 		value := settings[name]
 		k, ok := keyNamed(name)
 		if !ok {
@@ -104,6 +108,9 @@ func (t *Topic) override(k *key, value string) {
 		k.set(t, value)
 	}
 }
+
+// mostFaults bounds how many faults of one request are told, and how long it takes to find them.
+const mostFaults = 20
 
 // joined makes one refusal of several: its message carries all of theirs.
 func joined(faults []error) error {
