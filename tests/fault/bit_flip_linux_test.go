@@ -29,7 +29,8 @@ const (
 	died      = "DIED"            // the process ended by a panic or a signal
 )
 
-// gaps are the kinds of files in which a flipped bit is known to do what must not be. Anywhere else it is a failure.
+// gaps are the kinds of files in which a flipped bit is known to do what must not be. Anywhere else it is a
+// failure.
 var gaps = map[string][]string{
 	"long/bucket/*.sst":    {lost, panicked, died},
 	"meta/bucket/*.sst":    {lost, panicked, died},
@@ -37,10 +38,12 @@ var gaps = map[string][]string{
 	"meta/bucket/MANIFEST": {lost},
 }
 
-// Goal: after a clean stop no single flipped bit, in whatever file, makes a member serve something else than what was
-// acknowledged, crash or hang; each is refused, or reported at the records that it hit, or harmless. Method: flip one random
-// bit in a copy of a data directory, each kind of file as often as the others; start; read everything; compare.
+// Goal: after a clean stop no single flipped bit, in whatever file, makes a member serve something else than
+// what was acknowledged, crash or hang; each is refused, or reported at the records that it hit, or harmless.
+// Method: flip one random bit in a copy of a data directory, each kind of file as often as the others; start;
+// read everything; compare.
 func TestBitFlips(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	base := work(t)
 	var acked journal
@@ -80,8 +83,8 @@ func gap(kind, what string) bool { return slices.Contains(gaps[kind], what) }
 // flipBuckets leave several buckets in a directory that is small enough to be copied for each flip.
 var flipBuckets = []string{"--storage-bucket-bytes", fmt.Sprint(4 << 20)}
 
-// makePristine writes a directory with several buckets and stops in good order. One partition has more than a start reads
-// again: there a bit is found by a reader, or by nobody.
+// makePristine writes a directory with several buckets and stops in good order. One partition has more than a
+// start reads again: there a bit is found by a reader, or by nobody.
 func makePristine(t *testing.T, dir string, acked *journal) {
 	t.Helper()
 	s := harness.StartServer(t, dir, flipBuckets...)

@@ -26,7 +26,8 @@ const (
 
 var topics = []string{"small", "mixed", "large"}
 
-// sizes are the values' bytes in each topic: below and above what stays beside its key, and in entries of their own.
+// sizes are the values' bytes in each topic: below and above what stays beside its key, and in entries of
+// their own.
 var sizes = map[string][]int{"small": {40, 100}, "mixed": {100, 900, 20_000}, "large": {20_000, 60_000}}
 
 func connect(t *testing.T, address string, opts ...kgo.Opt) *kgo.Client {
@@ -62,13 +63,15 @@ type load struct {
 	err error // the first that reached the application while the load went on
 }
 
-// startLoad begins to write to all topics, acks=all and idempotent. What is acknowledged goes into the journal.
+// startLoad begins to write to all topics, acks=all and idempotent. What is acknowledged goes into the
+// journal.
 func startLoad(t *testing.T, address string, rng *rand.Rand, acked *journal) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := connect(t, address, kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(time.Millisecond),
 		kgo.MaxBufferedRecords(300), kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
-		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }))
+		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }),
+		kgo.MetadataMinAge(50*time.Millisecond))
 	l := &load{acked: acked}
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -115,7 +118,8 @@ func writeOnce(t *testing.T, address string, acked *journal) error {
 	return write(t, address, topics[0], newValue(rand.New(rand.NewPCG(1, 1)), 100), acked)
 }
 
-// write is writeOnce of a value to partition 0 of a topic. It asks by hand: what the member answers is not translated.
+// write is writeOnce of a value to partition 0 of a topic. It asks by hand: what the member answers is not
+// translated.
 func write(t *testing.T, address, topic string, value []byte, acked *journal) error {
 	t.Helper()
 	c := connect(t, address, kgo.MaxVersions(kversion.V2_8_0())) // topics by name
@@ -131,7 +135,7 @@ func write(t *testing.T, address, topic string, value []byte, acked *journal) er
 		t.Fatal(err)
 	}
 	q := kmsg.NewProduceRequest()
-	q.Acks, q.TimeoutMillis = -1, 10_000
+	q.Acks, q.TimeoutMillis = -1, 3000
 	rp := kmsg.NewProduceRequestTopicPartition()
 	rp.Records = batch
 	rt := kmsg.NewProduceRequestTopic()
@@ -164,8 +168,8 @@ func (r *readback) refusal() error {
 	return nil
 }
 
-// readAll reads every partition from its beginning to its end, and beyond where the journal goes on. A record that is
-// refused is stepped over.
+// readAll reads every partition from its beginning to its end, and beyond where the journal goes on. A record
+// that is refused is stepped over.
 func readAll(t *testing.T, address string, acked *journal) *readback {
 	t.Helper()
 	c := connect(t, address, kgo.MaxVersions(kversion.V2_8_0())) // topics by name

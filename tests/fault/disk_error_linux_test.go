@@ -14,11 +14,12 @@ import (
 // fenced is what a member logs when its store has stopped for good.
 const fenced = "store fenced"
 
-// Goal: the first sync that fails is the end of all writing: nothing is acknowledged any more, the member says so, lives and
-// serves what is durable, and what was acknowledged is there afterwards. Method: strace fails syncs of the running member,
-// all of them or only one in each thread, so that the next one would succeed; the log is on an ext4 whose power is cut at
-// the end, so that nothing is there by luck.
+// Goal: the first sync that fails is the end of all writing: nothing is acknowledged any more, the member
+// says so, lives and serves what is durable, and what was acknowledged is there afterwards. Method: strace
+// fails syncs of the running member, all of them or only one in each thread, so that the next one would
+// succeed; the log is on an ext4 whose power is cut at the end, so that nothing is there by luck.
 func TestSyncFails(t *testing.T) {
+	t.Parallel()
 	needRoot(t, "strace")
 	rng := rand.New(rand.NewPCG(*seed, 5))
 	for name, when := range map[string]string{
@@ -36,7 +37,7 @@ func failSyncs(t *testing.T, how string) {
 	l := startLoad(t, s.Kafka(), rand.New(rand.NewPCG(*seed, 5)), &acked)
 	acked.awaitMore(t, 300)
 	tr := inject(t, s, how)
-	await(t, func() bool { return strings.Contains(s.Log(), fenced) }, "the member to say that its store is fenced")
+	await(t, func() bool { return strings.Contains(s.Log(), fenced) }, "the member to say that it is fenced")
 	if tr.injected() == 0 {
 		t.Fatalf("the store is fenced, but strace has failed no sync:\n%s", s.Log())
 	}
@@ -66,15 +67,16 @@ func failSyncs(t *testing.T, how string) {
 	if err := writeOnce(t, s.Kafka(), &acked); err != nil {
 		t.Fatalf("a write with a sound disk again: %v", err)
 	}
-	t.Logf("seed %d, %s: %d syncs failed; %d records acknowledged (%d on their way at the fence), all there after a power cut; "+
-		"fenced, the member served %d and refused %d of them (%s); it refused writes with %v",
+	t.Logf("seed %d, %s: %d syncs failed; %d records acknowledged (%d on their way at the fence), all there after "+
+		"a power cut; fenced, the member served %d and refused %d of them (%s); it refused writes with %v",
 		*seed, how, tr.injected(), acked.len(), inFlight, len(r.found), len(r.refused), r.refusal(), refusals)
 	s.Stop()
 }
 
-// Goal: a slow disk makes writes slow and nothing else. Method: strace delays every sync of the running member; every write
-// is acknowledged all the same, and reads do not wait.
+// Goal: a slow disk makes writes slow and nothing else. Method: strace delays every sync of the running
+// member; every write is acknowledged all the same, and reads do not wait.
 func TestSyncIsSlow(t *testing.T) {
+	t.Parallel()
 	needRoot(t, "strace")
 	const delay = 30 * time.Millisecond
 	s := harness.StartServer(t, t.TempDir())
@@ -96,7 +98,8 @@ func TestSyncIsSlow(t *testing.T) {
 	if strings.Contains(s.Log(), fenced) || !s.Running() {
 		t.Fatalf("the member did not live through slow syncs:\n%s", s.Log())
 	}
-	t.Logf("seed %d: one write took %s, with %d syncs delayed by %s each %s (medians); %d acknowledged records, all there",
+	t.Logf("seed %d: one write took %s, with %d syncs delayed by %s each %s (medians); %d acknowledged records, "+
+		"all there",
 		*seed, quick, tr.injected(), delay, slow, acked.len())
 	tr.Detach()
 	s.Stop()

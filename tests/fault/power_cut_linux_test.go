@@ -13,7 +13,8 @@ import (
 // smallBuckets makes the log begin a new bucket every megabyte.
 var smallBuckets = []string{"--storage-bucket-bytes", fmt.Sprint(1 << 20)}
 
-// buckets is how many buckets the records of a data directory have been put into so far, or are just being put into.
+// buckets is how many buckets the records of a data directory have been put into so far, or are just being
+// put into.
 func buckets(data string) int {
 	names, err := filepath.Glob(filepath.Join(data, "log", "long", "0*"))
 	if err != nil {
@@ -22,10 +23,12 @@ func buckets(data string) int {
 	return len(names)
 }
 
-// Goal: a power cut loses and tears nothing that was acknowledged, over rolls, and offsets stay dense. Method: acks=all to
-// several topics on an ext4 of their own, with buckets so small that they are rolled all the time; topics are made
-// meanwhile; the power is cut at a random moment; then everything is read back. All rounds share one log.
+// Goal: a power cut loses and tears nothing that was acknowledged, over rolls, and offsets stay dense.
+// Method: acks=all to several topics on an ext4 of their own, with buckets so small that they are rolled all
+// the time; topics are made meanwhile; the power is cut at a random moment; then everything is read back. All
+// rounds share one log.
 func TestPowerCut(t *testing.T) {
+	t.Parallel()
 	v := newExt4(t, 2<<30)
 	rng := rand.New(rand.NewPCG(*seed, 1))
 	var acked journal
@@ -51,9 +54,11 @@ func TestPowerCut(t *testing.T) {
 	s.Stop()
 }
 
-// Goal: the checks of TestPowerCut find a member that acknowledges what is not on the disk. Method: the same, but strace
-// answers every sync itself, and nothing reaches the disk; acknowledged records must be missed in one of a few tries.
+// Goal: the checks of TestPowerCut find a member that acknowledges what is not on the disk. Method: the same,
+// but strace answers every sync itself, and nothing reaches the disk; acknowledged records must be missed in
+// one of a few tries.
 func TestPowerCutWithoutSync(t *testing.T) {
+	t.Parallel()
 	needRoot(t, "strace")
 	const tries = 3
 	for try := range tries {
@@ -68,7 +73,7 @@ func TestPowerCutWithoutSync(t *testing.T) {
 		l.stop()
 		s, err := harness.TryServer(t, v.data())
 		if err != nil {
-			t.Logf("try %d: %d records acknowledged without a sync, then the member does not even start", try, acked.len())
+			t.Logf("try %d: %d records acknowledged without a sync, then not even a start", try, acked.len())
 			return
 		}
 		faults := check(t, s.Kafka(), &acked)
@@ -81,7 +86,8 @@ func TestPowerCutWithoutSync(t *testing.T) {
 	t.Fatalf("the syncs were swallowed, and no acknowledged record was missed in %d tries", tries)
 }
 
-// Goal: readback and journal find a lost, a torn, a doubled and an exchanged record. Method: spoil either by hand.
+// Goal: readback and journal find a lost, a torn, a doubled and an exchanged record. Method: spoil either by
+// hand.
 func TestCompareFindsFaults(t *testing.T) {
 	where := at{part{"small", 0}, 7}
 	for name, c := range map[string]struct {

@@ -26,7 +26,8 @@ type tracer struct {
 	Detach func() // lets the process run on as before; idempotent
 }
 
-// inject makes strace do something with every sync of the member, in all its threads, and returns when it is attached.
+// inject makes strace do something with every sync of the member, in all its threads, and returns when it is
+// attached.
 func inject(t *testing.T, s *harness.Server, what string) *tracer {
 	t.Helper()
 	needRoot(t, "strace")

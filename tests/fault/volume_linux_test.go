@@ -50,7 +50,8 @@ func newTmpfs(t *testing.T, size string) *volume {
 	if err := os.MkdirAll(v.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", v.dir).CombinedOutput(); err != nil {
+	out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", v.dir).CombinedOutput()
+	if err != nil {
 		t.Skipf("no tmpfs can be mounted: %v %s", err, out)
 	}
 	t.Cleanup(v.unmount)
@@ -74,8 +75,9 @@ func (v *volume) unmount() {
 // data is the directory that members use.
 func (v *volume) data() string { return filepath.Join(v.dir, "data") }
 
-// cutPower does to the member and its ext4 what a power cut does: from one moment on nothing reaches the disk, and all that
-// was not synced is gone. The process stands still meanwhile, so that it cannot acknowledge what a dying disk tells it.
+// cutPower does to the member and its ext4 what a power cut does: from one moment on nothing reaches the
+// disk, and all that was not synced is gone. The process stands still meanwhile, so that it cannot
+// acknowledge what a dying disk tells it.
 func (v *volume) cutPower(s *harness.Server) {
 	v.t.Helper()
 	s.Pause()

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Pause stops the process where it stands, and returns when none of its threads runs any more. Only Kill works then.
+// Pause stops the process where it stands, and returns when none of its threads runs any more. Only Kill
+// works then.
 func (s *Server) Pause() {
 	s.t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
