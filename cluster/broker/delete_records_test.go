@@ -51,10 +51,12 @@ func TestDeleteRecords(t *testing.T) {
 			t.Errorf("to %d: %+v", c.to, got)
 		}
 	}
-	earliest := []broker.OffsetQuery{{Topic: "t", TimestampMs: broker.TimestampEarliest, Epoch: record.NoEpoch}}
-	o := <-once(t, func(done func([]broker.OffsetAnswer)) { m.broker.ListOffsets(broker.Who{}, earliest, soon(), done) })
-	if o[0].Offset != 5 {
-		t.Errorf("the log begins at %+v", o[0])
+	for ms, want := range map[int64]record.Offset{broker.TimestampEarliest: 5, broker.TimestampLatest: 10, 1000: 5, 1001: -1} {
+		q := []broker.OffsetQuery{{Topic: "t", TimestampMs: ms, Epoch: record.NoEpoch}}
+		o := <-once(t, func(done func([]broker.OffsetAnswer)) { m.broker.ListOffsets(broker.Who{}, q, soon(), done) })
+		if o[0].Offset != want || o[0].Err != nil {
+			t.Errorf("offset of %d is %+v, want %d", ms, o[0], want)
+		}
 	}
 	gone, _ := m.fetch(fetching(1, 0, 4))
 	wantCode(t, "read what is gone", (<-gone).Partitions[0].Err, fault.OffsetOutOfRange)
