@@ -11,6 +11,14 @@
 // When a bucket is full the next one gets the tail and the carried rows of every live replica, then the
 // manifest names it, then it is written to; the old one is opened again for reading only.
 //
+// Space comes back bucket by bucket, beside the committer:
+//
+//	a log's beginning moves, a replica dies → janitor: survey → remove what is dead, rewrite what is kept by
+//	little as <sequence>.<generation> → manifest → the last reader leaves → files go
+//
+// Beside the buckets a sidecar says how far the groups of the class have been durable. A class that opens with
+// less is damaged: what verifies is read, and writes are refused until Accept.
+//
 // Classes, groups, tails, hints, roll and manifest are written once, above the interfaces bucket and
 // volume. The disk implements them with Badger, Memory with maps.
 //
@@ -22,7 +30,12 @@
 //     the store.
 //   - What is read is verified; an empty value is damage. A reader is never inside a bucket that closes.
 //   - One group is one transaction with synchronous writes. There is no other fsync, and none is tried again.
-//   - Every group carries the class's group sequence.
+//   - Every group carries the class's group sequence, and leaves a mark with it. The sidecar is never ahead of
+//     what is durable, so a killed process is never taken for damage.
+//   - What a survey finds dead stays dead: the beginning of a log never moves down again, and what a log gains
+//     goes to the active bucket. Where a replica's log is not known, nothing of it goes.
+//   - A reader that was overtaken by a removal begins again; it never takes an older bucket for one that is gone.
+//   - A rewritten bucket has span rows in the place of tail rows, so that nothing in it passes for newer than it is.
 //
 // It must not look into payloads, read a clock for anything but the age of buckets, or delete a row.
 package engine

@@ -26,7 +26,7 @@ const (
 	memTables             = 2
 	inlineBelow           = 512 // values shorter than this live in the rows, others in the value log
 	hintEvery             = 256 << 10
-	defaultDeadAfter      = time.Minute
+	defaultDeadAfter      = 10 * time.Minute
 	defaultSalvageBelow   = 0.25
 	defaultSalvageRate    = 100 << 20
 )
@@ -42,7 +42,7 @@ type Options struct {
 	ValueLogFileBytes int64         // of one value-log file, bounds a write; 0 = 256 MiB, less on a small volume
 	BallastBytes      int64         // kept to be able to start on a full disk; 0 = 64 MiB or 2 %, <0 = none
 
-	DeadAfter    time.Duration // a replica out of the live set this long is dead; 0 = 1 min, <0 = at once
+	DeadAfter    time.Duration // a replica out of the live set this long is dead; 0 = 10 min, <0 = at once
 	SalvageBelow float64       // a bucket with a smaller part of its bytes alive is rewritten; 0 = 0.25, <0 = none is
 	SalvageRate  int64         // bytes/s that rewriting may copy; 0 = 100 MiB/s
 

@@ -18,11 +18,14 @@ import (
 // eventually waits for a fact.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !holds(); {
-		if time.Now().After(end) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for limit := time.After(30 * time.Second); !holds(); {
+		select {
+		case <-tick.C:
+		case <-limit:
 			t.Fatalf("%s did not come true", what)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
 

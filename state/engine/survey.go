@@ -63,39 +63,68 @@ func (sv *survey) within(d time.Duration) {
 // survey finds out what is alive.
 func (s *Store) survey() (*survey, error) {
 	sv := &survey{parts: map[*handle]*part{}}
+	places := map[record.ReplicaID][]place{}
+	lost := map[record.ReplicaID][]*part{}
+	var active []*handle
 	for i, c := range s.classes {
 		sv.buckets[i] = c.handles()
 		for _, h := range sv.buckets[i] {
 			sv.parts[h] = &part{dead: deaths{}}
+			if !h.isSealed() {
+				active = append(active, h)
+				continue
+			}
 			if err := h.loadSpans(); err != nil {
 				return nil, err
 			}
+			h.collect(sv.parts[h], places, lost)
 		}
 	}
-	// Tails and the spans of active buckets change together under mu. Those of sealed ones stay.
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	places := map[record.ReplicaID][]place{}
-	for h, p := range sv.parts {
-		h.spanMu.Lock()
-		for id, sp := range h.spans {
-			if sp.lo != 0 {
-				places[id] = append(places[id], place{h, sp})
-			}
-		}
-		for id := range h.lost {
+	for id, f := range s.fates(sv, active, places, lost) {
+		sv.divide(id, places[id], f)
+		for _, p := range lost[id] {
 			p.used = true
-			p.kept = p.kept || s.fateLocked(id, sv).alive
+			p.kept = p.kept || f.alive
 		}
-		h.spanMu.Unlock()
-	}
-	for id, ps := range places {
-		sv.divide(id, ps, s.fateLocked(id, sv))
 	}
 	for _, p := range sv.parts {
 		slices.SortFunc(p.live, func(a, b extent) int { return cmp.Compare(a.id, b.id) })
 	}
 	return sv, nil
+}
+
+// collect adds what the bucket has to what is known of each replica.
+func (h *handle) collect(p *part, places map[record.ReplicaID][]place, lost map[record.ReplicaID][]*part) {
+	h.spanMu.Lock()
+	defer h.spanMu.Unlock()
+	for id, sp := range h.spans {
+		if sp.lo != 0 {
+			places[id] = append(places[id], place{h, sp})
+		}
+	}
+	for id := range h.lost {
+		lost[id] = append(lost[id], p)
+	}
+}
+
+// fates tells what becomes of each replica that has something somewhere. Tails, and the spans of buckets that
+// are written to, change together under mu: they are read together. Those of sealed ones stay.
+func (s *Store) fates(
+	sv *survey, active []*handle, places map[record.ReplicaID][]place, lost map[record.ReplicaID][]*part,
+) map[record.ReplicaID]fate {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, h := range active {
+		h.collect(sv.parts[h], places, lost)
+	}
+	fates := make(map[record.ReplicaID]fate, len(places))
+	for id := range places {
+		fates[id] = s.fateLocked(id, sv)
+	}
+	for id := range lost {
+		fates[id] = s.fateLocked(id, sv)
+	}
+	return fates
 }
 
 // fateLocked tells what becomes of a replica. One that should live here and is not known, or whose tail is

@@ -61,6 +61,7 @@ func Run(t *testing.T, s Subject) {
 		{"salvage keeps damage", testSalvageKeepsDamage},
 		{"bound", testBound},
 		{"retention model", testRetentionModel},
+		{"verify", testVerify},
 		{"damage", testDamage},
 		{"damaged rows", testDamagedRows},
 		{"disk full", testDiskFull},
