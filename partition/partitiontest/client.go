@@ -44,6 +44,7 @@ type outgoing struct {
 	sent     bool
 	acked    bool
 	attempt  int
+	sentAt   time.Time // for the first time
 }
 
 func newClient(c *Cluster, id int) *client {
@@ -115,6 +116,9 @@ func (cl *client) send() {
 func (cl *client) sendOne(o *outgoing) {
 	o.sent = true
 	o.attempt++
+	if o.sentAt.IsZero() {
+		o.sentAt = cl.c.now
+	}
 	cl.inflight++
 	attempt := o.attempt
 	over := false
@@ -180,7 +184,7 @@ func (cl *client) answered(o *outgoing, r partition.Reply) {
 		}
 		o.acked = true
 		cl.c.history.acked = append(cl.c.history.acked, acked{
-			client: cl.id, first: o.first, count: o.count, base: r.Base, all: cl.acks == -1,
+			client: cl.id, first: o.first, count: o.count, base: r.Base, all: cl.acks == -1, sentAt: o.sentAt,
 		})
 		for len(cl.open) > 0 && cl.open[0].acked {
 			cl.open = cl.open[1:]

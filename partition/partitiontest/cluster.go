@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/millstream-io/millstream/partition"
 	"github.com/millstream-io/millstream/partition/segment"
 	"github.com/millstream-io/millstream/proto/record"
 )
@@ -23,6 +24,7 @@ type Options struct {
 	BucketBytes int64         // default 24 KB, so that logs roll often
 	Hunt        bool          // cut off every new leader at once and crash the others
 	Machine     bool          // replicas feed a machine, which a commander asks and tells
+	Trim        bool          // records are deleted, on request and by retention
 	Break       Break         // what is broken on purpose
 
 	OnView func(*segment.View) // called with every view that a replica publishes; may be nil
@@ -42,6 +44,10 @@ const (
 	ForgetVote           // P5: a crash forgets whom the replica voted for
 	NeverHeal            // P9: a majority stays cut off
 	AskAnyone            // P10: any replica answers questions from what it has applied
+	ForgetStart          // P4: a crash forgets the log start
+	TrimTooMuch          // P4: the log is cut off behind its log start
+	ServeTrimmed         // P4: what is below the log start is still served
+	ExpireEarly          // P4: retention keeps half as long as the topic says
 )
 
 // Cluster is one run: hosts, clients and consumers in one loop in virtual time. Not safe for concurrent use.
@@ -57,6 +63,7 @@ type Cluster struct {
 	clients   []*client
 	consumers []*consumer
 	history   History
+	retention partition.Settings // what the topic says of it
 	trace     hash.Hash64
 	reached   map[string]int // how often something of interest happened
 }
@@ -99,6 +106,7 @@ func New(o Options) *Cluster {
 	}
 	c.start = c.now
 	c.net.c = c
+	c.chooseRetention()
 	for i := range o.Replicas {
 		c.hosts = append(c.hosts, newHost(c, record.ReplicaID(i+1)))
 	}
@@ -110,6 +118,9 @@ func New(o Options) *Cluster {
 	}
 	if o.Machine {
 		c.after(0, (&commander{c: c}).tick)
+	}
+	if o.Trim {
+		c.scheduleTrims()
 	}
 	for i := range 2 {
 		c.consumers = append(c.consumers, newConsumer(c, i))
@@ -182,6 +193,9 @@ func (c *Cluster) Run() *History {
 		c.history.fail("P9", "the replicas did not converge: %s", c.state())
 	}
 	for _, h := range c.hosts {
+		if h.view != nil {
+			c.history.start = max(c.history.start, h.view.LogStart)
+		}
 		c.history.logs = append(c.history.logs, h.readAll())
 	}
 	return &c.history
@@ -214,12 +228,15 @@ func (c *Cluster) converged() bool {
 	}
 	for _, h := range c.hosts {
 		if h.view == nil || !h.up || h.view.HighWatermark != l.view.HighWatermark || h.view.Epoch != l.view.Epoch ||
-			h.view.LogEnd != l.view.HighWatermark {
+			h.view.LogStart != l.view.LogStart || h.view.LogEnd != l.view.HighWatermark {
 			return false
 		}
 		// A majority commits before the slowest has written, or has cut off what it had written instead.
 		tail, _, err := h.store.Load(h.id)
 		if err != nil || tail.Last < h.view.LastIndex() || tail.LastTerm != uint64(l.view.Epoch) {
+			return false
+		}
+		if c.o.Trim && !h.cutOff(tail) {
 			return false
 		}
 	}
@@ -242,7 +259,7 @@ func (c *Cluster) state() string {
 	for _, h := range c.hosts {
 		s += fmt.Sprintf("host %d up=%v", h.id, h.up)
 		if h.view != nil {
-			s += fmt.Sprintf(" leader=%v ready=%v epoch=%d hw=%d end=%d", h.view.Leader, h.view.Ready, h.view.Epoch,
+			s += fmt.Sprintf(" leader=%v ready=%v epoch=%d start=%d hw=%d end=%d", h.view.Leader, h.view.Ready, h.view.Epoch, h.view.LogStart,
 				h.view.HighWatermark, h.view.LogEnd)
 		}
 		s += "; "

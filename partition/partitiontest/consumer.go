@@ -64,12 +64,17 @@ func (co *consumer) fetch(h *host) {
 		co.c.history.fail("P4", "the high watermark went back for consumer %d: it read up to %d, epoch %d shows %d",
 			co.id, co.at, v.Epoch, v.HighWatermark)
 	}
+	co.readTrimmed(h, v)
 	max := 1 + co.c.rng.IntN(20<<10)
 	batches, ok := v.Cached(co.at, max)
 	if !ok {
 		var err error
 		batches, err = v.Read(h.store, co.at, max)
 		switch {
+		case errors.Is(err, fault.OffsetOutOfRange) && co.at < v.LogStart:
+			co.c.reached["reset"]++
+			co.at = v.LogStart
+			return
 		case errors.Is(err, fault.OffsetOutOfRange):
 			co.c.history.fail("P4", "consumer %d is at %d, the leader of epoch %d has [%d, %d]: %v",
 				co.id, co.at, v.Epoch, v.LogStart, v.LogEnd, err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/millstream-io/millstream/partition/segment"
 	"github.com/millstream-io/millstream/proto/record"
@@ -18,7 +19,12 @@ type History struct {
 	observed map[record.Offset]seen
 	leaders  map[record.Epoch]record.ReplicaID
 	chains   map[uint64]uint64 // by index: what machines had applied
-	logs     [][]seen          // per host
+	trims    map[uint64]bool   // indexes at which a log start was proposed
+	starts   map[record.Epoch]record.Offset
+	asked    record.Offset // the highest log start that anybody asked for
+	keepMs   int64         // how long retention keeps records; 0 where age decides nothing
+	start    record.Offset // of the logs in the end
+	logs     [][]seen      // per host
 	failures []string
 }
 
@@ -27,12 +33,13 @@ type acked struct {
 	client, first, count int
 	base                 record.Offset
 	all                  bool
+	sentAt               time.Time
 }
 
 func newHistory() History {
 	return History{
 		bumped: map[int]bool{}, observed: map[record.Offset]seen{}, leaders: map[record.Epoch]record.ReplicaID{},
-		chains: map[uint64]uint64{},
+		chains: map[uint64]uint64{}, trims: map[uint64]bool{}, starts: map[record.Epoch]record.Offset{},
 	}
 }
 
@@ -44,9 +51,12 @@ func (h *History) fail(property, format string, args ...any) {
 }
 
 // sawView notes who claims to lead.
-func (h *History) sawView(v *segment.View) {
+func (h *History) sawView(v *segment.View, now time.Time) {
 	if !v.Leader {
 		return
+	}
+	if v.Ready {
+		h.sawStart(v.Epoch, v.LogStart, now)
 	}
 	if other, ok := h.leaders[v.Epoch]; ok && other != v.Replica {
 		h.fail("P5", "replicas %d and %d both lead epoch %d", other, v.Replica, v.Epoch)
@@ -54,6 +64,27 @@ func (h *History) sawView(v *segment.View) {
 	h.leaders[v.Epoch] = v.Replica
 	if v.LogStart > v.HighWatermark || v.HighWatermark > v.LogEnd {
 		h.fail("P4", "replica %d shows the log [%d, %d] with high watermark %d", v.Replica, v.LogStart, v.LogEnd, v.HighWatermark)
+	}
+}
+
+// sawStart: P4, a log start that a leader has announced never goes back, whoever leads later, and retention gives up
+// nothing that the topic keeps.
+func (h *History) sawStart(epoch record.Epoch, start record.Offset, now time.Time) {
+	for _, e := range slices.Sorted(maps.Keys(h.starts)) {
+		if s := h.starts[e]; e <= epoch && s > start {
+			h.fail("P4", "the log start went back: %d in epoch %d, %d in epoch %d", s, e, start, epoch)
+			break
+		}
+	}
+	if start == h.starts[epoch] {
+		return
+	}
+	h.starts[epoch] = max(start, h.starts[epoch])
+	for _, a := range h.acked {
+		if a.all && start > a.base && start > h.asked && h.keepMs > 0 && now.Sub(a.sentAt).Milliseconds() <= h.keepMs {
+			h.fail("P4", "offset %d was sent %v ago and is given up, kept are %d ms", a.base, now.Sub(a.sentAt), h.keepMs)
+			break
+		}
 	}
 }
 
@@ -94,17 +125,25 @@ func (h *History) checkSame() {
 	}
 	for _, o := range slices.Sorted(maps.Keys(h.observed)) {
 		s := h.observed[o]
-		if int(o) >= len(h.logs[0]) || h.logs[0][o] != s {
+		if o >= h.start && h.final(o) != s {
 			h.fail("P4", "offset %d was read as %+v, the log in the end has %d records", o, s, len(h.logs[0]))
 			break
 		}
 	}
 }
 
+// final is the record at an offset not below the log start, as it is in the end; the zero record where there is none.
+func (h *History) final(o record.Offset) seen {
+	if i := int(o - h.start); i < len(h.logs[0]) {
+		return h.logs[0][i]
+	}
+	return seen{}
+}
+
 // checkDense: P4, offsets are unique and dense, epochs never go down.
 func (h *History) checkDense() {
 	for i, s := range h.logs[0] {
-		if s.offset != record.Offset(i) {
+		if s.offset != h.start+record.Offset(i) {
 			h.fail("P4", "record %d of the log has offset %d", i, s.offset)
 			return
 		}
@@ -121,8 +160,8 @@ func (h *History) checkAcked() {
 			continue
 		}
 		for i := range a.count {
-			o, want := int(a.base)+i, value(a.client, a.first+i)
-			if o >= len(h.logs[0]) || h.logs[0][o].value != want {
+			o, want := a.base+record.Offset(i), value(a.client, a.first+i)
+			if o >= h.start && h.final(o).value != want {
 				h.fail("P1", "%s was acknowledged at offset %d and is not there", want, o)
 				return
 			}
@@ -175,7 +214,7 @@ func (h *History) lostOfAcks1() int {
 	n := 0
 	for _, a := range h.acked {
 		for i := range a.count {
-			if !a.all && !have[value(a.client, a.first+i)] {
+			if !a.all && a.base+record.Offset(i) >= h.start && !have[value(a.client, a.first+i)] {
 				n++
 			}
 		}

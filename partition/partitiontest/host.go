@@ -106,6 +106,9 @@ func (h *host) load() {
 		Settings: partition.Settings{Class: state.ClassLong}, MaxTailCacheBytes: 8 << 10, MaxUncommittedBytes: 24 << 10,
 		SnapshotEntries: 20,
 	}
+	o.Settings.RetentionMs, o.Settings.RetentionBytes = h.c.retention.RetentionMs, h.c.retention.RetentionBytes
+	o.RetentionCheck, o.TrimHold = 700*time.Millisecond, 2*time.Second
+	h.breakTrim(&o)
 	if h.c.o.Machine {
 		h.ledger = &ledger{history: &h.c.history}
 		o.Machine = h.ledger
@@ -160,6 +163,9 @@ func (h *host) step(in partition.Input) {
 	if r := eff.Read; r != nil {
 		h.read(*r)
 	}
+	if m := eff.Spans; m != nil {
+		h.measure(*m)
+	}
 	for _, m := range eff.Send {
 		h.c.note('m', m.From, m.To, uint64(m.Type), m.Term, m.Index, m.Commit)
 		h.c.net.send(m)
@@ -169,9 +175,13 @@ func (h *host) step(in partition.Input) {
 			h.c.history.fail("P4", "the high watermark of host %d went back from %d to %d in one life", h.id,
 				h.view.HighWatermark, eff.View.HighWatermark)
 		}
+		if h.view != nil && eff.View.LogStart < h.view.LogStart {
+			h.c.history.fail("P4", "the log start of host %d went back from %d to %d in one life", h.id, h.view.LogStart,
+				eff.View.LogStart)
+		}
 		fresh := eff.View.Leader && (h.view == nil || !h.view.Leader)
 		h.view = eff.View
-		h.c.history.sawView(h.view)
+		h.c.history.sawView(h.view, h.c.now)
 		if h.c.o.OnView != nil {
 			h.c.o.OnView(h.view)
 		}
@@ -203,7 +213,14 @@ func (h *host) step(in partition.Input) {
 }
 
 func (h *host) persist(p partition.Persist) {
+	if t := p.Write.Tail; h.view != nil && t.Last < t.First {
+		h.c.reached["installed"]++
+		h.last = t.Last
+	}
 	for _, e := range p.Write.Entries {
+		if e.Type == state.EntryTrim {
+			h.c.history.trims[e.Index] = true
+		}
 		if e.Index <= h.last {
 			h.c.reached["truncated"]++
 		}
@@ -279,7 +296,7 @@ func (h *host) readAll() []seen {
 	cold := segment.New(segment.View{
 		Replica: h.id, LogStart: h.view.LogStart, HighWatermark: h.view.HighWatermark, LogEnd: h.view.LogEnd,
 	}, h.view.LastIndex(), nil)
-	var all []seen
+	all := []seen{}
 	for at := cold.LogStart; at < cold.HighWatermark; {
 		batches, err := cold.Read(h.store, at, 16<<10)
 		if err != nil {

@@ -35,8 +35,11 @@ func (l *ledger) Admit(t state.EntryType, payload []byte) error {
 
 // Apply takes entries in order; gaps are noted.
 func (l *ledger) Apply(e state.Entry) error {
-	if l.index != 0 && e.Index != l.index+1 {
-		l.history.fail("P10", "entry %d applied behind %d", e.Index, l.index)
+	for i := l.index + 1; l.index != 0 && i != e.Index; i++ {
+		if !l.history.trims[i] || e.Index <= l.index {
+			l.history.fail("P10", "entry %d applied behind %d", e.Index, l.index)
+			break
+		}
 	}
 	l.index = e.Index
 	h := fnv.New64a()

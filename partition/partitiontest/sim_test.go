@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 100, "how many seeds TestSeeds runs")
+	seeds = flag.Int("seeds", 200, "how many seeds TestSeeds runs")
 	seed  = flag.Uint64("seed", 0, "run this one seed only")
 )
 
@@ -31,7 +31,7 @@ func play(t *testing.T, o Options) (*History, uint64) {
 var reached = map[string]int{}
 
 func optionsFor(seed uint64) Options {
-	return Options{Seed: seed, Replicas: []int{3, 1, 3, 5}[seed%4], Machine: seed/4%2 == 0}
+	return Options{Seed: seed, Replicas: []int{3, 1, 3, 5}[seed%4], Machine: seed/4%2 == 0, Trim: seed%3 != 0}
 }
 
 // Goal: no property breaks under loss, repetition, delay, isolation, slow disks and crashes that lose what was not
@@ -89,6 +89,10 @@ func TestCheckersSee(t *testing.T) {
 		{"forget the vote", "P5", "both lead", Options{Break: ForgetVote, Hunt: true}},
 		{"leave a majority cut off", "P9", "not done", Options{Break: NeverHeal}},
 		{"ask anyone", "P10", "before the question", Options{Break: AskAnyone, Machine: true}},
+		{"forget the log start", "P4", "log start went back", Options{Break: ForgetStart, Trim: true}},
+		{"cut off too much", "P4", "can't read offset", Options{Break: TrimTooMuch, Trim: true}},
+		{"serve what is trimmed", "P4", "below the log start was read", Options{Break: ServeTrimmed, Trim: true}},
+		{"expire early", "P4", "is given up, kept are", Options{Break: ExpireEarly, Trim: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for s := uint64(1); s <= 60; s++ {
@@ -124,7 +128,7 @@ func TestFaultsReach(t *testing.T) {
 	for _, what := range []string{
 		"election", "truncated", "gathered", "waiting", "replay", "read-for-follower", "command", "query",
 		"acked-after-retry", "answer-not-leader", "answer-request-timed-out", "answer-disk-full", "stopped",
-		"acks-1-lost",
+		"acks-1-lost", "trim", "reset", "reclaim", "read-trimmed", "installed",
 	} {
 		if reached[what] == 0 {
 			t.Errorf("never reached: %s", what)

@@ -36,7 +36,7 @@ func (v *View) Cached(from record.Offset, maxBytes int) (batches [][]byte, ok bo
 
 // Read returns whole batches from offset from out of the store, at most maxBytes of them but at least one batch. Each
 // slice holds one or more batches, the first one holds from; they are the caller's. It blocks on the disk. At the high
-// watermark it returns nothing. Errors: fault.OffsetOutOfRange, fault.OffsetNotAvailable, and those of the store.
+// watermark it returns nothing. Errors: fault.OffsetOutOfRange, also where the log start passes from meanwhile, fault.OffsetNotAvailable, and those of the store.
 func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][]byte, error) {
 	if err := v.Check(from); err != nil {
 		return nil, err
@@ -113,6 +113,10 @@ func (c *cut) addAll(entries []state.Entry) (more bool, err error) {
 func (c *cut) add(e state.Entry) (more bool, err error) {
 	if e.Type != state.EntryRecords || e.Last < c.from {
 		return true, nil
+	}
+	if len(c.out) == 0 && e.Base > c.from {
+		return false, fault.New(fault.OffsetOutOfRange, "offset %d was given up while it was read, the log goes on at %d",
+			c.from, e.Base).WithHint("start at the earliest offset")
 	}
 	payload := e.Payload()
 	if len(c.out) > 0 || e.Base >= c.from {
