@@ -74,6 +74,22 @@ type EpochEnd struct {
 	End   record.Offset
 }
 
+// EpochQuery asks where a leader epoch ends (KIP-320). Current is the leader epoch that the reader believes in, or
+// record.NoEpoch.
+type EpochQuery struct {
+	Topic     string
+	Partition record.Partition
+	Current   record.Epoch
+	Epoch     record.Epoch
+}
+
+// EpochAnswer answers EpochQuery: the largest epoch that is not above the asked one, and its end; both -1 for an epoch
+// that is newer than any known here.
+type EpochAnswer struct {
+	End EpochEnd
+	Err error
+}
+
 // Fetched answers Fetch, partitions in the order they were asked. Release gives the buffers back; call it once.
 type Fetched struct {
 	Partitions []FetchedPartition

@@ -23,6 +23,8 @@ type Port interface {
 	DeleteTopics(who Who, t []TopicRef, deadline time.Time, done func([]DeletedTopic))
 	// CreatePartitions grows topics.
 	CreatePartitions(who Who, t []MorePartitions, validateOnly bool, deadline time.Time, done func([]TopicResult))
+	// EpochEnds tells where leader epochs end, answers in the order of the queries.
+	EpochEnds(who Who, q []EpochQuery) []EpochAnswer
 	// DescribeConfigs returns every key with its value, default and source.
 	DescribeConfigs(who Who, r []ConfigResource) []ConfigDescription
 	// AlterConfigs changes configurations: all operations of a resource are done or none, answers in the order of a. With

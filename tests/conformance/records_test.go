@@ -161,3 +161,27 @@ func TestRefusals(t *testing.T) {
 		}
 	})
 }
+
+// Goal: a consumer may start at an offset with its leader epoch, which makes it look for a log that has diverged. Method:
+// start at what kadm lists, epoch and all.
+func TestStartWithLeaderEpoch(t *testing.T) {
+	onEach(t, func(t *testing.T, address string) {
+		ctx := testContext(t)
+		createTopic(t, address, "epochs", 1)
+		p := newClient(t, address, kgo.DefaultProduceTopic("epochs"))
+		for range 5 {
+			if err := p.ProduceSync(ctx, kgo.StringRecord("v")).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		listed, err := newAdmin(t, address).ListStartOffsets(ctx, "epochs")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newClient(t, address, kgo.ConsumePartitions(listed.KOffsets()))
+		f := c.PollFetches(ctx)
+		if err := f.Err(); err != nil || f.NumRecords() == 0 {
+			t.Fatalf("%d records, error %v", f.NumRecords(), err)
+		}
+	})
+}

@@ -18,6 +18,7 @@ const (
 	keyCreateTopics            int16 = 19
 	keyDeleteTopics            int16 = 20
 	keyDeleteRecords           int16 = 21
+	keyOffsetForLeaderEpoch    int16 = 23
 	keyInitProducerID          int16 = 22
 	keyDescribeConfigs         int16 = 32
 	keyAlterConfigs            int16 = 33
@@ -51,6 +52,7 @@ func served() []api {
 		{keyDeleteTopics, 0, 6, 4, deleteTopicsShape, (*conn).deleteTopics},
 		{keyDeleteRecords, 0, 2, 2, deleteRecordsShape, (*conn).deleteRecords},
 		{keyInitProducerID, 0, 5, 2, initProducerIDShape, (*conn).initProducerID},
+		{keyOffsetForLeaderEpoch, 0, 4, 4, offsetForLeaderEpochShape, (*conn).offsetForLeaderEpoch},
 		{keyDescribeConfigs, 0, 4, 4, describeConfigsShape, (*conn).describeConfigs},
 		{keyAlterConfigs, 0, 2, 2, alterConfigsShape, (*conn).alterConfigs},
 		{keyCreatePartitions, 0, 3, 2, createPartitionsShape, (*conn).createPartitions},

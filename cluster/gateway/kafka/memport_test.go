@@ -334,6 +334,14 @@ func (p *memPort) CreatePartitions(_ broker.Who, ms []broker.MorePartitions, _ b
 	done(results)
 }
 
+func (p *memPort) EpochEnds(_ broker.Who, q []broker.EpochQuery) []broker.EpochAnswer {
+	out := make([]broker.EpochAnswer, len(q))
+	for i := range q {
+		out[i].End = broker.EpochEnd{Epoch: q[i].Epoch, End: record.Offset(q[i].Partition)}
+	}
+	return out
+}
+
 func (p *memPort) DescribeConfigs(_ broker.Who, rs []broker.ConfigResource) (ds []broker.ConfigDescription) {
 	for _, r := range rs {
 		d := broker.ConfigDescription{Resource: r}

@@ -96,6 +96,18 @@ var initProducerIDShape = shape{fields: []field{
 	number16.since(3), // producer epoch
 }}
 
+var offsetForLeaderEpochShape = shape{fields: []field{
+	number32.since(3), // replica
+	structs(
+		text(),
+		structs(
+			number32,          // partition
+			number32.since(2), // current epoch
+			number32,          // epoch
+		),
+	),
+}}
+
 var describeConfigsShape = shape{fields: []field{
 	structs(number8, text(), list(text()).orNull()),
 	boolean.since(1), // synonyms
