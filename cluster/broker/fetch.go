@@ -61,7 +61,7 @@ func (r *read) attempt() {
 			out[i].Err, refused = err, true
 			continue
 		}
-		if out[i].Diverging != nil {
+		if out[i].Diverging != nil || out[i].Err != nil {
 			refused = true
 			continue
 		}
@@ -271,7 +271,11 @@ func answer(v *segment.View, p FetchPartition, err error) FetchedPartition {
 	}
 	a := FetchedPartition{HighWatermark: v.HighWatermark, LastStable: v.LastStable, LogStart: v.LogStart}
 	if err == nil && p.LastEpoch != record.NoEpoch {
-		if e, end := v.EndOffsetFor(p.LastEpoch); e < p.LastEpoch || end < p.From {
+		switch e, end := v.EndOffsetFor(p.LastEpoch); {
+		case e == record.NoEpoch:
+			a.Err = fault.New(fault.UnknownLeaderEpoch, "epoch %d of the last record read is not known here yet",
+				p.LastEpoch).WithHint("retry in a moment")
+		case e < p.LastEpoch || end < p.From:
 			a.Diverging = &EpochEnd{Epoch: e, End: end}
 		}
 	}
