@@ -23,7 +23,9 @@ const (
 
 // badgerBucket is a bucket in a Badger of its own.
 type badgerBucket struct {
-	db *badger.DB
+	db        *badger.DB
+	writtenTo string // its directory; "" for one that is only read
+
 	vl int64 // size of a value-log file; a transaction beyond it would move the mapping under readers
 }
 
@@ -52,7 +54,11 @@ func openBadger(dir string, o Options, writable bool, log badger.Logger) (*badge
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", dir, err)
 	}
-	return &badgerBucket{db: db, vl: o.ValueLogFileBytes}, nil
+	b := &badgerBucket{db: db, vl: o.ValueLogFileBytes}
+	if writable {
+		b.writtenTo = dir
+	}
+	return b, nil
 }
 
 func (b *badgerBucket) most() limits {
@@ -164,6 +170,9 @@ func (b *badgerBucket) iterate(prefix []byte, reverse bool, fn func(*badger.Iter
 func (b *badgerBucket) close() error {
 	if err := b.db.Close(); err != nil {
 		return fmt.Errorf("close bucket: %w", err)
+	}
+	if b.writtenTo != "" {
+		return writeSum(b.writtenTo)
 	}
 	return nil
 }

@@ -51,6 +51,7 @@ func FuzzRows(f *testing.F) {
 	f.Add(groupRow{3, 4}.encode())
 	f.Add(encodeSpan(key, tail.span))
 	f.Add(note{7, 6, 5}.encode())
+	f.Add(encodeSum(8))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		other := makeKey(8, kindTail, 0)
 		if got, err := decodeTail(key, b); err == nil {
@@ -71,6 +72,10 @@ func FuzzRows(f *testing.F) {
 		if got, err := decodeSpan(span, b); err == nil && !bytes.Equal(encodeSpan(span, got), b) {
 			t.Fatalf("%x comes back as %x", b, encodeSpan(span, got))
 		}
+		if got, ok := decodeSum(b); ok && !bytes.Equal(encodeSum(got), b) {
+			t.Fatalf("%x comes back as %x", b, encodeSum(got))
+		}
+		_ = checkTable(b)
 		if got, err := decodeNote(b); err == nil && !bytes.Equal(got.encode(), b) {
 			t.Fatalf("%x comes back as %x", b, got.encode())
 		}

@@ -48,6 +48,9 @@ func (v *diskVolume) open(id bucketID, writable bool) (bucket, error) {
 		return nil, fault.New(fault.StorageError, "bucket %s of the manifest is not there: %w", id, err).
 			WithHint("restore the directory from a copy, or let the member rebuild from its peers")
 	}
+	if err := errors.Join(checkSum(v.path(id)), checkTables(v.path(id))); err != nil {
+		return nil, err
+	}
 	if writable {
 		return v.openWritable(id)
 	}
@@ -76,6 +79,9 @@ func (v *diskVolume) openWritable(id bucketID) (*badgerBucket, error) {
 		return nil, err
 	}
 	if err := addFreshValueLog(v.path(id)); err != nil {
+		return nil, err
+	}
+	if err := removeSum(v.path(id)); err != nil {
 		return nil, err
 	}
 	b, err := openBadger(v.path(id), v.o, true, v.logger())

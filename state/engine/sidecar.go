@@ -242,7 +242,10 @@ func (c *class) findGapBefore(first uint64, sealed []*handle) error {
 			return err
 		})
 	})
-	if err != nil && !errors.Is(err, errNoRow) && fault.CodeOf(err) != fault.CorruptRecord {
+	switch {
+	case fault.CodeOf(err) == fault.CorruptRecord:
+		return nil // whoever reads there is told
+	case err != nil && !errors.Is(err, errNoRow):
 		return err
 	}
 	if g.sequence+1 < first {
@@ -278,7 +281,7 @@ func (c *class) rescue(sealed []*handle) error {
 				return nil
 			})
 		})
-		if err != nil {
+		if err != nil && fault.CodeOf(err) != fault.CorruptRecord {
 			return err
 		}
 	}

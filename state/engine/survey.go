@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 )
@@ -74,7 +75,12 @@ func (s *Store) survey() (*survey, error) {
 				active = append(active, h)
 				continue
 			}
-			if err := h.loadSpans(); err != nil {
+			err := h.loadSpans()
+			if fault.CodeOf(err) == fault.CorruptRecord {
+				sv.parts[h].kept = true // it cannot be opened, so it supersedes nothing and stays
+				continue
+			}
+			if err != nil {
 				return nil, err
 			}
 			h.collect(sv.parts[h], places, lost)
