@@ -4,6 +4,8 @@
 //
 //	Append → gather → frame sealed → raft ─┬→ Persist → store → Persisted ─┐
 //	                                       └→ Send → followers → Received ─┴→ committed → View, Replies, Machine
+//	Trim, retention → an entry with the log start → committed → log start, then first index (Spans/Measured) → Persist
+//	a follower that needs older entries ← the log's start with what followed from them, by raft's snapshot
 //	restart: Tail + carried rows → Read/Loaded (replay) → raft → campaign or follow
 //
 // Invariants:
@@ -12,6 +14,8 @@
 //   - readers never see beyond the high watermark, which is the end of the last committed entry;
 //   - offsets are dense along the log; append times and the running largest timestamp never go down;
 //   - a frame never changes once it was proposed, and is equal on every replica;
+//   - the log start never goes back on a replica, nor from one leader to the next; it moves by committed entries alone;
+//   - the first index follows it, never behind the applied entry, and never without snapshots of what the entries did;
 //   - the order of entries is the order in which appends arrived, also when raft refuses a proposal for a while.
 //
 // It must not read a clock, do I/O, start a goroutine or take a lock. It is the only importer of raft.

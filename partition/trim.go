@@ -113,12 +113,14 @@ func (r *Replica) policy() retention.Policy {
 	return retention.Policy{Ms: r.cfg.Settings.RetentionMs, Bytes: r.cfg.Settings.RetentionBytes}
 }
 
-// lookLater sees to it that the store is asked when something may be old enough. A log that keeps everything, or is
-// led by another, needs no time.
-func (r *Replica) lookLater() {
+func (r *Replica) lookLater() { r.lookAfter(r.cfg.RetentionCheck) }
+
+// lookAfter sees to it that the store is asked when something may be old enough, which is not before idle is over. A log
+// that keeps everything, or is led by another, needs no time.
+func (r *Replica) lookAfter(idle time.Duration) {
 	at := time.Time{}
 	if r.ready && r.policy().Limited() {
-		at = r.now.Add(r.cfg.RetentionCheck)
+		at = r.now.Add(idle)
 	}
 	if again := r.now.Add(max(r.cfg.TrimHold/8, r.cfg.TickInterval)); r.trim.behind && (at.IsZero() || again.Before(at)) {
 		at = again
@@ -153,8 +155,9 @@ func (r *Replica) onMeasured(in Measured) {
 		r.lookLater()
 		return
 	}
+	var idle time.Duration
 	if r.trim.spans = in.Spans; r.ready {
-		r.retain(in.Spans)
+		idle = r.retain(in.Spans)
 	}
 	if r.trim.behind && in.Index >= r.tail.First {
 		first, ok := r.firstAt(in.Index)
@@ -163,18 +166,19 @@ func (r *Replica) onMeasured(in Measured) {
 			r.trim.behind = in.From < r.tail.LogStart
 		}
 	}
-	r.lookLater()
+	r.lookAfter(max(idle, r.cfg.RetentionCheck))
 }
 
-// retain proposes the log start that the settings ask for.
-func (r *Replica) retain(spans []state.Span) {
-	newest := r.log.End().AppendTimeMs
-	to := r.policy().Plan(max(r.now.UnixMilli(), newest), retention.Log{
-		Spans: spans, Start: r.tail.LogStart, End: r.commitEnd, AppendTimeMs: newest,
-	})
-	if to > r.tail.LogStart {
+// retain proposes the log start that the settings ask for. It returns how long nothing more can be asked for.
+func (r *Replica) retain(spans []state.Span) time.Duration {
+	nowMs := max(r.now.UnixMilli(), r.log.End().AppendTimeMs)
+	l := retention.Log{
+		Spans: spans, Start: r.tail.LogStart, End: r.commitEnd, AppendTimeMs: r.log.End().AppendTimeMs,
+	}
+	if to := r.policy().Plan(nowMs, l); to > r.tail.LogStart {
 		r.enqueue(trimTo(to), nil)
 	}
+	return r.policy().Idle(nowMs, l)
 }
 
 // firstAt returns the index that the log may begin with, where the store finds the log start at index at. It is never

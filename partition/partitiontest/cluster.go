@@ -64,6 +64,7 @@ type Cluster struct {
 	consumers []*consumer
 	history   History
 	retention partition.Settings // what the topic says of it
+	hold      time.Duration      // how long the log waits for followers before it is cut off
 	trace     hash.Hash64
 	reached   map[string]int // how often something of interest happened
 }

@@ -107,7 +107,7 @@ func (h *host) load() {
 		SnapshotEntries: 20,
 	}
 	o.Settings.RetentionMs, o.Settings.RetentionBytes = h.c.retention.RetentionMs, h.c.retention.RetentionBytes
-	o.RetentionCheck, o.TrimHold = 700*time.Millisecond, 2*time.Second
+	o.RetentionCheck, o.TrimHold = 700*time.Millisecond, h.c.hold
 	h.breakTrim(&o)
 	if h.c.o.Machine {
 		h.ledger = &ledger{history: &h.c.history}
@@ -213,7 +213,7 @@ func (h *host) step(in partition.Input) {
 }
 
 func (h *host) persist(p partition.Persist) {
-	if t := p.Write.Tail; h.view != nil && t.Last < t.First {
+	if t := p.Write.Tail; t.First > 2 && t.Last < t.First {
 		h.c.reached["installed"]++
 		h.last = t.Last
 	}

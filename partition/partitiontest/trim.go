@@ -13,8 +13,11 @@ import (
 
 // chooseRetention gives the topic a retention by age, by size, both or none.
 func (c *Cluster) chooseRetention() {
-	if !c.o.Trim {
+	if c.hold = 2 * time.Second; !c.o.Trim {
 		return
+	}
+	if c.chance(0.5) {
+		c.hold = time.Millisecond
 	}
 	if c.o.Break == ExpireEarly || c.chance(0.4) {
 		c.retention.RetentionMs = 3000 + c.rng.Int64N(9000)
@@ -36,6 +39,22 @@ func (c *Cluster) scheduleTrims() {
 	for _, h := range c.hosts {
 		c.after(c.between(0, time.Second), h.reclaim)
 	}
+	if len(c.hosts) > 1 {
+		c.after(c.between(0, 5*time.Second), c.away)
+	}
+}
+
+// away cuts a follower off until it may have to begin behind the log start.
+func (c *Cluster) away() {
+	h := c.hosts[c.rng.IntN(len(c.hosts))]
+	if c.now.Sub(c.start) > c.o.Chaos-7*time.Second {
+		return
+	}
+	if h != c.leader() {
+		c.net.isolated[h.id] = true
+		c.after(c.between(2*time.Second, 6*time.Second), func() { c.net.isolated[h.id] = false })
+	}
+	c.after(c.between(2*time.Second, 8*time.Second), c.away)
 }
 
 // reclaim lets the store give back what is dead.

@@ -1,6 +1,8 @@
 package retention
 
 import (
+	"time"
+
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 )
@@ -26,10 +28,7 @@ func (p Policy) Plan(nowMs int64, l Log) record.Offset {
 	if p.old(nowMs, l.AppendTimeMs) && len(l.Spans) > 0 {
 		return max(l.Start, l.End)
 	}
-	spans := l.Spans
-	for len(spans) > 1 && spans[1].Base <= l.Start {
-		spans = spans[1:] // given up already, though it may still be there
-	}
+	spans := l.rest()
 	size := int64(0)
 	for _, s := range spans {
 		size += s.Bytes
@@ -43,6 +42,31 @@ func (p Policy) Plan(nowMs int64, l Log) record.Offset {
 		start = spans[i+1].Base
 	}
 	return max(l.Start, min(start, l.End))
+}
+
+// Idle returns for how long after nowMs nothing can become too old or too much, whatever is appended meanwhile. It is
+// not positive where that can't be told.
+func (p Policy) Idle(nowMs int64, l Log) time.Duration {
+	oldest := nowMs // of what is not there yet
+	if spans := l.rest(); len(spans) > 0 {
+		oldest = spans[0].AppendTimeMs // as of now: later appends to the same span make it younger
+	}
+	if p.Ms < 1 || p.Bytes > 0 {
+		return 0
+	}
+	return time.Duration(min(oldest+p.Ms-nowMs, int64(maxIdle/time.Millisecond))) * time.Millisecond
+}
+
+// maxIdle keeps a retention of centuries from overflowing a Duration.
+const maxIdle = 24 * time.Hour
+
+// rest is the spans without those that are given up already, though they may still be there.
+func (l Log) rest() []state.Span {
+	spans := l.Spans
+	for len(spans) > 1 && spans[1].Base <= l.Start {
+		spans = spans[1:]
+	}
+	return spans
 }
 
 func (p Policy) old(nowMs, appendMs int64) bool { return p.Ms > 0 && nowMs-appendMs > p.Ms }

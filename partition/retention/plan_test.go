@@ -3,6 +3,7 @@ package retention
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
@@ -53,6 +54,36 @@ func TestPlan(t *testing.T) {
 	} {
 		if got := c.p.Plan(c.nowMs, c.l); got != c.want {
 			t.Errorf("%s: start %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// Goal: nothing is looked for while nothing can become too old. Method: a table; and just before the end of each idle
+// time the plan is still the same.
+func TestIdle(t *testing.T) {
+	begun := log(5)
+	begun.Start = 10
+	for _, c := range []struct {
+		name  string
+		p     Policy
+		nowMs int64
+		l     Log
+		want  time.Duration
+	}{
+		{"all is kept", Policy{-1, -1}, 0, log(5), 0},
+		{"by size, too", Policy{Ms: 60_000, Bytes: 1000}, 50_000, log(5), 0},
+		{"until the first is old", Policy{Ms: 60_000}, 50_000, log(5), 20 * time.Second},
+		{"until the first that is left is old", Policy{Ms: 60_000}, 50_000, begun, 30 * time.Second},
+		{"nothing there", Policy{Ms: 60_000}, 50_000, Log{}, time.Minute},
+		{"a day at most", Policy{Ms: 1 << 62}, 50_000, log(5), 24 * time.Hour},
+		{"overdue", Policy{Ms: 60_000}, 90_000, log(5), -20 * time.Second},
+	} {
+		got := c.p.Idle(c.nowMs, c.l)
+		if got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+		if got > 0 && c.p.Plan(c.nowMs+got.Milliseconds(), c.l) != c.l.Start {
+			t.Errorf("%s: something goes within %v", c.name, got)
 		}
 	}
 }
