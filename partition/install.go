@@ -109,7 +109,9 @@ func (r *Replica) install(snap *raftpb.Snapshot) {
 	r.conf, r.tail.Conf, r.tail.ConfIndex = at.ConfState, conf, at.Index
 	r.log.Reset(at.Index, at.ConfState, s.terms, r.tail.LogStart)
 	r.applied, r.commit, r.commitEnd, r.stable = at.Index, at.Index, r.log.End().Next(), 0
-	r.trim.behind, r.trim.spans = false, nil
+	// The peer may have held entries below its log start for others; they come here too.
+	r.trim.behind, r.trim.holdUntil, r.trim.spans = true, r.now, nil
+	r.lookLater()
 	r.viewStale = true
 	r.write.dirty, r.write.sync, r.write.awaited = true, true, true
 	r.cfg.Logger.Info("log start installed", "partition", r.cfg.Name, "index", at.Index, "offset", r.tail.LogStart)

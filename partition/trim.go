@@ -163,7 +163,7 @@ func (r *Replica) onMeasured(in Measured) {
 		first, ok := r.firstAt(in.Index)
 		if ok && !r.held(first) {
 			r.compact(first)
-			r.trim.behind = in.From < r.tail.LogStart
+			r.trim.behind = in.From < r.tail.LogStart || !r.reachesStart()
 		}
 	}
 	r.lookAfter(max(idle, r.cfg.RetentionCheck))
@@ -185,7 +185,10 @@ func (r *Replica) retain(spans []state.Span) time.Duration {
 // behind the applied entry, and it is one whose frame does not follow from the entry before, which will be gone. ok is
 // false where that can't be told now.
 func (r *Replica) firstAt(at uint64) (first uint64, ok bool) {
-	at = min(at, r.applied)
+	at = max(r.tail.First, min(at, r.applied))
+	if at > r.applied {
+		return at, true // nothing has come yet
+	}
 	e, ok := r.log.At(at)
 	if !ok {
 		return at, true // found on the disk, so it holds records
@@ -200,6 +203,14 @@ func (r *Replica) firstAt(at uint64) (first uint64, ok bool) {
 		e, ok = r.log.At(at)
 	}
 	return at, ok
+}
+
+// reachesStart reports whether everything below the log start has come and been applied. Behind an installed log start
+// it has not.
+func (r *Replica) reachesStart() bool {
+	end, ok := r.log.At(r.applied)
+	must(ok, "the applied entry %d is not in memory", r.applied)
+	return r.applied >= r.tail.First && end.Next() >= r.tail.LogStart
 }
 
 // held reports whether a follower that was heard of lately still needs entries before first, and may have them.

@@ -215,3 +215,85 @@ func FuzzDecodeTerms(f *testing.F) {
 		}
 	})
 }
+
+// Goal: a log that lost its beginning knows the terms of the rest and nothing before, and slices that were handed out
+// stay whole. Method: compact a log of three terms inside the second, and once more to its applied end.
+func TestCompact(t *testing.T) {
+	l := newLog(1<<20, 2, 2, 5, 5, 6)
+	l.SetApplied(5)
+	l.TakeTermsChanged()
+	tail := l.Tail(6)
+	l.Compact(4)
+	first, _ := l.FirstIndex()
+	if term, err := l.Term(3); first != 4 || term != 2 || err != nil {
+		t.Errorf("first %d, term of 3 is %d, %v", first, term, err)
+	}
+	if _, err := l.Term(2); !errors.Is(err, raft.ErrCompacted) {
+		t.Errorf("term of 2: %v", err)
+	}
+	if _, err := l.Entries(3, 5, 1<<20); !errors.Is(err, raft.ErrCompacted) {
+		t.Errorf("entry 3: %v", err)
+	}
+	if _, _, ok := l.Wanted(); ok {
+		t.Error("an entry that was given up is wanted")
+	}
+	if got := l.Terms(); len(got) != 3 || got[0].Term != 2 || !l.TakeTermsChanged() {
+		t.Errorf("terms %+v", got)
+	}
+	if e, ok := l.At(3); !ok || e.Index != 3 || e.Term != 2 || e.Last != 3 {
+		t.Errorf("the entry before the log is %+v, %v", e, ok)
+	}
+	l.Compact(5)
+	if got := l.Terms(); len(got) != 2 || got[0].Term != 5 || l.Bytes() != 2*(state.FrameRoom+100) {
+		t.Errorf("terms %+v, %d bytes", got, l.Bytes())
+	}
+	if len(tail) != 5 || tail[0].Index != 2 {
+		t.Errorf("what was handed out is now %+v", tail)
+	}
+	if got := l.Tail(6); len(got) != 2 || got[0].Index != 5 {
+		t.Errorf("the tail is %+v", got)
+	}
+}
+
+// Goal: a read for a follower that was under way when the beginning went does no harm. Method: want old entries, compact,
+// then add what was read.
+func TestCompactUnderRead(t *testing.T) {
+	l := newLog(0, 2, 2, 2, 2, 2)
+	old := []state.Entry{sealed(2, 2, 100), sealed(3, 2, 100)}
+	l.SetApplied(6)
+	if _, err := l.Entries(2, 4, 1<<20); !errors.Is(err, raft.ErrCompacted) {
+		t.Fatal(err)
+	}
+	if _, err := l.Snapshot(); !errors.Is(err, raft.ErrSnapshotTemporarilyUnavailable) {
+		t.Errorf("a snapshot while entries are read: %v", err)
+	}
+	l.Compact(4)
+	l.AddWindow(old)
+	l.SetContent(func() []byte { return []byte("content") })
+	s, err := l.Snapshot()
+	if err != nil || s.Metadata.Index != 3 || s.Metadata.Term != 2 || string(s.Data) != "content" {
+		t.Errorf("snapshot %+v, %v", s, err)
+	}
+}
+
+// Goal: a log that begins anew holds nothing of the old one and goes on behind the snapshot. Method: reset, then append.
+func TestReset(t *testing.T) {
+	l := newLog(1<<20, 2, 2, 2)
+	l.Reset(9, raftpb.ConfState{Voters: []uint64{1, 2}}, []TermStart{{Term: 1, Index: 1}, {Term: 4, Index: 7, Offset: 5}}, 8)
+	if e := l.End(); e.Index != 9 || e.Term != 4 || e.Next() != 8 || l.Bytes() != 0 || !l.TakeTermsChanged() {
+		t.Errorf("the end is %+v with %d bytes", e, l.Bytes())
+	}
+	if _, err := l.Term(8); !errors.Is(err, raft.ErrCompacted) {
+		t.Errorf("term of 8: %v", err)
+	}
+	l.Append(sealed(10, 4, 10))
+	l.Append(sealed(11, 5, 10))
+	l.SetApplied(11)
+	s, err := l.Snapshot()
+	if err != nil || s.Metadata.Index != 9 || len(s.Metadata.ConfState.Voters) != 2 {
+		t.Errorf("snapshot %+v, %v", s, err)
+	}
+	if got, err := l.Entries(10, 12, 1<<20); err != nil || !slices.Equal(indexes(got), []uint64{10, 11}) {
+		t.Errorf("entries %v, %v", indexes(got), err)
+	}
+}
