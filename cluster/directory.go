@@ -50,6 +50,7 @@ type placed struct {
 	view     atomic.Pointer[segment.View]
 	ref      atomic.Pointer[actors.Ref]
 	settings atomic.Pointer[partition.Settings]
+	failed   atomic.Pointer[error] // why it ended by itself
 	voters   []record.ReplicaID
 }
 
@@ -159,6 +160,7 @@ func (d *directory) stopped(id actors.Identity, err error) {
 		topic = p.topic.Name
 	}
 	p.view.Store(nil)
+	p.failed.Store(&err)
 	d.log.Error("replica stopped", "topic", topic, "partition", p.tp.Partition, "identity", id.Name,
 		"code", fault.CodeOf(err).String(), "err", err)
 }

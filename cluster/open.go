@@ -60,7 +60,8 @@ func (m *Member) openActors(ctx context.Context) error {
 	})
 	tasks := &taskHost{
 		log: m.config.Logger, self: m.id.member, system: m.system, apps: map[string]*hostedApp{},
-		interval: m.config.CommitInterval, ports: func(life context.Context, app string) task.Ports { return newTaskPorts(life, m, app) },
+		interval: m.config.CommitInterval,
+		ports:    func(life context.Context, app string) task.Ports { return newTaskPorts(life, m, app) },
 	}
 	m.directory = &directory{
 		log: m.config.Logger, self: m.id.member, metadata: m.id.metadata,
@@ -70,7 +71,7 @@ func (m *Member) openActors(ctx context.Context) error {
 	m.broker = broker.New(broker.Config{
 		Self: m.id.member, Table: &m.table, Directory: m.directory, Store: m.store, Submit: m.jobs.Submit,
 		Now: m.config.Now, AutoCreate: m.config.AutoCreateTopics, DefaultPartitions: m.config.DefaultPartitions,
-		MemberConfig: m.describe,
+		MemberConfig: m.describe, Logger: m.config.Logger,
 	})
 	m.system.Register(replica.Kind(m.replicaPorts, supervise.Replica()))
 	m.system.Register(controller.Kind(m.controllerPorts, supervise.Replica()))
@@ -79,7 +80,7 @@ func (m *Member) openActors(ctx context.Context) error {
 		return fmt.Errorf("start the metadata replica: %w", err)
 	}
 	if err := m.awaitReplica(ctx, record.TopicPartition{}); err != nil {
-		return fmt.Errorf("read the metadata log: %w", err)
+		return fmt.Errorf("read the metadata log: %w", m.blamed(err))
 	}
 	epoch := m.directory.here.Load().at[record.TopicPartition{}].view.Load().Epoch
 	if _, err := m.system.Activate(controller.KindName, controllerName, uint64(epoch)); err != nil {
@@ -118,14 +119,31 @@ func (m *Member) askController(ctx context.Context, request func(deadline time.T
 	return firstError(err, a.err)
 }
 
-// awaitReplicas waits until every partition of this member answers.
+// awaitReplicas waits until every partition of this member answers. One that ended by itself, its log is damaged for example,
+// is left out: its log line says why, readiness names it, and all others are served.
 func (m *Member) awaitReplicas(ctx context.Context) error {
 	for _, h := range placement.ReplicasOf(m.table.Load(), m.id.member) {
-		if err := m.awaitReplica(ctx, h.Partition); err != nil {
-			return fmt.Errorf("start partition %s/%d: %w", h.Topic.Name, h.Partition.Partition, err)
+		err := m.awaitReplica(ctx, h.Partition)
+		if p := m.directory.here.Load().byID[h.Replica]; err == nil || p == nil || p.failed.Load() != nil {
+			continue
 		}
+		return fmt.Errorf("start partition %s/%d: %w", h.Topic.Name, h.Partition.Partition, m.blamed(err))
 	}
 	return nil
+}
+
+// blamed puts what is known of the cause in front of an error that only says that nobody answered.
+func (m *Member) blamed(err error) error {
+	if p := m.directory.here.Load().byID[m.id.metadata]; p != nil {
+		if cause := p.failed.Load(); cause != nil {
+			return *cause
+		}
+	}
+	if m.store.Free() <= 0 {
+		return fault.New(fault.DiskFull, "the volume of %s is full: %w", m.dir, err).
+			WithHint("free space on it and start again; nothing is lost")
+	}
+	return err
 }
 
 // awaitReplica waits until a replica has a leader that answers: it asks for no bytes, which is answered at once then.

@@ -90,8 +90,17 @@ func await(t *testing.T, m *cluster.Member, topic string, values ...string) []cl
 	t.Helper()
 	ctx := testContext(t)
 	c := m.Client().Consumer()
-	if err := c.Assign(ctx, topic, client.FromEarliest()); err != nil {
-		t.Fatal(err)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for { // a topic that a task makes may not be there yet
+		err := c.Assign(ctx, topic, client.FromEarliest())
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fault.UnknownTopicOrPartition) || ctx.Err() != nil {
+			t.Fatal(err)
+		}
+		<-tick.C
 	}
 	missing := map[string]bool{}
 	for _, v := range values {

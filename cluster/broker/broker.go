@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,7 @@ type Config struct {
 	Store     state.LogStore
 	Submit    func(job func()) error // runs a job that may block, on a bounded pool; an error means that it will not run
 	Now       func() time.Time
+	Logger    *slog.Logger // says when the disk is full, and when it is not any more
 
 	AutoCreate        bool
 	DefaultPartitions int
@@ -44,6 +46,7 @@ type Config struct {
 type Broker struct {
 	c       Config
 	watches atomic.Uint64 // last watch id given
+	full    atomic.Bool   // the last write was refused for lack of room
 }
 
 var _ Port = (*Broker)(nil)

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -115,7 +116,8 @@ func start(t *testing.T, partitions int32, set func(*member)) *member {
 	m.system = actors.New(actors.Options{Observer: observer{m}})
 	t.Cleanup(m.close)
 	m.broker = broker.New(broker.Config{
-		Self: 1, Table: &m.table, Directory: m, Store: m.drive, Submit: func(job func()) error { return m.submit(job) },
+		Logger: slog.New(slog.DiscardHandler),
+		Self:   1, Table: &m.table, Directory: m, Store: m.drive, Submit: func(job func()) error { return m.submit(job) },
 		Now: func() time.Time { m.rounds.Add(1); return time.Now() }, DefaultPartitions: 1,
 		MemberConfig: func() []config.Entry { return []config.Entry{{Key: "broker.id", Value: "1"}} },
 	})

@@ -28,7 +28,7 @@ func (b *Broker) Commit(c Commit, done func(error)) {
 		done(err)
 		return
 	}
-	if b.c.Store.Free() < int64(len(frame)) {
+	if !b.room(len(frame)) {
 		done(diskFull())
 		return
 	}

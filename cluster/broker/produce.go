@@ -47,7 +47,7 @@ func (b *Broker) Produce(p Produce, done func(Produced)) {
 
 // admit checks what needs no order: headers, checksums, sizes, and that the disk has room.
 func (b *Broker) admit(t *placement.Topic, frame []byte) error {
-	if b.c.Store.Free() < int64(len(frame)) {
+	if !b.room(len(frame)) {
 		return diskFull()
 	}
 	if len(frame) <= state.FrameRoom {
@@ -77,6 +77,21 @@ func (b *Broker) admit(t *placement.Topic, frame []byte) error {
 		rest = tail
 	}
 	return nil
+}
+
+// room reports whether n bytes may be written, and logs when that changes.
+func (b *Broker) room(n int) bool {
+	free := b.c.Store.Free()
+	if free < int64(n) {
+		if b.full.CompareAndSwap(false, true) {
+			b.c.Logger.Warn("disk full: writes are refused until there is room", "bytes", n, "free", free)
+		}
+		return false
+	}
+	if b.full.Load() && b.full.CompareAndSwap(true, false) {
+		b.c.Logger.Info("disk has room again: writes are taken", "free", free)
+	}
+	return true
 }
 
 func diskFull() error {
