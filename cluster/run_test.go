@@ -14,6 +14,7 @@ import (
 
 	"github.com/millstream-io/millstream/cluster"
 	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state/serde"
 	"github.com/millstream-io/millstream/topology"
