@@ -79,6 +79,7 @@ func (r *Replica) takeRole(rd raft.Ready) {
 	}
 	if term != old {
 		r.stable = 0
+		r.trim.spans = nil // a follower's log may be cut and written again
 	}
 	r.viewStale = true
 	r.cfg.Observer.LeaderChanged(record.Epoch(term), record.ReplicaID(lead), leading)
