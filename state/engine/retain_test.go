@@ -209,3 +209,33 @@ type removed chan int64
 
 func (r removed) BucketRemoved(_ state.Class, bytes int64)  { r <- bytes }
 func (r removed) BucketRewritten(state.Class, int64, int64) {}
+
+// Goal: a walk beside writes, rolls, trims and removals finds no damage where there is none. Method: walk without
+// end while a log grows over many buckets and is trimmed.
+func TestVerifyBesideWriters(t *testing.T) {
+	s := openDisk(t, engine.Options{Dir: t.TempDir(), BucketBytes: 64 << 10})
+	l := enginetest.NewLog(1, state.ClassLong)
+	var stop atomic.Bool
+	walks := 0
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for ; !stop.Load() || walks == 0; walks++ {
+			err := s.Verify(t.Context(), func(f engine.Finding) { t.Errorf("found %+v", f) })
+			if err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	for i := range 60 {
+		put(t, s, l.Class, l.Append(1, entries(4, 4<<10)...))
+		if i%8 == 7 {
+			put(t, s, l.Class, l.Overwrite(l.Tail.Last-2, uint64(i), entries(1, 4<<10)...))
+			put(t, s, l.Class, l.Trim(l.Tail.Last-5))
+		}
+	}
+	stop.Store(true)
+	<-ended
+	t.Logf("%d walks", walks)
+}

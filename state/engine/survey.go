@@ -61,8 +61,17 @@ func (sv *survey) within(d time.Duration) {
 	}
 }
 
-// survey finds out what is alive.
+// survey finds out what is alive. It begins again where a bucket was begun meanwhile: the newest entries of a log
+// would be looked for in the one before.
 func (s *Store) survey() (*survey, error) {
+	for {
+		if sv, err := s.surveyOnce(); sv != nil || err != nil {
+			return sv, err
+		}
+	}
+}
+
+func (s *Store) surveyOnce() (*survey, error) {
 	sv := &survey{parts: map[*handle]*part{}}
 	places := map[record.ReplicaID][]place{}
 	lost := map[record.ReplicaID][]*part{}
@@ -86,7 +95,11 @@ func (s *Store) survey() (*survey, error) {
 			h.collect(sv.parts[h], places, lost)
 		}
 	}
-	for id, f := range s.fates(sv, active, places, lost) {
+	fates := s.fates(sv, active, places, lost)
+	if fates == nil {
+		return nil, nil
+	}
+	for id, f := range fates {
 		sv.divide(id, places[id], f)
 		for _, p := range lost[id] {
 			p.used = true
@@ -114,12 +127,18 @@ func (h *handle) collect(p *part, places map[record.ReplicaID][]place, lost map[
 }
 
 // fates tells what becomes of each replica that has something somewhere. Tails, and the spans of buckets that
-// are written to, change together under mu: they are read together. Those of sealed ones stay.
+// are written to, change together under mu: they are read together. Those of sealed ones stay. It returns nil where
+// the survey does not have the newest bucket of each class.
 func (s *Store) fates(
 	sv *survey, active []*handle, places map[record.ReplicaID][]place, lost map[record.ReplicaID][]*part,
 ) map[record.ReplicaID]fate {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	for i, c := range s.classes {
+		if hs, had := c.handles(), sv.buckets[i]; len(hs) != len(had) || len(hs) > 0 && hs[len(hs)-1] != had[len(had)-1] {
+			return nil
+		}
+	}
 	for _, h := range active {
 		h.collect(sv.parts[h], places, lost)
 	}
