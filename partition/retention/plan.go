@@ -54,7 +54,7 @@ func (p Policy) Idle(nowMs int64, l Log) time.Duration {
 	if p.Ms < 1 || p.Bytes > 0 {
 		return 0
 	}
-	return time.Duration(min(oldest+p.Ms-nowMs, int64(maxIdle/time.Millisecond))) * time.Millisecond
+	return time.Duration(min(p.Ms-max(0, nowMs-oldest), int64(maxIdle/time.Millisecond))) * time.Millisecond
 }
 
 // maxIdle keeps a retention of centuries from overflowing a Duration.

@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func TestIdle(t *testing.T) {
 		{"until the first is old", Policy{Ms: 60_000}, 50_000, log(5), 20 * time.Second},
 		{"until the first that is left is old", Policy{Ms: 60_000}, 50_000, begun, 30 * time.Second},
 		{"nothing there", Policy{Ms: 60_000}, 50_000, Log{}, time.Minute},
-		{"a day at most", Policy{Ms: 1 << 62}, 50_000, log(5), 24 * time.Hour},
+		{"a day at most", Policy{Ms: math.MaxInt64}, 50_000, log(5), 24 * time.Hour},
 		{"overdue", Policy{Ms: 60_000}, 90_000, log(5), -20 * time.Second},
 	} {
 		got := c.p.Idle(c.nowMs, c.l)

@@ -245,3 +245,30 @@ func TestEndOffsetFor(t *testing.T) {
 		t.Errorf("without epochs: %d %d", e, o)
 	}
 }
+
+// shorn is a shelf whose entries before an index have gone since the view was taken.
+type shorn struct {
+	*shelf
+	first uint64
+}
+
+func (s shorn) Seek(r record.ReplicaID, o record.Offset) (uint64, error) {
+	i, err := s.shelf.Seek(r, o)
+	return max(i, s.first), err
+}
+
+// Goal: a reader in the middle of what is given up is told so and never skips records. Method: an old view over a store
+// that lost its first entries; an offset before the loss, and every one behind it.
+func TestReadWhileTrimmed(t *testing.T) {
+	s := sample(t)
+	v := s.view(0)
+	first := s.entries[2]
+	if _, err := v.Read(shorn{s, first.Index}, first.Base-1, 1<<20); !errors.Is(err, fault.OffsetOutOfRange) {
+		t.Errorf("an offset before the loss: %v", err)
+	}
+	for from := first.Base; from < v.HighWatermark; from++ {
+		if b, err := v.Read(shorn{s, first.Index}, from, 1<<20); err != nil || len(b) == 0 {
+			t.Errorf("offset %d: %d slices, %v", from, len(b), err)
+		}
+	}
+}
