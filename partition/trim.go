@@ -100,6 +100,9 @@ func (r *Replica) applyTrim(e state.Entry) error {
 	if to <= r.tail.LogStart {
 		return nil
 	}
+	if r.leading {
+		r.cfg.Logger.Info("log start moved", "partition", r.cfg.Name, "from", r.tail.LogStart, "offset", to)
+	}
 	r.tail.LogStart = to
 	r.viewStale, r.write.dirty = true, true
 	if !r.trim.behind {
