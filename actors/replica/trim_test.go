@@ -54,13 +54,13 @@ func TestRetention(t *testing.T) {
 		defer b.system.Close()
 		b.mustAppend(10)
 		b.ref.Tell(partition.Configure{Settings: partition.Settings{Class: on, RetentionMs: time.Hour.Milliseconds(), RetentionBytes: -1}})
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		synctest.Wait()
 		if v := b.view.Load(); v.LogStart != 0 {
 			t.Fatalf("the log begins at %d after an hour", v.LogStart)
 		}
 		received := b.received.Load()
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		synctest.Wait()
 		if v := b.view.Load(); v.LogStart != 10 {
 			t.Fatalf("the log begins at %d after an hour and two minutes", v.LogStart)

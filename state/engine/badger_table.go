@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/fb"
 	"github.com/dgraph-io/badger/v4/pb"
 	"github.com/dgraph-io/badger/v4/y"
@@ -17,13 +18,17 @@ import (
 
 // checkTables verifies the tables of a bucket before Badger sees them: it panics on some damaged ones, in
 // goroutines of its own, and takes others for smaller than they are. It reads them whole; they hold keys and small
-// values only. Error: fault.CorruptRecord, which names the table.
-func checkTables(dir string) error {
-	names, err := filepath.Glob(filepath.Join(dir, tableFiles))
+// values only. Files that Badger's list does not name are left alone: a flush that was cut short, by a kill or a full
+// disk, leaves them behind, its rows are in the write-ahead file still, and Badger removes them. Error:
+// fault.CorruptRecord, which names the table.
+func checkTables(dir string, o Options) error {
+	listed, err := listedTables(dir, o)
 	if err != nil {
-		return fmt.Errorf("list bucket: %w", err)
+		return fault.New(fault.CorruptRecord, "the list of tables of bucket %s is damaged: %w", dir, err).
+			WithHint("restore the directory from a copy, or let the member rebuild from its peers")
 	}
-	for _, name := range names {
+	for id := range listed {
+		name := filepath.Join(dir, fmt.Sprintf("%06d.sst", id))
 		b, err := os.ReadFile(name)
 		if err != nil {
 			return fmt.Errorf("read table: %w", err)
@@ -34,6 +39,17 @@ func checkTables(dir string) error {
 		}
 	}
 	return nil
+}
+
+// listedTables returns the tables that Badger's own list names.
+func listedTables(dir string, o Options) (map[uint64]badger.TableManifest, error) {
+	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	m, _, err := badger.ReplayManifestFile(f, 0, badgerOptions(dir, o, nil))
+	return m.Tables, err
 }
 
 var errShortTable = errors.New("a length in it goes beyond it")

@@ -41,8 +41,7 @@ func (c *class) commit(g *group) error {
 	if err := c.s.fencedErr(); err != nil {
 		return err
 	}
-	if err := c.s.space.check(g.size); err != nil {
-		c.refuse(g, err)
+	if err := c.room(g); err != nil {
 		return err
 	}
 	if err := c.prepare(g); err != nil {
@@ -64,6 +63,21 @@ func (c *class) commit(g *group) error {
 	}
 	c.committed()
 	c.install(t)
+	return nil
+}
+
+// room refuses what there is no room for. Between the watermark and the floor only small writes without records pass:
+// votes, a moving log start, metadata. Without them a member could neither start on a full disk nor give space back.
+func (c *class) room(g *group) error {
+	err := c.s.space.check(g.size)
+	if err == nil {
+		return nil
+	}
+	if c.s.space.atFloor() {
+		c.refuse(g, func(*item) bool { return true }, err)
+		return err
+	}
+	c.refuse(g, (*item).bulky, err)
 	return nil
 }
 
@@ -150,12 +164,13 @@ func (c *class) settled(g *group) {
 	}
 }
 
-// refuse remembers why the group's writes were not made, for those that build on them.
-func (c *class) refuse(g *group, err error) {
+// refuse gives the writes that are meant their reason, and remembers it for those that build on them.
+func (c *class) refuse(g *group, meant func(*item) bool, err error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	for _, it := range g.items {
-		if it.err == nil {
+		if it.err == nil && meant(it) {
+			it.err = err
 			c.s.replicas[it.w.Replica].refused = err
 		}
 	}

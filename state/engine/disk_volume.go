@@ -48,7 +48,7 @@ func (v *diskVolume) open(id bucketID, writable bool) (bucket, error) {
 		return nil, fault.New(fault.StorageError, "bucket %s of the manifest is not there: %w", id, err).
 			WithHint("restore the directory from a copy, or let the member rebuild from its peers")
 	}
-	if err := errors.Join(checkSum(v.path(id)), checkTables(v.path(id))); err != nil {
+	if err := errors.Join(checkSum(v.path(id)), checkTables(v.path(id), v.o)); err != nil {
 		return nil, err
 	}
 	if writable {

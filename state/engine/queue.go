@@ -85,6 +85,16 @@ func sizeOf(w state.Write) groupSize {
 	return g
 }
 
+// bulky reports whether a write may be refused for lack of room while smaller ones pass: it has records, or is large.
+func (it *item) bulky() bool {
+	for _, e := range it.w.Entries {
+		if e.Type == state.EntryRecords {
+			return true
+		}
+	}
+	return it.size.valueBytes+it.size.inlineBytes > smallWrite
+}
+
 // group is what one turn of the committer settles.
 type group struct {
 	items   []*item

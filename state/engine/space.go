@@ -10,8 +10,13 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// smallestWatermark is the least that stays free on any volume.
-const smallestWatermark = 64 << 20
+// smallestWatermark is the least that stays free on any volume when records are written; between it and the floor only
+// small writes without records pass.
+const (
+	smallestWatermark = 64 << 20
+	floorBytes        = 4 << 20
+	smallWrite        = 64 << 10
+)
 
 // space watches the free bytes of the volume. Badger writes through mappings: a disk that is full kills the
 // process, and again at every start, so writes are refused well before. Reads go on.
@@ -70,6 +75,12 @@ func (sp *space) check(g groupSize) error {
 	// A ballast that cannot be made again now will be tried with a later group.
 	_ = sp.restore(free, total)
 	return nil
+}
+
+// atFloor reports that not even small writes have room.
+func (sp *space) atFloor() bool {
+	free, _, err := sp.measure()
+	return err != nil || free < floorBytes
 }
 
 // left is what may still be written.

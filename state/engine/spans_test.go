@@ -76,8 +76,10 @@ func testSpans(t *testing.T, s state.LogStore) {
 	spanned(t, s, whole[1].First+3, 60, whole[1].First+1)
 	checkSpans(t, s, trimmed)
 	known := checkSpans(t, s, nil)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
 	for end := time.Now().Add(20 * time.Second); !known[0].Sealed && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
+		<-tick.C
 		known = checkSpans(t, s, nil)
 	}
 	known[0].Bytes = 1 // a sealed one that is the same is believed
