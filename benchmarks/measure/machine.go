@@ -10,9 +10,9 @@ import (
 
 // Machine describes what a benchmark ran on, in one line. dir is on the device that is measured.
 func Machine(dir string) string {
-	return fmt.Sprintf("%s; %d CPU; %s; kernel %s; %s; %s of %s; read_ahead_kb %s; load %s",
+	return fmt.Sprintf("%s; %d CPU; %s; kernel %s; %s; %s; read_ahead_kb %s; load %s",
 		cpu(), runtime.NumCPU(), memory(), word("/proc/sys/kernel/osrelease"), runtime.Version(),
-		filesystem(dir), dir, readAhead(), word("/proc/loadavg"))
+		filesystem(dir), readAhead(), word("/proc/loadavg"))
 }
 
 // Touch writes to n bytes of fresh memory and gives them back, so that the guest's pages are there when it counts.
