@@ -55,6 +55,10 @@ type Config struct {
 	// BucketBytes is the size at which a log bucket is closed and the next one begun, in bytes.
 	BucketBytes int64
 
+	// AcceptLoss makes the best of a log that has lost writes which had been durable: what is missing is given up, the rest is
+	// served and written to. Without it such a member does not start.
+	AcceptLoss bool
+
 	// CommitInterval is how often a stream task commits the offsets that it has finished.
 	CommitInterval time.Duration
 

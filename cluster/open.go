@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -40,7 +41,25 @@ func (m *Member) openStore() (err error) {
 	if err != nil {
 		return fmt.Errorf("open the log in %s: %w", m.dir, err)
 	}
-	return nil
+	return m.judgeDamage()
+}
+
+// judgeDamage refuses to go on with a log that has lost what was durable, unless the operator has accepted that.
+func (m *Member) judgeDamage() error {
+	var faults []error
+	for _, d := range m.store.Damaged() {
+		if !m.config.AcceptLoss {
+			faults = append(faults, fault.New(fault.CorruptRecord, "the log in %s: %w", m.dir, d.Err()).
+				WithHint("restore the directory from a copy, or set AcceptLoss (storage.accept_loss) once"))
+			continue
+		}
+		m.config.Logger.Error("loss accepted: durable writes are given up", "class", d.Class.String(),
+			"from", d.From, "to", d.To, "reason", d.Reason)
+		if err := m.store.Accept(d.Class); err != nil {
+			faults = append(faults, fmt.Errorf("accept the loss of class %s: %w", d.Class, err))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // openActors starts the runtime, the metadata replica and the controller, and returns when the metadata has been read.
