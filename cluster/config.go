@@ -66,6 +66,10 @@ type Config struct {
 	// requests wait in their sockets. Zero means a quarter of the memory that the process may use.
 	RequestBytes int64
 
+	// TailCacheBytes is the memory for recent batches that readers find without the disk, over all partitions, in bytes. Each
+	// partition takes an equal share when it starts, at most 4 MiB.
+	TailCacheBytes int64
+
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
@@ -81,6 +85,8 @@ const (
 	maxBucketBytes = 16 << 30
 
 	minRequestBytes = 64 << 20
+	leastTailShare  = 64 << 10
+	mostTailShare   = 4 << 20
 	unknownMemory   = 2 << 30 // assumed where the machine does not tell
 )
 
@@ -92,6 +98,7 @@ func Defaults() Config {
 		BucketBytes:       1 << 30,
 		CommitInterval:    100 * time.Millisecond,
 		RequestBytes:      requestBytes(),
+		TailCacheBytes:    64 << 20,
 		Now:               time.Now,
 		Logger:            slog.New(slog.DiscardHandler),
 	}
@@ -117,6 +124,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.RequestBytes == 0 {
 		c.RequestBytes = d.RequestBytes
+	}
+	if c.TailCacheBytes == 0 {
+		c.TailCacheBytes = d.TailCacheBytes
 	}
 	if c.Now == nil {
 		c.Now = d.Now
@@ -160,6 +170,9 @@ func (c Config) Validate() error {
 	}
 	if c.RequestBytes < minRequestBytes {
 		bad("RequestBytes", "%d is below %d, less than one large request needs", c.RequestBytes, minRequestBytes)
+	}
+	if c.TailCacheBytes < leastTailShare {
+		bad("TailCacheBytes", "%d is below %d, the share of one partition", c.TailCacheBytes, leastTailShare)
 	}
 	if c.CommitInterval < 0 {
 		bad("CommitInterval", "%s is negative", c.CommitInterval)

@@ -209,8 +209,8 @@ func (m *Member) replicaPorts(id actors.Identity) replica.Ports {
 	ports := replica.Ports{
 		Store: m.store, View: &p.view,
 		Config: partition.Config{
-			Group: p.tp, Name: p.name(), ID: p.id, Voters: p.voters, Settings: *p.settings.Load(), Logger: m.config.Logger,
-			Observer: m.replicaObserver(p.id),
+			Group: p.tp, Name: p.name(), ID: p.id, Voters: p.voters, Settings: *p.settings.Load(),
+			Logger: m.config.Logger, Observer: m.replicaObserver(p.id), MaxTailCacheBytes: m.tailShare(),
 		},
 	}
 	switch {
@@ -247,6 +247,12 @@ func (m *Member) observed(open func(actors.Identity) taskactor.Ports) func(actor
 		p.Config.Observer = m.metrics.Task(p.Config.ID, p.Config.Observer)
 		return p
 	}
+}
+
+// tailShare is what one partition that starts now may keep in memory for its readers.
+func (m *Member) tailShare() int {
+	share := m.config.TailCacheBytes / int64(max(1, len(m.directory.here.Load().byID)))
+	return int(min(max(share, leastTailShare), mostTailShare))
 }
 
 // publish makes a new table the one that everybody sees. It runs on the metadata replica's goroutine.
