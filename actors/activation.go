@@ -47,8 +47,8 @@ type activation struct {
 	after   []func() // run when ended
 }
 
-// begin starts a life. The caller holds a.mu, for which the life waits before its first message: it finds itself
-// complete.
+// begin starts a life. The caller holds a.mu, for which the life waits before its first message: it finds
+// itself complete.
 func (a *activation) begin() {
 	s := a.sys
 	id := a.id

@@ -15,9 +15,10 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// Goal: a higher epoch replaces, the same epoch is the same activation, a lower one is refused, and the successor
-// reads nothing before its predecessor has stopped. Method: three epochs of one name, the middle one superseded
-// before it began, the first held inside Receive until all else is quiet; a log of who lived when.
+// Goal: a higher epoch replaces, the same epoch is the same activation, a lower one is refused, and the
+// successor reads nothing before its predecessor has stopped. Method: three epochs of one name, the middle
+// one superseded before it began, the first held inside Receive until all else is quiet; a log of who lived
+// when.
 func TestReplacement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var heard stops
@@ -63,8 +64,8 @@ func TestReplacement(t *testing.T) {
 	})
 }
 
-// Goal: an epoch that is stopping can't be activated again, and can be once it has ended. Method: hold the actor
-// inside Receive, stop it, activate before and after done.
+// Goal: an epoch that is stopping can't be activated again, and can be once it has ended. Method: hold the
+// actor inside Receive, stop it, activate before and after done.
 func TestActivateWhileStopping(t *testing.T) {
 	held, hold := make(chan struct{}), make(chan struct{})
 	s, ref := start(t, Options{}, kindOf("k", supervise.Policy{}, func(c Context, m any) {
@@ -103,8 +104,9 @@ func TestActivateRefuses(t *testing.T) {
 	}
 }
 
-// Goal: Close ends activations in every phase, answers what is open, and may be called again and at once. Method:
-// fake time; one activation idle, one resting after a crash, one with an open ask, one asked after Close.
+// Goal: Close ends activations in every phase, answers what is open, and may be called again and at once.
+// Method: fake time; one activation idle, one resting after a crash, one with an open ask, one asked after
+// Close.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var heard stops
@@ -149,8 +151,8 @@ func (h stopOnCrash) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// Goal: a stop that comes between a crash and its restart wins. Method: fake time; the log of the crash is where
-// the stop is called, and the policy would restart.
+// Goal: a stop that comes between a crash and its restart wins. Method: fake time; the log of the crash is
+// where the stop is called, and the policy would restart.
 func TestStopWhileCrashing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var heard stops
@@ -173,8 +175,8 @@ func TestStopWhileCrashing(t *testing.T) {
 	})
 }
 
-// Goal: a life that has ended takes nothing more, however late the sender. Method: keep the life, end it, then do
-// what a sender does that had looked it up before.
+// Goal: a life that has ended takes nothing more, however late the sender. Method: keep the life, end it,
+// then do what a sender does that had looked it up before.
 func TestLateSenders(t *testing.T) {
 	s, ref := start(t, Options{}, kindOf("k", supervise.Policy{}, func(Context, any) {}))
 	l := ref.act.life.Load()
@@ -191,8 +193,8 @@ func TestLateSenders(t *testing.T) {
 	}
 }
 
-// Goal: two systems in one process share nothing. Method: the same kind and name in both, one closed while the
-// other answers.
+// Goal: two systems in one process share nothing. Method: the same kind and name in both, one closed while
+// the other answers.
 func TestTwoSystems(t *testing.T) {
 	echo := func(c Context, m any) { c.Reply(m) }
 	a, inA := start(t, Options{}, kindOf("k", supervise.Policy{}, echo))
@@ -207,9 +209,9 @@ func TestTwoSystems(t *testing.T) {
 	}
 }
 
-// Goal: under crashes, stops, replacements and deadlines all at once, each ask ends exactly once, each told message
-// is received or counted as dropped, and no two lives of a name overlap. Method: senders against a few names, a
-// churner that activates, stops and crashes; books balanced after Close.
+// Goal: under crashes, stops, replacements and deadlines all at once, each ask ends exactly once, each told
+// message is received or counted as dropped, and no two lives of a name overlap. Method: senders against a
+// few names, a churner that activates, stops and crashes; books balanced after Close.
 func TestChurnBalances(t *testing.T) {
 	const senders, each, names = 4, 1500, 3
 	var told, asks, answers, received atomic.Int64

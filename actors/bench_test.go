@@ -8,8 +8,8 @@ import (
 	"github.com/millstream-io/millstream/actors/supervise"
 )
 
-// BenchmarkTell measures one message told to a busy actor, the sender not waiting; the actor keeps up or the mailbox
-// grows by b.N small parcels.
+// BenchmarkTell measures one message told to a busy actor, the sender not waiting; the actor keeps up or the
+// mailbox grows by b.N small parcels.
 func BenchmarkTell(b *testing.B) {
 	_, ref := start(b, Options{}, kindOf("k", supervise.Policy{}, func(c Context, m any) {
 		if m == "done" {
@@ -23,8 +23,8 @@ func BenchmarkTell(b *testing.B) {
 	ask(b, ref, "done")
 }
 
-// BenchmarkAsk measures a round trip. serial: one at a time, with two wake-ups of goroutines in it. window: 64 in
-// flight, which is how brokers ask. 10k pending: serial beside ten thousand asks that wait for an hour.
+// BenchmarkAsk measures a round trip. serial: one at a time, with two wake-ups of goroutines in it. window:
+// 64 in flight, which is how brokers ask. 10k pending: serial beside ten thousand asks that wait for an hour.
 func BenchmarkAsk(b *testing.B) {
 	echo := kindOf("k", supervise.Policy{}, func(c Context, m any) {
 		if m == "echo" {
@@ -64,8 +64,8 @@ func serialAsks(b *testing.B, ref Ref) {
 	}
 }
 
-// BenchmarkActivate measures one activation and its stop; B/op is what an activation costs in memory, and a little
-// more.
+// BenchmarkActivate measures one activation and its stop; B/op is what an activation costs in memory, and a
+// little more.
 func BenchmarkActivate(b *testing.B) {
 	s, _ := start(b, Options{}, kindOf("k", supervise.Policy{}, func(Context, any) {}))
 	b.ReportAllocs()

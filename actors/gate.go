@@ -7,8 +7,8 @@ import (
 	"github.com/millstream-io/millstream/actors/pool"
 )
 
-// gate is the dispatcher of an activation that follows another of the same name: its mailbox fills, but nothing is
-// read until the predecessor has ended.
+// gate is the dispatcher of an activation that follows another of the same name: its mailbox fills, but
+// nothing is read until the predecessor has ended.
 type gate struct {
 	pool *pool.Pool
 	open atomic.Bool

@@ -50,8 +50,8 @@ func (l *logText) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// Goal: a panic in somebody's reply function or stop hook costs neither the actor nor the process. Method: both
-// panic, by a reply and by a deadline; the actor still answers and Close still ends.
+// Goal: a panic in somebody's reply function or stop hook costs neither the actor nor the process. Method:
+// both panic, by a reply and by a deadline; the actor still answers and Close still ends.
 func TestForeignPanics(t *testing.T) {
 	var log logText
 	s, ref := start(t, Options{Logger: log.logger(), OnStopped: func(Identity, error) { panic("in hook") }},
@@ -71,8 +71,8 @@ func TestForeignPanics(t *testing.T) {
 	log.has(t, "in reply", "in timeout", "in hook")
 }
 
-// Goal: the log says who crashed, where and why, and never what the messages held. Method: an actor crashes while
-// messages with a secret wait and arrive late; the whole log, at debug, is searched.
+// Goal: the log says who crashed, where and why, and never what the messages held. Method: an actor crashes
+// while messages with a secret wait and arrive late; the whole log, at debug, is searched.
 func TestLog(t *testing.T) {
 	type secret struct{ value string }
 	synctest.Test(t, func(t *testing.T) {
@@ -99,7 +99,8 @@ func TestLog(t *testing.T) {
 
 func crashHere() { panic("on purpose") }
 
-// Goal: Close says what it waits for. Method: fake time; an actor blocks in Receive for longer than Close is patient.
+// Goal: Close says what it waits for. Method: fake time; an actor blocks in Receive for longer than Close is
+// patient.
 func TestCloseComplains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logText
@@ -133,8 +134,8 @@ func TestRegisterPanics(t *testing.T) {
 	}
 }
 
-// Goal: an actor that makes nil, or fails with nil, crashes with a reason instead of hurting the runtime. Method:
-// both, and what OnStopped heard.
+// Goal: an actor that makes nil, or fails with nil, crashes with a reason instead of hurting the runtime.
+// Method: both, and what OnStopped heard.
 func TestMisuseCrashes(t *testing.T) {
 	for name, k := range map[string]Kind{
 		"nil actor": {Name: "k", New: func(Identity) Actor { return nil }},

@@ -81,8 +81,8 @@ func (l *life) receiveFrom(pc actor.Context) {
 	}
 }
 
-// reads reports whether messages are still handed to the actor: a stop that was asked for may arrive a little later.
-// What is not read is accounted for by close.
+// reads reports whether messages are still handed to the actor: a stop that was asked for may arrive a little
+// later. What is not read is accounted for by close.
 func (l *life) reads() bool { return l.actor != nil && !l.stops }
 
 // start makes the actor, unless the activation was told to stop before its first life began.
@@ -95,7 +95,8 @@ func (l *life) start(pc actor.Context) {
 	l.read(pc, Started{})
 }
 
-// read hands one message to the actor and carries out what it asked for meanwhile. A panic goes on to the library.
+// read hands one message to the actor and carries out what it asked for meanwhile. A panic goes on to the
+// library.
 func (l *life) read(pc actor.Context, m any) {
 	if f, ok := m.(failure); ok {
 		fall(f.err)
@@ -122,8 +123,8 @@ func (l *life) end() {
 	l.close()
 }
 
-// sayGoodbye hands Stopping to the actor. A panic must not reach the library here: it would leave the life half
-// stopped for ever.
+// sayGoodbye hands Stopping to the actor. A panic must not reach the library here: it would leave the life
+// half stopped for ever.
 func (l *life) sayGoodbye() {
 	defer func() {
 		if r := recover(); r != nil {

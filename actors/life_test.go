@@ -37,8 +37,8 @@ func quick(restarts int) supervise.Policy {
 	return supervise.Policy{Restarts: restarts, Pause: time.Millisecond}
 }
 
-// Goal: a reply may be given long after its message was received, and the asker reads as open until then. Method:
-// the actor keeps the asker and answers on the next message.
+// Goal: a reply may be given long after its message was received, and the asker reads as open until then.
+// Method: the actor keeps the asker and answers on the next message.
 func TestDeferredReply(t *testing.T) {
 	var kept Asker
 	_, ref := start(t, Options{}, kindOf("k", supervise.Policy{}, func(c Context, m any) {
@@ -63,8 +63,8 @@ func TestDeferredReply(t *testing.T) {
 	}
 }
 
-// Goal: when a life ends, every open ask ends too: those received, and those that wait in the mailbox. Method: ask
-// twice, keep the first open, then end the life in each of the ways.
+// Goal: when a life ends, every open ask ends too: those received, and those that wait in the mailbox.
+// Method: ask twice, keep the first open, then end the life in each of the ways.
 func TestAsksEndWithTheirLife(t *testing.T) {
 	for _, way := range []struct {
 		name string
@@ -95,8 +95,8 @@ func TestAsksEndWithTheirLife(t *testing.T) {
 }
 
 // Goal: a crashed activation gets a new actor with a higher incarnation under the same Ref, after pauses that
-// double, until its budget is spent; then it is reported once. Method: fake time; an actor that crashes on demand,
-// the start of each life noted.
+// double, until its budget is spent; then it is reported once. Method: fake time; an actor that crashes on
+// demand, the start of each life noted.
 func TestRestartWithBackoffAndBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var heard stops
@@ -180,8 +180,8 @@ func TestEveryCrashRestarts(t *testing.T) {
 	}
 }
 
-// Goal: an activation that ends is reported once, with the error that it gave or that its end met. Method: end it
-// in each way, compare what OnStopped heard.
+// Goal: an activation that ends is reported once, with the error that it gave or that its end met. Method:
+// end it in each way, compare what OnStopped heard.
 func TestOnStopped(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -222,8 +222,9 @@ func TestOnStopped(t *testing.T) {
 	}
 }
 
-// Goal: what an older life began never reaches a newer one, and is counted. Method: fake time; the first life starts
-// work, a timer and a callback, crashes, and only then they come in; the second life fails the test on any of them.
+// Goal: what an older life began never reaches a newer one, and is counted. Method: fake time; the first life
+// starts work, a timer and a callback, crashes, and only then they come in; the second life fails the test on
+// any of them.
 func TestStaleIsDroppedAndCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := &counts{}
@@ -291,8 +292,8 @@ func TestTimers(t *testing.T) {
 	})
 }
 
-// Goal: a pool that can take no more ends the life that asked, with a reason. Method: a pool of one worker and one
-// place, an actor that submits three jobs.
+// Goal: a pool that can take no more ends the life that asked, with a reason. Method: a pool of one worker
+// and one place, an actor that submits three jobs.
 func TestPoolFullFailsTheLife(t *testing.T) {
 	release := make(chan struct{})
 	heard := make(chan error, 1)

@@ -12,6 +12,6 @@ func must(cond bool, format string, args ...any) {
 // crash is what the runtime itself panics with.
 type crash struct{ err error }
 
-// fall ends the life whose goroutine this is: the library turns a panic in Receive into a call of strategy, so a
-// crash on request and a bug walk the same way.
+// fall ends the life whose goroutine this is: the library turns a panic in Receive into a call of strategy,
+// so a crash on request and a bug walk the same way.
 func fall(err error) { panic(crash{err}) }

@@ -11,17 +11,18 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock, also of deadlines. nil means time.Now. It must be safe for concurrent use.
 	Now func() time.Time
-	// OnUnknown hears of messages that an actor gave to Context.Unknown, on the actor's goroutine. It must not
-	// block. May be nil.
+	// OnUnknown hears of messages that an actor gave to Context.Unknown, on the actor's goroutine. It must
+	// not block. May be nil.
 	OnUnknown func(Identity, any)
 	// OnStopped hears once of each activation that ended, after its last life: nil when it was stopped or
-	// replaced, else what it gave to Context.Stop, the crash that spent its budget, or the crash that its end met.
-	// It runs on any goroutine and must not block nor call Close. May be nil.
+	// replaced, else what it gave to Context.Stop, the crash that spent its budget, or the crash that its end
+	// met. It runs on any goroutine and must not block nor call Close. May be nil.
 	OnStopped func(Identity, error)
-	// PoolSize is the number of jobs of Context.Go that run at the same time. 0 means four a CPU, at least eight.
+	// PoolSize is the number of jobs of Context.Go that run at the same time. 0 means four a CPU, at least
+	// eight.
 	PoolSize int
-	// PoolLimit is the number of jobs of Context.Go that may wait. 0 means 65536. A life that asks for one more
-	// fails: that many waiting jobs mean a bug or a dead disk.
+	// PoolLimit is the number of jobs of Context.Go that may wait. 0 means 65536. A life that asks for one
+	// more fails: that many waiting jobs mean a bug or a dead disk.
 	PoolLimit int
 	// Seed makes the jitter of restart pauses repeatable. 0 takes a random one.
 	Seed uint64
@@ -49,7 +50,8 @@ func (d Drop) String() string {
 	return [...]string{"absent", "queued", "stale", "late"}[d]
 }
 
-// Observer counts what the runtime does. Its methods are called from many goroutines, often, and must not block.
+// Observer counts what the runtime does. Its methods are called from many goroutines, often, and must not
+// block.
 type Observer interface {
 	// Received counts a message that is handed to an actor of the kind.
 	Received(kind string)

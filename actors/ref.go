@@ -7,8 +7,8 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// Ref points to an activation, through all its lives. Comparable; the zero value points to nothing, drops what it is
-// told and refuses what it is asked. Safe for concurrent use.
+// Ref points to an activation, through all its lives. Comparable; the zero value points to nothing, drops
+// what it is told and refuses what it is asked. Safe for concurrent use.
 type Ref struct {
 	act *activation
 }
@@ -43,8 +43,8 @@ func (r Ref) String() string {
 	return r.act.pidName
 }
 
-// Tell sends m and never blocks. After the activation ended, or between two of its lives, m is dropped and counted.
-// The caller gives m up: nobody changes it afterwards.
+// Tell sends m and never blocks. After the activation ended, or between two of its lives, m is dropped and
+// counted. The caller gives m up: nobody changes it afterwards.
 func (r Ref) Tell(m any) {
 	if r.act == nil {
 		return
@@ -54,13 +54,13 @@ func (r Ref) Tell(m any) {
 	}
 }
 
-// Ask sends m and never blocks. reply runs exactly once, on any goroutine, possibly before Ask returns, and must not
-// block; an actor hands the answer to itself with the function of its own Context.Post.
+// Ask sends m and never blocks. reply runs exactly once, on any goroutine, possibly before Ask returns, and
+// must not block; an actor hands the answer to itself with the function of its own Context.Post.
 //
-// It gets the reply, or one of these errors, all worth a retry: fault.RequestTimedOut at the deadline (at once when
-// that is past), fault.LeaderNotAvailable when the life crashed, fault.NotLeader when the activation ended or there
-// is none, fault.Closing when the system is. Whether the request had an effect is then unknown, so callers repeat
-// it idempotently.
+// It gets the reply, or one of these errors, all worth a retry: fault.RequestTimedOut at the deadline (at
+// once when that is past), fault.LeaderNotAvailable when the life crashed, fault.NotLeader when the
+// activation ended or there is none, fault.Closing when the system is. Whether the request had an effect is
+// then unknown, so callers repeat it idempotently.
 func (r Ref) Ask(deadline time.Time, m any, reply func(any, error)) {
 	if r.act == nil {
 		reply(nil, errNowhere)
@@ -83,7 +83,8 @@ func (r Ref) Ask(deadline time.Time, m any, reply func(any, error)) {
 		s.answer(reply, nil, r.act.refusal())
 		return
 	}
-	// An answer may come from here on. If the life ends before the message is read, the answer was its refusal.
+	// An answer may come from here on. If the life ends before the message is read, the answer was its
+	// refusal.
 	l.mailbox.SendUserMessage(l.pid, w)
 }
 
@@ -95,8 +96,8 @@ func timedOut(a *activation) error {
 		WithHint("retry with the same id; the first try may have taken effect")
 }
 
-// parcel carries one told message, so that the library does not look into it. It goes back to parcels when it was
-// read.
+// parcel carries one told message, so that the library does not look into it. It goes back to parcels when it
+// was read.
 type parcel struct{ msg any }
 
 var parcels = sync.Pool{New: func() any { return new(parcel) }}

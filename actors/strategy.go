@@ -8,11 +8,13 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// strategy is the library's hook for panics in Receive: it stops the life and leaves the rest to the activation. It
-// never escalates, because that would panic the embedding process. A pointer, because the library keys a map by it.
+// strategy is the library's hook for panics in Receive: it stops the life and leaves the rest to the
+// activation. It never escalates, because that would panic the embedding process. A pointer, because the
+// library keys a map by it.
 type strategy struct{ sys *System }
 
-// HandleFailure runs on the goroutine of the actor that panicked, inside the recovery, with its mailbox suspended.
+// HandleFailure runs on the goroutine of the actor that panicked, inside the recovery, with its mailbox
+// suspended.
 func (s *strategy) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, child *actor.PID,
 	_ *actor.RestartStatistics, reason any, _ any,
 ) {

@@ -76,8 +76,8 @@ func New(o Options) *System {
 	return s
 }
 
-// Register makes a kind known. It panics on a kind without a valid name or New, and on a name that is taken: those
-// are mistakes in the program.
+// Register makes a kind known. It panics on a kind without a valid name or New, and on a name that is taken:
+// those are mistakes in the program.
 func (s *System) Register(k Kind) {
 	must(k.New != nil, "register kind %q: New is nil", k.Name)
 	err := identity.Identity{Kind: k.Name, Name: "any"}.Validate()
@@ -90,10 +90,10 @@ func (s *System) Register(k Kind) {
 
 // Activate makes (kind, name) live here at this epoch and returns at once; messages may be sent right away.
 //
-// Active at the same epoch: the present activation is returned. Active at a lower one: that is told to stop, and the
-// new one reads its first message when the old one has ended. Errors: fault.FencedLeaderEpoch when it is active at a
-// higher epoch, fault.LeaderNotAvailable when the activation of this very epoch is stopping, fault.Closing, and
-// fault.InvalidRequest for an unknown kind or a bad name.
+// Active at the same epoch: the present activation is returned. Active at a lower one: that is told to stop,
+// and the new one reads its first message when the old one has ended. Errors: fault.FencedLeaderEpoch when it
+// is active at a higher epoch, fault.LeaderNotAvailable when the activation of this very epoch is stopping,
+// fault.Closing, and fault.InvalidRequest for an unknown kind or a bad name.
 func (s *System) Activate(kind, name string, epoch uint64) (Ref, error) {
 	id := Identity{Kind: kind, Name: name, Epoch: epoch}
 	if err := id.Validate(); err != nil {
@@ -139,15 +139,16 @@ func (s *System) claim(id Identity) (a, old *activation, err error) {
 	return a, old, nil
 }
 
-// Lookup finds the activation of (kind, name), also between two of its lives, but not once it was told to stop.
+// Lookup finds the activation of (kind, name), also between two of its lives, but not once it was told to
+// stop.
 func (s *System) Lookup(kind, name string) (Ref, bool) {
 	a, ok := s.directory.Lookup(kind, name)
 	return Ref{a}, ok
 }
 
-// Stop ends the activation of (kind, name) and returns at once. done is closed when it has ended and OnStopped has
-// returned; at once when there is none. Messages that wait in the mailbox are not read: asks are refused, the rest
-// is counted.
+// Stop ends the activation of (kind, name) and returns at once. done is closed when it has ended and
+// OnStopped has returned; at once when there is none. Messages that wait in the mailbox are not read: asks
+// are refused, the rest is counted.
 func (s *System) Stop(kind, name string) (done <-chan struct{}) {
 	a, ok := s.directory.Lookup(kind, name)
 	if !ok {
@@ -173,9 +174,9 @@ func (s *System) goneOrLeaving(kind, name string) <-chan struct{} {
 	return none
 }
 
-// Close stops every activation, waits until all have ended and the work on the pool is done, and shuts the library
-// down. No goroutine of the system is left then. It may be called again and at the same time: each call returns when
-// all is quiet. It must not be called by an actor or by OnStopped.
+// Close stops every activation, waits until all have ended and the work on the pool is done, and shuts the
+// library down. No goroutine of the system is left then. It may be called again and at the same time: each
+// call returns when all is quiet. It must not be called by an actor or by OnStopped.
 func (s *System) Close() {
 	s.mu.Lock()
 	if s.closing.Swap(true) {

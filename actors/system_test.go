@@ -142,8 +142,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// Goal: an ask ends once, by a reply, an error given as a reply, a refusal of an unknown message or the deadline.
-// Method: one actor with a case for each.
+// Goal: an ask ends once, by a reply, an error given as a reply, a refusal of an unknown message or the
+// deadline. Method: one actor with a case for each.
 func TestAsk(t *testing.T) {
 	var unknown []any
 	seen := &counts{}

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// wait is one thing that a life is waiting for, or others of it: an Ask that has no reply yet (reply is set) or a
-// timer. It is in its shard's heap and in its life's list, or in neither; who takes it out is the only one to act
-// on it.
+// wait is one thing that a life is waiting for, or others of it: an Ask that has no reply yet (reply is set)
+// or a timer. It is in its shard's heap and in its life's list, or in neither; who takes it out is the only
+// one to act on it.
 type wait struct {
 	life  *life
 	at    time.Duration // since System.base
@@ -101,8 +101,8 @@ func (s *shard) fire() {
 	}
 }
 
-// arm makes the timer fire no later than the earliest wait. A wait that is taken leaves the timer as it is: firing
-// for nothing now and then is cheaper than resetting it for each reply.
+// arm makes the timer fire no later than the earliest wait. A wait that is taken leaves the timer as it is:
+// firing for nothing now and then is cheaper than resetting it for each reply.
 func (s *shard) arm() {
 	if len(s.heap) == 0 || (s.set && s.armed <= s.heap[0].at) {
 		return

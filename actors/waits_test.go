@@ -11,8 +11,8 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// Goal: the heap always has the earliest wait first and every wait knows its position. Method: random pushes and
-// removals from any place against a sorted list, one seed after another.
+// Goal: the heap always has the earliest wait first and every wait knows its position. Method: random pushes
+// and removals from any place against a sorted list, one seed after another.
 func TestWaitHeap(t *testing.T) {
 	for seed := range uint64(50) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -50,7 +50,8 @@ func checkHeap(t *testing.T, seed uint64, h waitHeap, all []*wait) {
 	}
 }
 
-// Goal: the checker above is not blind. Method: break a good heap in two ways and look at what it would look at.
+// Goal: the checker above is not blind. Method: break a good heap in two ways and look at what it would look
+// at.
 func TestWaitHeapCheckerSees(t *testing.T) {
 	var h waitHeap
 	for i := range 5 {
@@ -66,8 +67,8 @@ func TestWaitHeapCheckerSees(t *testing.T) {
 	}
 }
 
-// Goal: deadlines expire at their time and not before, whatever order they were set in, and only for asks that are
-// open. Method: fake time; asks with shuffled deadlines, every third one answered half way.
+// Goal: deadlines expire at their time and not before, whatever order they were set in, and only for asks
+// that are open. Method: fake time; asks with shuffled deadlines, every third one answered half way.
 func TestDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var askers []Asker
@@ -110,8 +111,8 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
-// Goal: a request whose asker has given up is not worked on. Method: hold the actor, let the deadline of a second
-// ask pass, look at what the actor receives after.
+// Goal: a request whose asker has given up is not worked on. Method: hold the actor, let the deadline of a
+// second ask pass, look at what the actor receives after.
 func TestExpiredRequestIsNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})

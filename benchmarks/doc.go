@@ -7,6 +7,6 @@
 //	peers/         what others need to be started
 //	measure/       hardware line, processor time, medians, results as JSON lines
 //
-// Every program prints the hardware line first, touches memory before it measures, and writes one JSON line a repetition.
-// No figure here ever fails a test.
+// Every program prints the hardware line first, touches memory before it measures, and writes one JSON line a
+// repetition. No figure here ever fails a test.
 package benchmarks

@@ -12,35 +12,36 @@ import (
 	"github.com/millstream-io/millstream/partition"
 )
 
-// Config is everything that a member can be told. The zero value is useful: one member in a temporary directory that is
-// removed at Close, with no door open. Zero fields take the value of Defaults.
+// Config is everything that a member can be told. The zero value is useful: one member in a temporary
+// directory that is removed at Close, with no door open. Zero fields take the value of Defaults.
 type Config struct {
-	// DataDir is where the member keeps its log and its identity. One process at a time may use it. Empty means a temporary
-	// directory that is removed at Close.
+	// DataDir is where the member keeps its log and its identity. One process at a time may use it. Empty
+	// means a temporary directory that is removed at Close.
 	DataDir string
 
 	// Logger takes what the member has to say. Nil is silent.
 	Logger *slog.Logger
 
-	// Kafka is the address on which the Kafka protocol is served, "host:port". Empty keeps the door closed; an address
-	// without a host means loopback; port 0 takes a free one (see Member.KafkaAddr).
+	// Kafka is the address on which the Kafka protocol is served, "host:port". Empty keeps the door closed;
+	// an address without a host means loopback; port 0 takes a free one (see Member.KafkaAddr).
 	Kafka string
 
 	// KafkaListener, when not nil, is served instead of listening on Kafka. The member closes it.
 	KafkaListener net.Listener
 
-	// AdvertisedKafka is the address that Kafka clients are told to use, "host:port". Empty means the one listened on.
+	// AdvertisedKafka is the address that Kafka clients are told to use, "host:port". Empty means the one
+	// listened on.
 	AdvertisedKafka string
 
-	// HTTP is the address on which metrics, health and profiles are served, "host:port", under the rules of Kafka (see
-	// Member.HTTPAddr). It is open from the start on, before the member is ready.
+	// HTTP is the address on which metrics, health and profiles are served, "host:port", under the rules of
+	// Kafka (see Member.HTTPAddr). It is open from the start on, before the member is ready.
 	HTTP string
 
 	// HTTPListener, when not nil, is served instead of listening on HTTP. The member closes it.
 	HTTPListener net.Listener
 
-	// Insecure allows doors on other addresses than loopback. This version has neither TLS nor authentication, so whoever
-	// reaches such a door may read and write everything.
+	// Insecure allows doors on other addresses than loopback. This version has neither TLS nor
+	// authentication, so whoever reaches such a door may read and write everything.
 	Insecure bool
 
 	// AutoCreateTopics lets a client's first use of a topic make it.
@@ -55,19 +56,20 @@ type Config struct {
 	// BucketBytes is the size at which a log bucket is closed and the next one begun, in bytes.
 	BucketBytes int64
 
-	// AcceptLoss makes the best of a log that has lost writes which had been durable: what is missing is given up, the rest is
-	// served and written to. Without it such a member does not start.
+	// AcceptLoss makes the best of a log that has lost writes which had been durable: what is missing is
+	// given up, the rest is served and written to. Without it such a member does not start.
 	AcceptLoss bool
 
 	// CommitInterval is how often a stream task commits the offsets that it has finished.
 	CommitInterval time.Duration
 
-	// RequestBytes bounds what requests and answers in flight may hold in memory, over all connections, in bytes. Further
-	// requests wait in their sockets. Zero means a quarter of the memory that the process may use.
+	// RequestBytes bounds what requests and answers in flight may hold in memory, over all connections, in
+	// bytes. Further requests wait in their sockets. Zero means a quarter of the memory that the process may
+	// use.
 	RequestBytes int64
 
-	// TailCacheBytes is the memory for recent batches that readers find without the disk, over all partitions, in bytes. Each
-	// partition takes an equal share when it starts, at most 4 MiB.
+	// TailCacheBytes is the memory for recent batches that readers find without the disk, over all
+	// partitions, in bytes. Each partition takes an equal share when it starts, at most 4 MiB.
 	TailCacheBytes int64
 
 	// Now is the clock; nil means time.Now.
@@ -180,8 +182,8 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// doorAddress completes the address of a door: no host means loopback. Another host than loopback is refused unless
-// insecure, since there is nothing yet that would ask a client who it is.
+// doorAddress completes the address of a door: no host means loopback. Another host than loopback is refused
+// unless insecure, since there is nothing yet that would ask a client who it is.
 func doorAddress(address string, insecure bool) (string, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

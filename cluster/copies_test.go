@@ -44,7 +44,8 @@ func (coreCopies) LeaderChanged(record.Epoch, record.ReplicaID, bool) {}
 func (coreCopies) Waiting(int)                                        {}
 func (coreCopies) Dropped(string)                                     {}
 
-// countCopies runs a member under a load of one size and returns copies per payload byte, at the door and in the core.
+// countCopies runs a member under a load of one size and returns copies per payload byte, at the door and in
+// the core.
 func countCopies(t testing.TB, size, records int) (door, core float64) {
 	t.Helper()
 	c := new(copies)
@@ -90,8 +91,9 @@ func countCopies(t testing.TB, size, records int) (door, core float64) {
 	return float64(c.door.Load()) / float64(c.payload.Load()), float64(c.joined.Load()) / float64(c.payload.Load())
 }
 
-// Goal: between the read from the socket and the store our own code copies a big batch not once, and bytes of small batches
-// at most once in the core. Method: count at the door and in the core under load through a real socket.
+// Goal: between the read from the socket and the store our own code copies a big batch not once, and bytes of
+// small batches at most once in the core. Method: count at the door and in the core under load through a real
+// socket.
 func TestCopies(t *testing.T) {
 	for _, size := range []int{20_000, 200_000} {
 		if door, core := countCopies(t, size, 40); core != 0 || door*float64(size) > 4096 {

@@ -20,8 +20,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// directory knows what lives on this member, and makes it follow the metadata table. Readers take an immutable map by an
-// atomic pointer; only changed and begin write, one at a time.
+// directory knows what lives on this member, and makes it follow the metadata table. Readers take an
+// immutable map by an atomic pointer; only changed and begin write, one at a time.
 type directory struct {
 	log      *slog.Logger
 	self     record.MemberID
@@ -88,8 +88,8 @@ func (d *directory) begin() error {
 	return d.activate(p)
 }
 
-// changed makes what lives here follow the newest table. It runs on the metadata replica's goroutine, so it only starts
-// and stops: nothing is waited for.
+// changed makes what lives here follow the newest table. It runs on the metadata replica's goroutine, so it
+// only starts and stops: nothing is waited for.
 func (d *directory) changed(old, now *placement.Table) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -149,7 +149,8 @@ func (d *directory) activate(p *placed) error {
 	return nil
 }
 
-// stopped hears of a replica that ended by itself. Its view has gone with it: clients are told that it has no leader.
+// stopped hears of a replica that ended by itself. Its view has gone with it: clients are told that it has no
+// leader.
 func (d *directory) stopped(id actors.Identity, err error) {
 	p := d.named(id.Name)
 	if p == nil || err == nil {

@@ -13,8 +13,9 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Goal: a crash of the metadata replica costs no partition its life, and topics can be made again soon. Method: let it write
-// to a class that does not exist; the partitions must be the same activations afterwards, with all that they held.
+// Goal: a crash of the metadata replica costs no partition its life, and topics can be made again soon.
+// Method: let it write to a class that does not exist; the partitions must be the same activations
+// afterwards, with all that they held.
 func TestMetadataReplicaCrashes(t *testing.T) {
 	m, _, end := portsOn(t)
 	defer end()

@@ -12,8 +12,8 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// Goal: two members with directories of their own live in one process and know nothing of each other. Method: start both,
-// write to one, look at the other.
+// Goal: two members with directories of their own live in one process and know nothing of each other. Method:
+// start both, write to one, look at the other.
 func TestTwoMembersInOneProcess(t *testing.T) {
 	ctx := testContext(t)
 	one, two := start(t, cluster.Config{Kafka: ":0"}), start(t, cluster.Config{Kafka: ":0"})
@@ -28,8 +28,8 @@ func TestTwoMembersInOneProcess(t *testing.T) {
 	}
 }
 
-// Goal: a directory belongs to one member at a time. Method: start a second one on it while the first runs, and again
-// after it has gone.
+// Goal: a directory belongs to one member at a time. Method: start a second one on it while the first runs,
+// and again after it has gone.
 func TestDirectoryIsLocked(t *testing.T) {
 	dir := t.TempDir()
 	first := start(t, cluster.Config{DataDir: dir})
@@ -45,8 +45,8 @@ func TestDirectoryIsLocked(t *testing.T) {
 	}
 }
 
-// Goal: the zero Config works, and its temporary directory goes at Close, which may be called again. Method: look at it
-// before and after.
+// Goal: the zero Config works, and its temporary directory goes at Close, which may be called again. Method:
+// look at it before and after.
 func TestZeroConfig(t *testing.T) {
 	m, err := cluster.Start(testContext(t), cluster.Config{})
 	if err != nil {
@@ -109,7 +109,8 @@ func TestValidateNamesEveryField(t *testing.T) {
 	}
 }
 
-// Goal: a start that fails leaves nothing behind. Method: a port that is taken; the directory can be used at once.
+// Goal: a start that fails leaves nothing behind. Method: a port that is taken; the directory can be used at
+// once.
 func TestFailedStartLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	first := start(t, cluster.Config{Kafka: ":0"})
@@ -119,8 +120,8 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	start(t, cluster.Config{DataDir: dir})
 }
 
-// Goal: first use by a producer makes a topic where that is allowed; looking at one, or reading it, never does. Method: a
-// member with AutoCreateTopics; read and look first, then write, delete, and look again.
+// Goal: first use by a producer makes a topic where that is allowed; looking at one, or reading it, never
+// does. Method: a member with AutoCreateTopics; read and look first, then write, delete, and look again.
 func TestOnlyProducersMakeTopics(t *testing.T) {
 	ctx := testContext(t)
 	c := start(t, cluster.Config{AutoCreateTopics: true}).Client()

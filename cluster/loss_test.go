@@ -11,8 +11,9 @@ import (
 	"github.com/millstream-io/millstream/cluster/client"
 )
 
-// Goal: a log that has lost durable writes is noticed at start, and given up only when that is asked for; what is there is
-// then served and written to. Method: put an older copy of the class's bucket back, as a bad restore would.
+// Goal: a log that has lost durable writes is noticed at start, and given up only when that is asked for;
+// what is there is then served and written to. Method: put an older copy of the class's bucket back, as a bad
+// restore would.
 func TestLossIsNoticed(t *testing.T) {
 	dir := t.TempDir()
 	ctx := testContext(t)

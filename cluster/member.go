@@ -52,8 +52,8 @@ type Member struct {
 // logDirName is the folder of the log in the data directory.
 const logDirName = "log"
 
-// Start runs a member and returns when its log is ready and its doors are open. ctx bounds the start only: it is not kept.
-// Errors name what could not be opened and why; nothing is left behind then.
+// Start runs a member and returns when its log is ready and its doors are open. ctx bounds the start only: it
+// is not kept. Errors name what could not be opened and why; nothing is left behind then.
 func Start(ctx context.Context, c Config) (*Member, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -182,9 +182,9 @@ func closeListener(l net.Listener) {
 	}
 }
 
-// Close drains the doors, stops the tasks and replicas, settles what is queued and closes the store. It is idempotent, and
-// returns when no goroutine of the member is left. It waits for the calls of Run, so user code of a topology must not call
-// it.
+// Close drains the doors, stops the tasks and replicas, settles what is queued and closes the store. It is
+// idempotent, and returns when no goroutine of the member is left. It waits for the calls of Run, so user
+// code of a topology must not call it.
 func (m *Member) Close() error {
 	m.closeOnce.Do(func() {
 		close(m.closed)

@@ -39,7 +39,8 @@ const (
 // lock holds a data directory for this process.
 type lock struct{ f *os.File }
 
-// lockDir takes a data directory. A directory that another process, or another member of this one, holds is refused.
+// lockDir takes a data directory. A directory that another process, or another member of this one, holds is
+// refused.
 func lockDir(dir string) (*lock, error) {
 	path := filepath.Join(dir, lockFileName)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -91,8 +92,8 @@ func loadIdentity(dir string) (identity, error) {
 	}, nil
 }
 
-// newIdentity writes the member file of a new one-member cluster. A directory that holds a log but no member file is not
-// new: something removed it.
+// newIdentity writes the member file of a new one-member cluster. A directory that holds a log but no member
+// file is not new: something removed it.
 func newIdentity(dir, path string) (identity, error) {
 	if _, err := os.Stat(filepath.Join(dir, logDirName)); err == nil {
 		return identity{}, fmt.Errorf("data directory %s holds a log but no member file: "+

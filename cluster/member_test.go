@@ -43,7 +43,8 @@ func start(t *testing.T, c cluster.Config) *cluster.Member {
 	return m
 }
 
-// Goal: what was acknowledged is there after Close and Start on the same directory. Method: produce, restart, read all.
+// Goal: what was acknowledged is there after Close and Start on the same directory. Method: produce, restart,
+// read all.
 func TestRecordsSurviveRestart(t *testing.T) {
 	dir := t.TempDir()
 	ctx := testContext(t)
@@ -89,8 +90,8 @@ func readAll(t *testing.T, m *cluster.Member, topic string, n int) map[string]st
 	return got
 }
 
-// Goal: a topology runs on real tasks: input lines come out transformed. Method: the text transformer over an embedded
-// member, stopped and started again in between.
+// Goal: a topology runs on real tasks: input lines come out transformed. Method: the text transformer over an
+// embedded member, stopped and started again in between.
 func TestRunTextTransformer(t *testing.T) {
 	ctx := testContext(t)
 	m := start(t, cluster.Config{AutoCreateTopics: true})

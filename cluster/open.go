@@ -44,7 +44,8 @@ func (m *Member) openStore() (err error) {
 	return m.judgeDamage()
 }
 
-// judgeDamage refuses to go on with a log that has lost what was durable, unless the operator has accepted that.
+// judgeDamage refuses to go on with a log that has lost what was durable, unless the operator has accepted
+// that.
 func (m *Member) judgeDamage() error {
 	var faults []error
 	for _, d := range m.store.Damaged() {
@@ -62,7 +63,8 @@ func (m *Member) judgeDamage() error {
 	return errors.Join(faults...)
 }
 
-// openActors starts the runtime, the metadata replica and the controller, and returns when the metadata has been read.
+// openActors starts the runtime, the metadata replica and the controller, and returns when the metadata has
+// been read.
 func (m *Member) openActors(ctx context.Context) error {
 	m.jobs = pool.New(pool.Options{
 		Size: max(4, 2*m.config.TaskWorkers),
@@ -138,8 +140,8 @@ func (m *Member) askController(ctx context.Context, request func(deadline time.T
 	return firstError(err, a.err)
 }
 
-// awaitReplicas waits until every partition of this member answers. One that ended by itself, its log is damaged for example,
-// is left out: its log line says why, readiness names it, and all others are served.
+// awaitReplicas waits until every partition of this member answers. One that ended by itself, its log is
+// damaged for example, is left out: its log line says why, readiness names it, and all others are served.
 func (m *Member) awaitReplicas(ctx context.Context) error {
 	for _, h := range placement.ReplicasOf(m.table.Load(), m.id.member) {
 		err := m.awaitReplica(ctx, h.Partition)
@@ -165,7 +167,8 @@ func (m *Member) blamed(err error) error {
 	return err
 }
 
-// awaitReplica waits until a replica has a leader that answers: it asks for no bytes, which is answered at once then.
+// awaitReplica waits until a replica has a leader that answers: it asks for no bytes, which is answered at
+// once then.
 func (m *Member) awaitReplica(ctx context.Context, tp record.TopicPartition) error {
 	r, ok := m.directory.Replica(tp)
 	must(ok, "replica of %s is not placed here", tp)
@@ -231,7 +234,8 @@ func (m *Member) replicaObserver(id record.ReplicaID) partition.Observer {
 	return m.metrics.Partition(id)
 }
 
-// forget ends the metrics of a replica that the table has taken away. One that ended by itself is still looked for.
+// forget ends the metrics of a replica that the table has taken away. One that ended by itself is still
+// looked for.
 func (m *Member) forget(id actors.Identity, err error) {
 	n, parseErr := strconv.ParseUint(id.Name, 10, 64)
 	must(parseErr == nil, "replica actor named %q", id.Name)

@@ -13,8 +13,8 @@ import (
 	"github.com/millstream-io/millstream/topology"
 )
 
-// Goal: what a client does wrong has the right code, and a message that says what to do. Method: provoke each through the
-// client of the member.
+// Goal: what a client does wrong has the right code, and a message that says what to do. Method: provoke each
+// through the client of the member.
 func TestRefusalsSayWhatToDo(t *testing.T) {
 	m := start(t, cluster.Config{})
 	ctx := testContext(t)
@@ -60,8 +60,8 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 	}
 }
 
-// Goal: Run says which topics are missing and where the program names them; a policy that fails ends Run with the
-// position. Method: run both.
+// Goal: Run says which topics are missing and where the program names them; a policy that fails ends Run with
+// the position. Method: run both.
 func TestRunRefusals(t *testing.T) {
 	m := start(t, cluster.Config{})
 	ctx := testContext(t)

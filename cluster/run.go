@@ -26,10 +26,11 @@ const taskStopTimeout = 15 * time.Second
 // placePause is the wait before tasks are placed again where the controller could not.
 const placePause = time.Second
 
-// Run hosts the tasks of a topology on this member and blocks. It makes missing topics where Config.AutoCreateTopics
-// allows it. When ctx ends, the tasks finish what they have read, commit and stop; Run then returns nil. It returns the
-// reason when a task stops by itself (error policy Fail, user code that keeps crashing), after stopping the others, and
-// ErrClosed when the member is closed. A second Run of the same application is refused while the first one lasts.
+// Run hosts the tasks of a topology on this member and blocks. It makes missing topics where
+// Config.AutoCreateTopics allows it. When ctx ends, the tasks finish what they have read, commit and stop;
+// Run then returns nil. It returns the reason when a task stops by itself (error policy Fail, user code that
+// keeps crashing), after stopping the others, and ErrClosed when the member is closed. A second Run of the
+// same application is refused while the first one lasts.
 func (m *Member) Run(ctx context.Context, t *topology.Topology) error {
 	a, err := m.directory.tasks.add(t.Graph())
 	if err != nil {
@@ -99,8 +100,8 @@ func placeOf(g *plan.Graph, topic string) string {
 	return g.App
 }
 
-// place puts the tasks that are not alive here yet on this member, and again those that have got more to read: a task
-// looks for its partitions when it starts. The table then activates them, each with a new epoch.
+// place puts the tasks that are not alive here yet on this member, and again those that have got more to
+// read: a task looks for its partitions when it starts. The table then activates them, each with a new epoch.
 func (m *Member) place(ctx context.Context, a *hostedApp) error {
 	alive, _ := a.status()
 	inputs := m.inputs(a.graph)
@@ -129,8 +130,8 @@ func (m *Member) place(ctx context.Context, a *hostedApp) error {
 	return nil
 }
 
-// inputs names the tasks that an application has with the partitions that its topics have now, and how many partitions
-// each of them reads.
+// inputs names the tasks that an application has with the partitions that its topics have now, and how many
+// partitions each of them reads.
 func (m *Member) inputs(g *plan.Graph) map[string]int {
 	table := m.broker.Table()
 	partitions := func(topic string) int {
@@ -179,7 +180,8 @@ func (m *Member) follow(ctx context.Context, a *hostedApp) error {
 	}
 }
 
-// over reports whether ctx has ended, or ends in this moment: requests that carry its deadline may see that first.
+// over reports whether ctx has ended, or ends in this moment: requests that carry its deadline may see that
+// first.
 func over(ctx context.Context) bool {
 	end, ok := ctx.Deadline()
 	return ctx.Err() != nil || ok && !time.Now().Before(end)
@@ -228,8 +230,8 @@ func (m *Member) haltTasks(ctx context.Context, a *hostedApp) error {
 	}
 }
 
-// haltTask tells a task to stop. One that has crashed, or crashes on the way, is not given another life for that: it would
-// only read again what it had not committed.
+// haltTask tells a task to stop. One that has crashed, or crashes on the way, is not given another life for
+// that: it would only read again what it had not committed.
 func (m *Member) haltTask(name string, deadline time.Time) {
 	ref, ok := m.system.Lookup(taskactor.KindName, name)
 	if !ok {

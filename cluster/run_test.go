@@ -129,8 +129,9 @@ func numbered(prefix string, n int) []string {
 	return out
 }
 
-// Goal: a record that a policy sends to the dead letters arrives there as the bytes that it was, with headers that tell what
-// happened; the topic is made by itself, and the others go on. Method: numbers, one of which is none.
+// Goal: a record that a policy sends to the dead letters arrives there as the bytes that it was, with headers
+// that tell what happened; the topic is made by itself, and the others go on. Method: numbers, one of which
+// is none.
 func TestDeadLetter(t *testing.T) {
 	m := start(t, cluster.Config{})
 	makeTopics(t, m, 1, "in", "out")
@@ -173,8 +174,9 @@ func TestDeadLetter(t *testing.T) {
 	}
 }
 
-// Goal: the policy Fail ends Run with the record's place; what came before is written and committed, tasks of other
-// partitions stop too, and a later Run goes on at that very record. Method: refuse one value, then accept it.
+// Goal: the policy Fail ends Run with the record's place; what came before is written and committed, tasks of
+// other partitions stop too, and a later Run goes on at that very record. Method: refuse one value, then
+// accept it.
 func TestFailPolicy(t *testing.T) {
 	m := start(t, cluster.Config{})
 	makeTopics(t, m, 2, "in", "out")
@@ -208,8 +210,8 @@ func TestFailPolicy(t *testing.T) {
 	}
 }
 
-// Goal: a panic of user code starts the task again at the committed offset: everything is written at least once, in order
-// of first appearance. Method: panic three times, at different records.
+// Goal: a panic of user code starts the task again at the committed offset: everything is written at least
+// once, in order of first appearance. Method: panic three times, at different records.
 func TestPanicIsRepeated(t *testing.T) {
 	m := start(t, cluster.Config{})
 	makeTopics(t, m, 1, "in", "out")
@@ -240,8 +242,8 @@ func TestPanicIsRepeated(t *testing.T) {
 	}
 }
 
-// Goal: user code that panics at a record again and again ends Run with the panic and the record's place, once its budget
-// of crashes is spent. Method: fake time, since that takes minutes.
+// Goal: user code that panics at a record again and again ends Run with the panic and the record's place,
+// once its budget of crashes is spent. Method: fake time, since that takes minutes.
 func TestPanicBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, err := cluster.Start(testContext(t), cluster.Config{DataDir: t.TempDir()})
@@ -263,8 +265,8 @@ func TestPanicBudget(t *testing.T) {
 	})
 }
 
-// Goal: a Run whose task lies between two lives ends at once when it is told to, not when the next life has begun. Method:
-// let user code panic until the pauses are long, then cancel.
+// Goal: a Run whose task lies between two lives ends at once when it is told to, not when the next life has
+// begun. Method: let user code panic until the pauses are long, then cancel.
 func TestStopBetweenLives(t *testing.T) {
 	m := start(t, cluster.Config{})
 	makeTopics(t, m, 1, "in", "out")
@@ -287,8 +289,9 @@ func TestStopBetweenLives(t *testing.T) {
 	}
 }
 
-// Goal: partitions that come while an application runs are read: by new tasks, and by a task that existed already because
-// another of its topics had that partition. Method: two inputs of different width, both grown.
+// Goal: partitions that come while an application runs are read: by new tasks, and by a task that existed
+// already because another of its topics had that partition. Method: two inputs of different width, both
+// grown.
 func TestPartitionsAreAdded(t *testing.T) {
 	m := start(t, cluster.Config{})
 	makeTopics(t, m, 2, "in")
@@ -316,8 +319,8 @@ func TestPartitionsAreAdded(t *testing.T) {
 	}
 }
 
-// Goal: an application runs once on a member; again after it has ended; not after Close, which lets it finish. Method: Run
-// twice, stop, Run, Close under it, start again: nothing is repeated.
+// Goal: an application runs once on a member; again after it has ended; not after Close, which lets it
+// finish. Method: Run twice, stop, Run, Close under it, start again: nothing is repeated.
 func TestRunOnceAndClose(t *testing.T) {
 	dir := t.TempDir()
 	m := start(t, cluster.Config{DataDir: dir})
@@ -358,8 +361,8 @@ func TestRunOnceAndClose(t *testing.T) {
 	}
 }
 
-// Goal: a Run may be told to end at any moment of its life; it returns nil and leaves nothing that works on. Method: cancel
-// after growing times, with input waiting; then one that may finish.
+// Goal: a Run may be told to end at any moment of its life; it returns nil and leaves nothing that works on.
+// Method: cancel after growing times, with input waiting; then one that may finish.
 func TestCancelAtAnyMoment(t *testing.T) {
 	m := start(t, cluster.Config{AutoCreateTopics: true})
 	topo := pipe(t, func(v string) (string, error) { return v, nil })
@@ -384,8 +387,8 @@ func TestCancelAtAnyMoment(t *testing.T) {
 	}
 }
 
-// Goal: an output topic that is made anew under a running application is written to again, though it knows nothing of the
-// task's producer. Method: delete and make it between two records.
+// Goal: an output topic that is made anew under a running application is written to again, though it knows
+// nothing of the task's producer. Method: delete and make it between two records.
 func TestOutputTopicMadeAnew(t *testing.T) {
 	m := start(t, cluster.Config{})
 	makeTopics(t, m, 1, "in", "out")
@@ -404,8 +407,8 @@ func TestOutputTopicMadeAnew(t *testing.T) {
 	}
 }
 
-// Goal: user code that does not come back ends a Run after its time, with an error that says what follows; its context ends
-// then. Method: user code that waits for its context, on fake time.
+// Goal: user code that does not come back ends a Run after its time, with an error that says what follows;
+// its context ends then. Method: user code that waits for its context, on fake time.
 func TestStopHasALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, err := cluster.Start(testContext(t), cluster.Config{DataDir: t.TempDir()})

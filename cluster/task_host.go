@@ -16,8 +16,8 @@ import (
 	"github.com/millstream-io/millstream/topology/task"
 )
 
-// taskHost keeps the applications that this member was told to run, and makes their tasks follow the metadata table: it
-// alone says which task lives here and with which epoch.
+// taskHost keeps the applications that this member was told to run, and makes their tasks follow the metadata
+// table: it alone says which task lives here and with which epoch.
 type taskHost struct {
 	log      *slog.Logger
 	self     record.MemberID
@@ -90,8 +90,8 @@ func (h *taskHost) app(name string) *hostedApp {
 	return h.apps[name]
 }
 
-// changed starts what the table newly places here and stops what it does not any more. A task that was placed anew is
-// activated with its higher epoch, which replaces the older life.
+// changed starts what the table newly places here and stops what it does not any more. A task that was placed
+// anew is activated with its higher epoch, which replaces the older life.
 func (h *taskHost) changed(c placement.Change) {
 	for _, t := range c.StopTasks {
 		if !placedAgain(c.StartTasks, t) {
@@ -153,7 +153,8 @@ func (h *taskHost) stopped(id actors.Identity, err error) {
 	}
 }
 
-// close takes no further application in and waits until those that run have stopped their tasks, which Run bounds.
+// close takes no further application in and waits until those that run have stopped their tasks, which Run
+// bounds.
 func (h *taskHost) close() {
 	h.mu.Lock()
 	h.closed = true
@@ -174,7 +175,8 @@ func (a *hostedApp) begun(task string, epoch uint64) {
 	a.wake()
 }
 
-// live begins a life of a task and ends the one before, which may have crashed: what it still sends is given up.
+// live begins a life of a task and ends the one before, which may have crashed: what it still sends is given
+// up.
 func (a *hostedApp) live(task string) context.Context {
 	ctx, end := context.WithCancel(a.ctx)
 	a.mu.Lock()

@@ -29,8 +29,8 @@ type taskPorts struct {
 	out  *taskOutput // nil until the first send, and after one that was given up
 }
 
-// taskOutput is the idempotent producer of a task's life. The core has one batch a partition in flight, so sequences are
-// given in order and a repeated send carries the same one.
+// taskOutput is the idempotent producer of a task's life. The core has one batch a partition in flight, so
+// sequences are given in order and a repeated send carries the same one.
 type taskOutput struct {
 	mu       sync.Mutex
 	id       record.ProducerID
@@ -144,8 +144,8 @@ func (p *taskPorts) Commit(id task.ID, c task.Commit, done func(task.Committed))
 	p.m.broker.Commit(commit, func(err error) { done(task.Committed{Err: err}) })
 }
 
-// Send implements task.Ports. The batch is stamped with the task's own producer, so that trying again cannot write it
-// twice.
+// Send implements task.Ports. The batch is stamped with the task's own producer, so that trying again cannot
+// write it twice.
 func (p *taskPorts) Send(_ task.ID, s task.Send, done func(task.Sent)) {
 	t := &taskSend{
 		p: p, out: p.output(), s: s, until: p.m.config.Now().Add(taskSendTime), pause: firstSendPause, done: done,
@@ -214,8 +214,8 @@ func (t *taskSend) try() {
 		case a.Err == nil || fault.CodeOf(a.Err) == fault.DuplicateSequence:
 			t.done(task.Sent{Seq: t.s.Seq})
 		case fault.CodeOf(a.Err) == fault.OutOfOrderSequence && !t.anew:
-			// All batches before it are acknowledged, so the partition has forgotten the producer: it wrote nothing for
-			// days, or the topic has been made anew.
+			// All batches before it are acknowledged, so the partition has forgotten the producer: it wrote
+			// nothing for days, or the topic has been made anew.
 			t.p.forget(t.out)
 			t.out, t.anew = t.p.output(), true
 			t.stamp()
@@ -238,8 +238,8 @@ func (t *taskSend) again(err error, step func()) {
 	time.AfterFunc(pause, step)
 }
 
-// worthwhile reports whether to try again after err. A full disk is waited out however long it takes: a task that gave up
-// would not come back by itself when there is room.
+// worthwhile reports whether to try again after err. A full disk is waited out however long it takes: a task
+// that gave up would not come back by itself when there is room.
 func (t *taskSend) worthwhile(err error) bool {
 	code := fault.CodeOf(err)
 	if !code.Retryable() || code == fault.Closing || t.p.life.Err() != nil {
@@ -248,7 +248,8 @@ func (t *taskSend) worthwhile(err error) bool {
 	return code == fault.DiskFull || t.p.m.config.Now().Before(t.until)
 }
 
-// forget gives the task's producer up: the sequence of a batch that was given up would be a gap for the next one.
+// forget gives the task's producer up: the sequence of a batch that was given up would be a gap for the next
+// one.
 func (p *taskPorts) forget(out *taskOutput) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

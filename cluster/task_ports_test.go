@@ -65,8 +65,8 @@ func (m *Member) end(t *testing.T, topic string) record.Offset {
 	return a[0].Offset
 }
 
-// Goal: a send is tried until its partition is there, and written once; batches follow each other in sequence. Method: send
-// to a topic that is made later, then more.
+// Goal: a send is tried until its partition is there, and written once; batches follow each other in
+// sequence. Method: send to a topic that is made later, then more.
 func TestSendWaitsForItsTopic(t *testing.T) {
 	m, p, end := portsOn(t)
 	defer end()
@@ -85,8 +85,8 @@ func TestSendWaitsForItsTopic(t *testing.T) {
 	}
 }
 
-// Goal: a batch that is refused for good leaves no gap: what follows is written, by a new producer. Method: one that is too
-// large between two that are not.
+// Goal: a batch that is refused for good leaves no gap: what follows is written, by a new producer. Method:
+// one that is too large between two that are not.
 func TestSendAfterARefusal(t *testing.T) {
 	m, p, end := portsOn(t)
 	defer end()
@@ -108,7 +108,8 @@ func TestSendAfterARefusal(t *testing.T) {
 	}
 }
 
-// Goal: a partition that has forgotten the producer gets the batch from a new one, once. Method: skip a sequence number.
+// Goal: a partition that has forgotten the producer gets the batch from a new one, once. Method: skip a
+// sequence number.
 func TestSendToAForgetfulPartition(t *testing.T) {
 	m, p, end := portsOn(t)
 	defer end()
@@ -143,8 +144,8 @@ func TestSendEndsWithItsLife(t *testing.T) {
 	}
 }
 
-// Goal: it is known which errors are worth another try, and for how long. Method: a table, before and after the time of a
-// send is over.
+// Goal: it is known which errors are worth another try, and for how long. Method: a table, before and after
+// the time of a send is over.
 func TestWorthwhile(t *testing.T) {
 	m := &Member{config: Config{}.withDefaults()}
 	s := &taskSend{p: newTaskPorts(context.Background(), m, "app")}
@@ -160,8 +161,8 @@ func TestWorthwhile(t *testing.T) {
 	}
 }
 
-// Goal: a commit of an older life is refused, and one of the newest life taken again and again. Method: commit with epochs
-// 4, 5, 4, 5.
+// Goal: a commit of an older life is refused, and one of the newest life taken again and again. Method:
+// commit with epochs 4, 5, 4, 5.
 func TestOlderCommitIsRefused(t *testing.T) {
 	_, p, end := portsOn(t)
 	defer end()

@@ -71,8 +71,8 @@ func (q *intake) expire(over func(time.Time) bool, tell func(pending)) {
 	q.queue = kept
 }
 
-// gather is the entry that will be proposed next: one big payload, or small ones that came while an entry was on its
-// way to the store. Offsets and sequences are given here, so its place in the log is fixed.
+// gather is the entry that will be proposed next: one big payload, or small ones that came while an entry was
+// on its way to the store. Offsets and sequences are given here, so its place in the log is fixed.
 type gather struct {
 	parts   [][]byte // frames, each with its own room in front
 	size    int      // bytes of payload
@@ -131,8 +131,8 @@ func (r *Replica) refusePending(p pending, err error) {
 	}
 }
 
-// pump moves one step of the intake: it proposes what is gathered or takes the next request. It reports whether
-// something moved.
+// pump moves one step of the intake: it proposes what is gathered or takes the next request. It reports
+// whether something moved.
 func (r *Replica) pump() bool {
 	if !r.ready || r.stopped != nil || r.write.bytes >= maxWrite {
 		return false // with a full write under way, Persisted will come and go on from here
@@ -279,7 +279,8 @@ func (r *Replica) checkBatches(p pending, payload []byte) (duplicate bool, err e
 	return false, nil
 }
 
-// place writes offsets and epoch into the batches of a checked payload and moves the running header behind them.
+// place writes offsets and epoch into the batches of a checked payload and moves the running header behind
+// them.
 func (r *Replica) place(payload []byte) {
 	e := &r.gather.entry
 	for rest := payload; len(rest) > 0; {
@@ -303,8 +304,8 @@ func (r *Replica) place(payload []byte) {
 	}
 }
 
-// propose hands the gathered entry to raft. A refusal means that too much is uncommitted: the entry keeps its place
-// and is tried again when raft has moved, so order never changes.
+// propose hands the gathered entry to raft. A refusal means that too much is uncommitted: the entry keeps its
+// place and is tried again when raft has moved, so order never changes.
 func (r *Replica) propose() bool {
 	g := &r.gather
 	if g.entry.Frame == nil {

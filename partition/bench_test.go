@@ -10,9 +10,9 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// BenchmarkAppend is one produce of a single voter with acks all: Append, the write, Persisted, the reply and the view,
-// and the commit index that follows, without a store. Payloads are made before and used again when they have left the
-// tail cache.
+// BenchmarkAppend is one produce of a single voter with acks all: Append, the write, Persisted, the reply and
+// the view, and the commit index that follows, without a store. Payloads are made before and used again when
+// they have left the tail cache.
 func BenchmarkAppend(b *testing.B) {
 	for _, size := range []int{1 << 10, 16 << 10, 256 << 10} {
 		b.Run(fmt.Sprintf("batch=%dKiB", size>>10), func(b *testing.B) {

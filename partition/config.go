@@ -10,8 +10,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Limits that follow from replication and storage, not from taste. What one write holds stays far below what one
-// transaction of the store can.
+// Limits that follow from replication and storage, not from taste. What one write holds stays far below what
+// one transaction of the store can.
 const (
 	BigBatch           = 16 << 10  // payloads from this size on are an entry of their own and are not copied
 	maxGather          = 256 << 10 // bytes of small payloads that become one entry
@@ -30,7 +30,8 @@ const (
 	defaultMaxIntake   = 64 << 20
 )
 
-// Config says who a replica is and what it was told before. The zero value of every field that has a default is fine.
+// Config says who a replica is and what it was told before. The zero value of every field that has a default
+// is fine.
 type Config struct {
 	Group       record.TopicPartition
 	Name        string // what messages and logs call the partition, "topic/partition"; default Group.String()
@@ -59,8 +60,8 @@ type Config struct {
 	SnapshotBytes   int // or so many bytes of them; default 16 MB. A restart replays no more, or 4 times the snapshot.
 }
 
-// Observer is told what a replica does, for metrics. Its methods run inside Step and must not block. A nil Observer is
-// fine.
+// Observer is told what a replica does, for metrics. Its methods run inside Step and must not block. A nil
+// Observer is fine.
 type Observer interface {
 	// LeaderChanged says who leads from epoch on; leader is 0 while nobody does.
 	LeaderChanged(epoch record.Epoch, leader record.ReplicaID, self bool)

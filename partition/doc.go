@@ -1,6 +1,6 @@
-// Package partition owns the replicated log of one partition as a core: Replica.Step takes one input and says what
-// must happen. Raft decides what is committed; the core gives offsets, recognises retries, counts what readers wait
-// for and feeds a Machine.
+// Package partition owns the replicated log of one partition as a core: Replica.Step takes one input and says
+// what must happen. Raft decides what is committed; the core gives offsets, recognises retries, counts what
+// readers wait for and feeds a Machine.
 //
 //	Append → gather → frame sealed → raft ─┬→ Persist → store → Persisted ─┐
 //	                                       └→ Send → followers → Received ─┴→ committed → View, Replies, Machine

@@ -10,8 +10,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Effects is what must happen because of one Step. Order inside one value means nothing; between values of one
-// replica the Persists must reach the store in the order of the Steps.
+// Effects is what must happen because of one Step. Order inside one value means nothing; between values of
+// one replica the Persists must reach the store in the order of the Steps.
 type Effects struct {
 	Persist []Persist
 	Read    *Read
@@ -37,16 +37,16 @@ type Read struct {
 	MaxBytes int
 }
 
-// Spans asks the store for the index of offset From and, where Measure is set, for the spans of the log, giving what it
-// told before; they come back as Measured.
+// Spans asks the store for the index of offset From and, where Measure is set, for the spans of the log,
+// giving what it told before; they come back as Measured.
 type Spans struct {
 	Measure bool
 	Known   []state.Span
 	From    record.Offset
 }
 
-// Reply answers one request. Base is the offset of the first appended record, or the log start for Trim; AppendTimeMs is -1 unless the topic
-// stamps append times.
+// Reply answers one request. Base is the offset of the first appended record, or the log start for Trim;
+// AppendTimeMs is -1 unless the topic stamps append times.
 type Reply struct {
 	Req          ReqID
 	Base         record.Offset

@@ -10,7 +10,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// A replica decides, its shell acts: here the shell makes every write "durable" at once and prints the answers.
+// A replica decides, its shell acts: here the shell makes every write "durable" at once and prints the
+// answers.
 func ExampleReplica_Step() {
 	replica, err := partition.New(partition.Config{ID: 1, Name: "greetings/0", Voters: []record.ReplicaID{1}})
 	if err != nil {

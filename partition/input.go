@@ -15,9 +15,10 @@ type ReqID uint64
 // Input is one thing that happened: a request, a completion, a message of a peer, or time passing.
 type Input interface{ input() }
 
-// Append asks for client batches to be added. Frame holds state.FrameRoom bytes of room, then one or more whole
-// batches that passed record.Batch.Check; the core owns it from now on. Acks is 0 (no reply at all), 1 (reply when
-// durable here) or -1 (reply when committed). Epoch is the leader epoch that the sender believes in, or record.NoEpoch.
+// Append asks for client batches to be added. Frame holds state.FrameRoom bytes of room, then one or more
+// whole batches that passed record.Batch.Check; the core owns it from now on. Acks is 0 (no reply at all), 1
+// (reply when durable here) or -1 (reply when committed). Epoch is the leader epoch that the sender believes
+// in, or record.NoEpoch.
 type Append struct {
 	Req      ReqID
 	Acks     int8
@@ -26,8 +27,8 @@ type Append struct {
 	Deadline time.Time
 }
 
-// Propose asks for a command of the replica's Machine to be committed. Frame holds state.FrameRoom bytes of room, then
-// the command. The reply comes when the command was applied and carries what Apply returned.
+// Propose asks for a command of the replica's Machine to be committed. Frame holds state.FrameRoom bytes of
+// room, then the command. The reply comes when the command was applied and carries what Apply returned.
 type Propose struct {
 	Req      ReqID
 	Epoch    record.Epoch
@@ -35,8 +36,8 @@ type Propose struct {
 	Deadline time.Time
 }
 
-// Query asks the Machine, once everything committed before the question has been applied (ReadIndex). Only the leader
-// answers; Reply.Answer is what Machine.Query returned.
+// Query asks the Machine, once everything committed before the question has been applied (ReadIndex). Only
+// the leader answers; Reply.Answer is what Machine.Query returned.
 type Query struct {
 	Req      ReqID
 	Question any
@@ -54,9 +55,10 @@ type Watch struct {
 // Cancel forgets a Watch whose asker has gone. There is no reply.
 type Cancel struct{ Req ReqID }
 
-// Trim asks for the records before To to be deleted; To -1 stands for the high watermark. Only the leader does it. The
-// reply comes when the new log start is applied here and carries it as Base, or, where To is not above the present log
-// start, at once with the present one. Error: fault.OffsetOutOfRange beyond the high watermark.
+// Trim asks for the records before To to be deleted; To -1 stands for the high watermark. Only the leader
+// does it. The reply comes when the new log start is applied here and carries it as Base, or, where To is not
+// above the present log start, at once with the present one. Error: fault.OffsetOutOfRange beyond the high
+// watermark.
 type Trim struct {
 	Req      ReqID
 	To       record.Offset
@@ -78,8 +80,8 @@ type Loaded struct {
 	Err     error
 }
 
-// Measured answers a Spans effect: Spans as the store told them, if it was asked to, and Index, the first entry that reaches to offset From
-// or beyond, or the one behind the log.
+// Measured answers a Spans effect: Spans as the store told them, if it was asked to, and Index, the first
+// entry that reaches to offset From or beyond, or the one behind the log.
 type Measured struct {
 	By    state.Incarnation
 	Spans []state.Span
@@ -102,8 +104,8 @@ type Settings struct {
 	Class         state.Class // the retention class of new entries
 	LogAppendTime bool        // message.timestamp.type=LogAppendTime
 
-	// How long records are kept after their append, in ms, and how many bytes of them at most. -1 keeps all, and so does
-	// 0, which is a topic that says nothing.
+	// How long records are kept after their append, in ms, and how many bytes of them at most. -1 keeps all,
+	// and so does 0, which is a topic that says nothing.
 	RetentionMs    int64
 	RetentionBytes int64
 }

@@ -14,8 +14,9 @@ import (
 
 const startVersion = 1
 
-// logStart is what a follower gets that needs entries from before the log's beginning: everything that followed from
-// them, and no record. The snapshots may hold more than the entries before: what they hold is not applied again.
+// logStart is what a follower gets that needs entries from before the log's beginning: everything that
+// followed from them, and no record. The snapshots may hold more than the entries before: what they hold is
+// not applied again.
 type logStart struct {
 	offset    record.Offset
 	terms     []raftlog.TermStart
@@ -35,7 +36,8 @@ func (r *Replica) startContent() []byte {
 	return s.encode()
 }
 
-// encode: version, offset, then terms, producers and machine, each behind its length in four bytes, big-endian.
+// encode: version, offset, then terms, producers and machine, each behind its length in four bytes,
+// big-endian.
 func (s logStart) encode() []byte {
 	b := []byte{startVersion}
 	b = binary.BigEndian.AppendUint64(b, uint64(s.offset))
@@ -93,7 +95,8 @@ func (r *Replica) fits(m raftpb.Message) bool {
 	return err == nil && index >= at.Index
 }
 
-// install replaces the log by an empty one behind a peer's log start. Raft acknowledges it once the write is durable.
+// install replaces the log by an empty one behind a peer's log start. Raft acknowledges it once the write is
+// durable.
 func (r *Replica) install(snap *raftpb.Snapshot) {
 	at := snap.Metadata
 	s, err := decodeStart(snap.Data)

@@ -27,8 +27,8 @@ func someStart(machine bool) logStart {
 	return s
 }
 
-// Goal: what a log start carries comes back, and no part of it can be cut off unnoticed. Method: round trip, with and
-// without a machine; then every shorter prefix.
+// Goal: what a log start carries comes back, and no part of it can be cut off unnoticed. Method: round trip,
+// with and without a machine; then every shorter prefix.
 func TestLogStart(t *testing.T) {
 	for _, want := range []logStart{someStart(false), someStart(true)} {
 		b := want.encode()
@@ -61,8 +61,8 @@ func FuzzDecodeStart(f *testing.F) {
 	})
 }
 
-// Goal: a snapshot that can't be installed is dropped before raft believes in it. Method: a good one, and one wrong in
-// each way.
+// Goal: a snapshot that can't be installed is dropped before raft believes in it. Method: a good one, and one
+// wrong in each way.
 func TestFits(t *testing.T) {
 	r, err := New(Config{ID: 1, Voters: []record.ReplicaID{1, 2, 3}})
 	if err != nil {
@@ -101,7 +101,8 @@ func TestFits(t *testing.T) {
 	}
 }
 
-// Goal: a log start in an entry is read as it was written, and nothing else is. Method: round trip and other sizes.
+// Goal: a log start in an entry is read as it was written, and nothing else is. Method: round trip and other
+// sizes.
 func TestTrimPayload(t *testing.T) {
 	p := trimTo(1 << 40)
 	got, err := trimOf(p.frame[len(p.frame)-trimSize:])

@@ -37,8 +37,8 @@ func (r *Replica) onQuery(in Query) {
 	}
 }
 
-// askReadIndex asks raft how far the log must be applied for all queries that have not asked yet. Before an entry of
-// this term is committed the answer could be too old, so they wait.
+// askReadIndex asks raft how far the log must be applied for all queries that have not asked yet. Before an
+// entry of this term is committed the answer could be too old, so they wait.
 func (r *Replica) askReadIndex() {
 	if !r.ready || r.reading.underWay || len(r.queries) == 0 || r.queries[len(r.queries)-1].round != 0 {
 		return

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 )
 
-// raftLogger carries raft's own words to slog. Raft tells each election in several lines of its info level: that is
-// debug here. What raft calls fatal or panic is a broken invariant and panics.
+// raftLogger carries raft's own words to slog. Raft tells each election in several lines of its info level:
+// that is debug here. What raft calls fatal or panic is a broken invariant and panics.
 type raftLogger struct{ log *slog.Logger }
 
 func (l raftLogger) say(level slog.Level, text func() string) {

@@ -15,8 +15,9 @@ import (
 
 const maxTerm = 1<<31 - 1 // a leader epoch has 31 bits on the wire
 
-// drain takes everything that raft has ready. Order inside one Ready: who leads, what is stored, what is committed,
-// what is applied; so a commit that came with a lost leadership never acknowledges an entry that was replaced.
+// drain takes everything that raft has ready. Order inside one Ready: who leads, what is stored, what is
+// committed, what is applied; so a commit that came with a lost leadership never acknowledges an entry that
+// was replaced.
 func (r *Replica) drain() {
 	for r.stopped == nil && r.node.HasReady() {
 		rd := r.node.Ready()
@@ -85,8 +86,8 @@ func (r *Replica) takeRole(rd raft.Ready) {
 	r.cfg.Observer.LeaderChanged(record.Epoch(term), record.ReplicaID(lead), leading)
 }
 
-// store takes what raft wants durable into the log and into the write of this Step. Responses wait for that write,
-// or, where nothing in it needs to be durable, for the last one that does.
+// store takes what raft wants durable into the log and into the write of this Step. Responses wait for that
+// write, or, where nothing in it needs to be durable, for the last one that does.
 func (r *Replica) store(m raftpb.Message) {
 	if m.Snapshot != nil {
 		r.install(m.Snapshot)
@@ -116,7 +117,8 @@ func (r *Replica) store(m raftpb.Message) {
 	}
 }
 
-// open finds the entry that was sealed or verified in this Step, or makes the frame of raft's own empty entry.
+// open finds the entry that was sealed or verified in this Step, or makes the frame of raft's own empty
+// entry.
 func (r *Replica) open(m raftpb.Entry) state.Entry {
 	if m.Type != raftpb.EntryNormal {
 		must(false, "entry %d changes the membership, which this version never proposes", m.Index)
@@ -166,7 +168,8 @@ func (r *Replica) takeCommit(commit uint64) {
 	}
 }
 
-// apply feeds committed entries to the machine and the producer table, and tells raft so at once: both are memory.
+// apply feeds committed entries to the machine and the producer table, and tells raft so at once: both are
+// memory.
 func (r *Replica) apply(m raftpb.Message) {
 	for i := range m.Entries {
 		e, ok := r.log.At(m.Entries[i].Index)
@@ -183,8 +186,8 @@ func (r *Replica) apply(m raftpb.Message) {
 		r.countApplied(e)
 	}
 	r.log.SetApplied(r.applied)
-	// Applied, not only committed: before that the producer table lacks what older leaders appended, and a retry of
-	// it would be taken for new.
+	// Applied, not only committed: before that the producer table lacks what older leaders appended, and a
+	// retry of it would be taken for new.
 	if term, _ := r.log.Term(r.applied); r.leading && !r.ready && term == r.term {
 		r.ready = true
 		r.viewStale = true
@@ -197,8 +200,8 @@ func (r *Replica) apply(m raftpb.Message) {
 	}
 }
 
-// snapshotDue weighs the replay that a snapshot saves against writing it: a large one is taken less often, so that
-// snapshots never are more than a quarter of what is written.
+// snapshotDue weighs the replay that a snapshot saves against writing it: a large one is taken less often, so
+// that snapshots never are more than a quarter of what is written.
 func (r *Replica) snapshotDue() bool {
 	s := r.sinceSnapshot
 	enough := s.entries >= r.cfg.SnapshotEntries || s.bytes >= r.cfg.SnapshotBytes
@@ -217,8 +220,8 @@ func (r *Replica) takeSnapshot() {
 	r.sinceSnapshot.entries, r.sinceSnapshot.bytes, r.sinceSnapshot.size = 0, 0, size
 }
 
-// snapshots encodes what the producer table and the machine hold: everything applied, and more where it came from a
-// snapshot of another replica. The second is nil without a machine.
+// snapshots encodes what the producer table and the machine hold: everything applied, and more where it came
+// from a snapshot of another replica. The second is nil without a machine.
 func (r *Replica) snapshots() (producers, machine []byte) {
 	producers = snapshotRow(max(r.applied, r.has.producers), r.producers.Snapshot())
 	if r.cfg.Machine != nil {
@@ -227,8 +230,8 @@ func (r *Replica) snapshots() (producers, machine []byte) {
 	return producers, machine
 }
 
-// applyOne takes one committed entry into everything that follows from the log, leaving out what a snapshot brought.
-// answer is what the machine said.
+// applyOne takes one committed entry into everything that follows from the log, leaving out what a snapshot
+// brought. answer is what the machine said.
 func (r *Replica) applyOne(e state.Entry) (answer, err error) {
 	if e.Type == state.EntryTrim {
 		return nil, r.applyTrim(e)

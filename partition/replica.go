@@ -15,7 +15,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Replica is one replica of one partition as a state machine. It is not safe for concurrent use: one actor owns it.
+// Replica is one replica of one partition as a state machine. It is not safe for concurrent use: one actor
+// owns it.
 type Replica struct {
 	cfg       Config
 	log       *raftlog.Log
@@ -73,8 +74,9 @@ type Replica struct {
 	epochs    []segment.EpochStart
 }
 
-// New makes a replica from what was loaded, or the first replica of a new group. It does nothing yet: the first Step,
-// which may be a Tick, starts the replay. Errors: an incomplete Config, fault.CorruptRecord for a row that can't be read.
+// New makes a replica from what was loaded, or the first replica of a new group. It does nothing yet: the
+// first Step, which may be a Tick, starts the replay. Errors: an incomplete Config, fault.CorruptRecord for a
+// row that can't be read.
 func New(c Config) (*Replica, error) {
 	if err := c.setDefaults(); err != nil {
 		return nil, err
@@ -92,8 +94,8 @@ func New(c Config) (*Replica, error) {
 	return r, nil
 }
 
-// Step takes one input and says what must happen. It does no I/O and reads no clock; now must not go back. Byte slices
-// in the input belong to the replica from then on.
+// Step takes one input and says what must happen. It does no I/O and reads no clock; now must not go back.
+// Byte slices in the input belong to the replica from then on.
 func (r *Replica) Step(now time.Time, in Input) Effects {
 	r.now = now
 	r.eff = Effects{}
@@ -138,7 +140,8 @@ func (r *Replica) Step(now time.Time, in Input) Effects {
 	return r.finish()
 }
 
-// settle lets raft work until nothing moves any more: each proposal may make new work, and the other way round.
+// settle lets raft work until nothing moves any more: each proposal may make new work, and the other way
+// round.
 func (r *Replica) settle() {
 	if r.node == nil || r.stopped != nil {
 		return

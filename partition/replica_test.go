@@ -51,8 +51,8 @@ func appendOf(t testing.TB, n int) (partition.Append, *byte) {
 	return partition.Append{Req: 1, Acks: -1, Epoch: record.NoEpoch, Frame: f}, &f[0]
 }
 
-// Goal: payloads are copied when they are joined, and only then. Method: compare the address of the frame that is to be
-// stored with the one that was given.
+// Goal: payloads are copied when they are joined, and only then. Method: compare the address of the frame
+// that is to be stored with the one that was given.
 func TestCopies(t *testing.T) {
 	r := lead(t, partition.Config{})
 	small, at := appendOf(t, 100)
@@ -111,8 +111,8 @@ func TestIntakeLimit(t *testing.T) {
 	}
 }
 
-// Goal: messages that make no sense are dropped, not obeyed. Method: a damaged entry, one that lies about its index, a
-// message for another replica, local and forwarded ones.
+// Goal: messages that make no sense are dropped, not obeyed. Method: a damaged entry, one that lies about its
+// index, a message for another replica, local and forwarded ones.
 func TestReceivedIsChecked(t *testing.T) {
 	r, err := partition.New(partition.Config{ID: 1, Voters: []record.ReplicaID{1, 2, 3}})
 	if err != nil {

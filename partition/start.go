@@ -93,8 +93,8 @@ func (r *Replica) openExisting() error {
 	return nil
 }
 
-// openSnapshot restores a snapshot row and returns the index it was taken at. That may lie behind the log: it was
-// committed where it came from.
+// openSnapshot restores a snapshot row and returns the index it was taken at. That may lie behind the log: it
+// was committed where it came from.
 func (r *Replica) openSnapshot(row []byte, restore func([]byte) error) (uint64, error) {
 	applied, snapshot, err := splitSnapshotRow(row)
 	if err != nil {
@@ -123,7 +123,8 @@ func snapshotRow(applied uint64, snapshot []byte) []byte {
 	return append(b, snapshot...)
 }
 
-// startReplay asks for the entries that are needed before raft may begin, or begins at once where there are none.
+// startReplay asks for the entries that are needed before raft may begin, or begins at once where there are
+// none.
 func (r *Replica) startReplay() {
 	if r.replay > r.tail.Last {
 		r.begin()
@@ -183,8 +184,8 @@ func (r *Replica) replayChunk(entries []state.Entry) error {
 	return nil
 }
 
-// begin hands the log to raft. Everything committed was applied by now, so raft starts from there. A single voter
-// campaigns at once: there is nobody whose silence it would have to wait for.
+// begin hands the log to raft. Everything committed was applied by now, so raft starts from there. A single
+// voter campaigns at once: there is nobody whose silence it would have to wait for.
 func (r *Replica) begin() {
 	r.applied = r.tail.Commit
 	end, ok := r.log.At(r.applied)

@@ -22,8 +22,9 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "accept what the transcripts in testdata say now")
 
-// Goal: what a single voter says to each input is known, effect by effect. Method: scripts in testdata; a line that
-// begins with ">" is an input, what follows is what Step said. -rewrite accepts the present answers.
+// Goal: what a single voter says to each input is known, effect by effect. Method: scripts in testdata; a
+// line that begins with ">" is an input, what follows is what Step said. -rewrite accepts the present
+// answers.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -233,7 +234,8 @@ func (p *player) loaded(args map[string]string) partition.Input {
 	return in
 }
 
-// measured finds the asked offset in what was persisted. sealed is the last entry of a sealed span; the rest is one more.
+// measured finds the asked offset in what was persisted. sealed is the last entry of a sealed span; the rest
+// is one more.
 func (p *player) measured(args map[string]string) partition.Input {
 	if p.spans == nil {
 		p.t.Fatalf("nothing was asked to be measured:\n%s", p.out)

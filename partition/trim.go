@@ -17,8 +17,8 @@ const (
 	trimSize    = 9 // version, log start
 )
 
-// trimming is how the log is cut off at its beginning: the log start moves when its entry is applied, the first index
-// follows once the store has said where that is.
+// trimming is how the log is cut off at its beginning: the log start moves when its entry is applied, the
+// first index follows once the store has said where that is.
 type trimming struct {
 	lookAt    time.Time // when the store is asked; zero for never
 	asked     bool      // a Spans effect is under way
@@ -88,7 +88,8 @@ func (r *Replica) releaseTrims(index uint64) {
 	r.waits[onTrim] = behind(list, n)
 }
 
-// applyTrim moves the log start. What is below it is not shown to anybody from now on. Error: fault.CorruptRecord.
+// applyTrim moves the log start. What is below it is not shown to anybody from now on. Error:
+// fault.CorruptRecord.
 func (r *Replica) applyTrim(e state.Entry) error {
 	to, err := trimOf(e.Payload())
 	if err != nil {
@@ -118,8 +119,8 @@ func (r *Replica) policy() retention.Policy {
 
 func (r *Replica) lookLater() { r.lookAfter(r.cfg.RetentionCheck) }
 
-// lookAfter sees to it that the store is asked when something may be old enough, which is not before idle is over. A log
-// that keeps everything, or is led by another, needs no time.
+// lookAfter sees to it that the store is asked when something may be old enough, which is not before idle is
+// over. A log that keeps everything, or is led by another, needs no time.
 func (r *Replica) lookAfter(idle time.Duration) {
 	at := time.Time{}
 	if r.ready && r.policy().Limited() {
@@ -184,9 +185,9 @@ func (r *Replica) retain(spans []state.Span) time.Duration {
 	return r.policy().Idle(nowMs, l)
 }
 
-// firstAt returns the index that the log may begin with, where the store finds the log start at index at. It is never
-// behind the applied entry, and it is one whose frame does not follow from the entry before, which will be gone. ok is
-// false where that can't be told now.
+// firstAt returns the index that the log may begin with, where the store finds the log start at index at. It
+// is never behind the applied entry, and it is one whose frame does not follow from the entry before, which
+// will be gone. ok is false where that can't be told now.
 func (r *Replica) firstAt(at uint64) (first uint64, ok bool) {
 	at = max(r.tail.First, min(at, r.applied))
 	if at > r.applied {
@@ -208,15 +209,16 @@ func (r *Replica) firstAt(at uint64) (first uint64, ok bool) {
 	return at, ok
 }
 
-// reachesStart reports whether everything below the log start has come and been applied. Behind an installed log start
-// it has not.
+// reachesStart reports whether everything below the log start has come and been applied. Behind an installed
+// log start it has not.
 func (r *Replica) reachesStart() bool {
 	end, ok := r.log.At(r.applied)
 	must(ok, "the applied entry %d is not in memory", r.applied)
 	return r.applied >= r.tail.First && end.Next() >= r.tail.LogStart
 }
 
-// held reports whether a follower that was heard of lately still needs entries before first, and may have them.
+// held reports whether a follower that was heard of lately still needs entries before first, and may have
+// them.
 func (r *Replica) held(first uint64) bool {
 	if !r.leading || !r.now.Before(r.trim.holdUntil) {
 		return false
@@ -229,7 +231,8 @@ func (r *Replica) held(first uint64) bool {
 	return false
 }
 
-// compact lets the log begin at first, with everything that followed from the entries before in the same write.
+// compact lets the log begin at first, with everything that followed from the entries before in the same
+// write.
 func (r *Replica) compact(first uint64) {
 	if first <= r.tail.First {
 		return
@@ -244,7 +247,8 @@ func (r *Replica) compact(first uint64) {
 	r.write.dirty, r.write.sync = true, true
 }
 
-// snapshotSent is a log start on its way to a follower. Raft waits for it without end, so it is told when to give up.
+// snapshotSent is a log start on its way to a follower. Raft waits for it without end, so it is told when to
+// give up.
 type snapshotSent struct {
 	to    uint64
 	until time.Time

@@ -14,8 +14,8 @@ type watch struct {
 	have int
 }
 
-// onWatch answers at once where there is enough to read, where the offset is one that reading refuses, or where this
-// replica is not the one to ask; the View in the reply tells the asker which.
+// onWatch answers at once where there is enough to read, where the offset is one that reading refuses, or
+// where this replica is not the one to ask; the View in the reply tells the asker which.
 func (r *Replica) onWatch(in Watch) {
 	if r.node == nil {
 		r.refuse(in.Req, fault.New(fault.LeaderNotAvailable, "replica %d of %s is still reading its log",

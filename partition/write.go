@@ -80,8 +80,8 @@ func (r *Replica) issueWrite() {
 	*w = building{}
 }
 
-// retry issues everything again that a full disk refused, as it was and in order, once all that was under way has
-// come back. Nothing else was issued meanwhile: the store refuses what builds on a refused write.
+// retry issues everything again that a full disk refused, as it was and in order, once all that was under way
+// has come back. Nothing else was issued meanwhile: the store refuses what builds on a refused write.
 func (r *Replica) retry() bool {
 	for i := range r.writes {
 		if !r.writes[i].done {

@@ -3,8 +3,8 @@ package state
 // Class is a retention class. The replicas of one class on one member share an active bucket and a committer.
 type Class uint8
 
-// The classes: Short keeps up to six hours, Long anything else that is deleted by age or size, Compact what is
-// compacted by key, Meta the metadata log.
+// The classes: Short keeps up to six hours, Long anything else that is deleted by age or size, Compact what
+// is compacted by key, Meta the metadata log.
 const (
 	ClassMeta Class = iota
 	ClassLong

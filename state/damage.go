@@ -2,9 +2,9 @@ package state
 
 import "github.com/millstream-io/millstream/proto/fault"
 
-// Damage says that a class lost groups of writes that had been durable. Every replica that ever wrote to the class
-// may lack entries at the end of its log, or what it carried. What can be read and verifies is served; writes are
-// refused until somebody accepts the loss.
+// Damage says that a class lost groups of writes that had been durable. Every replica that ever wrote to the
+// class may lack entries at the end of its log, or what it carried. What can be read and verifies is served;
+// writes are refused until somebody accepts the loss.
 type Damage struct {
 	Class    Class
 	From, To uint64 // numbers of the first and last group that is missing; 0 where that cannot be told

@@ -1,6 +1,6 @@
-// Package state declares where durable things live: LogStore keeps the entries of every replica of a member, and
-// the types that cross its border. The implementation is state/engine; nothing outside it may depend on what
-// stands below.
+// Package state declares where durable things live: LogStore keeps the entries of every replica of a member,
+// and the types that cross its border. The implementation is state/engine; nothing outside it may depend on
+// what stands below.
 //
 // A write walks one way:
 //
@@ -11,5 +11,6 @@
 //   - A frame never changes once its header is written, and is equal on every replica of a partition.
 //   - done runs exactly once for every Append and every Barrier.
 //
-// It must not know raft, Badger, or what a record is: entries are framed bytes with an index and an offset range.
+// It must not know raft, Badger, or what a record is: entries are framed bytes with an index and an offset
+// range.
 package state

@@ -8,15 +8,15 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// FrameRoom is the number of bytes in front of every payload that the entry header takes. Whoever reads a payload
-// from a socket leaves this much room, so that the payload is never copied to make place for it.
+// FrameRoom is the number of bytes in front of every payload that the entry header takes. Whoever reads a
+// payload from a socket leaves this much room, so that the payload is never copied to make place for it.
 const FrameRoom = 64
 
 // EntryType says what the payload of an entry is.
 type EntryType uint8
 
-// The entry types: Records holds one or more whole batches; Control a command of a machine, or nothing (the first
-// entry of a term); Conf a membership change; Trim a new log start. Only Records takes offsets.
+// The entry types: Records holds one or more whole batches; Control a command of a machine, or nothing (the
+// first entry of a term); Conf a membership change; Trim a new log start. Only Records takes offsets.
 const (
 	EntryRecords EntryType = 1 + iota
 	EntryControl
@@ -30,8 +30,9 @@ const FrameVersion = 1
 // Entry is one entry of a replica's log. Frame is the whole stored value: FrameRoom bytes of header, then the
 // payload. Entries without records have Base = the next offset and Last = Base-1.
 //
-// MaxTimestampMs is the largest record timestamp of the log up to and including this entry; it never goes down
-// along a log, so it can be searched. AppendTimeMs is the leader's clock, never lower than in the entry before.
+// MaxTimestampMs is the largest record timestamp of the log up to and including this entry; it never goes
+// down along a log, so it can be searched. AppendTimeMs is the leader's clock, never lower than in the entry
+// before.
 type Entry struct {
 	Index, Term    uint64
 	Type           EntryType
@@ -80,8 +81,8 @@ func (e Entry) Seal() {
 	binary.BigEndian.PutUint32(f[frameAtCRC:], frameCRC(f))
 }
 
-// OpenFrame reads the header of a stored frame and verifies version, length and checksum. The entry aliases f.
-// Error: fault.CorruptRecord; an empty frame is damage too.
+// OpenFrame reads the header of a stored frame and verifies version, length and checksum. The entry aliases
+// f. Error: fault.CorruptRecord; an empty frame is damage too.
 func OpenFrame(f []byte) (Entry, error) {
 	if len(f) < FrameRoom {
 		return Entry{}, fault.New(fault.CorruptRecord, "entry frame of %d bytes is shorter than its header", len(f))

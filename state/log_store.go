@@ -6,13 +6,14 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// Incarnation numbers the lives of a replica's actor on this member. What an older life left in a queue is refused
-// once a newer one has sent its Barrier.
+// Incarnation numbers the lives of a replica's actor on this member. What an older life left in a queue is
+// refused once a newer one has sent its Barrier.
 type Incarnation uint64
 
-// Tail says what a replica's log is: the newest tail row wins, and the log is exactly [First, Last]. Term, Vote and
-// Commit are raft's HardState; Conf is the encoded membership as of ConfIndex, opaque here. A replica that was never
-// written has the zero Tail. An empty log that starts at index 2 has First 2, Last 1, LastTerm 1.
+// Tail says what a replica's log is: the newest tail row wins, and the log is exactly [First, Last]. Term,
+// Vote and Commit are raft's HardState; Conf is the encoded membership as of ConfIndex, opaque here. A
+// replica that was never written has the zero Tail. An empty log that starts at index 2 has First 2, Last 1,
+// LastTerm 1.
 type Tail struct {
 	First, Last, LastTerm uint64
 	Term, Vote, Commit    uint64
@@ -21,8 +22,8 @@ type Tail struct {
 	ConfIndex             uint64
 }
 
-// Row is a small opaque value of a replica (leader-epoch table, producer snapshot, machine snapshot). Writing a
-// row replaces the one of the same kind; the newest row of every kind is carried into each new bucket.
+// Row is a small opaque value of a replica (leader-epoch table, producer snapshot, machine snapshot). Writing
+// a row replaces the one of the same kind; the newest row of every kind is carried into each new bucket.
 type Row struct {
 	Kind  uint8
 	Value []byte
@@ -38,9 +39,9 @@ type Write struct {
 	Sync    bool // false: may wait for the next group (a commit index alone needs no fsync of its own)
 }
 
-// Span is a stretch of a replica's log that lies together on the disk: entries [First, Last]. Base is the offset of the
-// first of them, Bytes the size of their frames, AppendTimeMs when the last was appended. Nothing is added to a sealed
-// one.
+// Span is a stretch of a replica's log that lies together on the disk: entries [First, Last]. Base is the
+// offset of the first of them, Bytes the size of their frames, AppendTimeMs when the last was appended.
+// Nothing is added to a sealed one.
 type Span struct {
 	First, Last  uint64
 	Base         record.Offset
@@ -51,39 +52,42 @@ type Span struct {
 
 // LogStore keeps the logs of all replicas of a member. It is safe for concurrent use.
 type LogStore interface {
-	// Append queues a write and returns at once. done runs exactly once, on the committer's goroutine, when the
-	// write is durable or has failed; it must not block. Until then the store owns w's bytes (frames stay readable by
-	// others: they never change). Writes of one replica to one class become durable in the order of their calls.
-	// Errors: fault.DiskFull (nothing was written, try later), fault.StorageError (the store is fenced: stop).
+	// Append queues a write and returns at once. done runs exactly once, on the committer's goroutine, when
+	// the write is durable or has failed; it must not block. Until then the store owns w's bytes (frames stay
+	// readable by others: they never change). Writes of one replica to one class become durable in the order
+	// of their calls. Errors: fault.DiskFull (nothing was written, try later), fault.StorageError (the store
+	// is fenced: stop).
 	Append(c Class, w Write, done func(error))
 
-	// Barrier runs done when every write queued before it, for any class, has been settled; from then on writes of
-	// incarnations lower than by are refused.
+	// Barrier runs done when every write queued before it, for any class, has been settled; from then on
+	// writes of incarnations lower than by are refused.
 	Barrier(r record.ReplicaID, by Incarnation, done func(error))
 
-	// Load returns the newest tail and carried rows of a replica. A replica without any has the zero Tail and no rows.
-	// It blocks on the disk, like the calls below: never call them from an actor.
+	// Load returns the newest tail and carried rows of a replica. A replica without any has the zero Tail and
+	// no rows. It blocks on the disk, like the calls below: never call them from an actor.
 	Load(r record.ReplicaID) (Tail, []Row, error)
 
-	// Entries appends entries [lo, hi) to dst, copied into buffers of their own and verified. It stops once maxBytes of
-	// frames are there, but returns at least one entry. Errors: fault.OffsetOutOfRange where lo is outside the log,
-	// fault.CorruptRecord for damage.
+	// Entries appends entries [lo, hi) to dst, copied into buffers of their own and verified. It stops once
+	// maxBytes of frames are there, but returns at least one entry. Errors: fault.OffsetOutOfRange where lo
+	// is outside the log, fault.CorruptRecord for damage.
 	Entries(r record.ReplicaID, lo, hi uint64, maxBytes int, dst []Entry) ([]Entry, error)
 
-	// Seek returns the index of the entry that holds offset o: the first with Last ≥ o. Where o is behind the log it
-	// returns Last+1.
+	// Seek returns the index of the entry that holds offset o: the first with Last ≥ o. Where o is behind the
+	// log it returns Last+1.
 	Seek(r record.ReplicaID, o record.Offset) (index uint64, err error)
 
-	// SeekTime returns the index of the first entry with MaxTimestampMs ≥ ms, or Last+1. Records before it are older.
+	// SeekTime returns the index of the first entry with MaxTimestampMs ≥ ms, or Last+1. Records before it
+	// are older.
 	SeekTime(r record.ReplicaID, ms int64) (index uint64, err error)
 
-	// Spans says what of r's log lies together on the disk, in order: the units in which space comes back. known is what
-	// an earlier call returned, or nil: what is sealed and the same is taken from there instead of being looked at
-	// again. A replica without entries has none. Errors: fault.CorruptRecord for damage at a border.
+	// Spans says what of r's log lies together on the disk, in order: the units in which space comes back.
+	// known is what an earlier call returned, or nil: what is sealed and the same is taken from there instead
+	// of being looked at again. A replica without entries has none. Errors: fault.CorruptRecord for damage at
+	// a border.
 	Spans(r record.ReplicaID, known []Span) ([]Span, error)
 
-	// SetLive names the replicas that live on this member; rows of others are dead space. Until the first call
-	// everything counts as live.
+	// SetLive names the replicas that live on this member; rows of others are dead space. Until the first
+	// call everything counts as live.
 	SetLive(live iter.Seq[record.ReplicaID])
 
 	// Free reports bytes that may still be written before the watermark refuses writes.

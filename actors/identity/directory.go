@@ -6,8 +6,8 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// Directory maps (kind, name) to its holder on this member. A is a pointer to whatever an activation is. Safe for
-// concurrent use; nothing blocks longer than a map operation and the make function of Claim.
+// Directory maps (kind, name) to its holder on this member. A is a pointer to whatever an activation is. Safe
+// for concurrent use; nothing blocks longer than a map operation and the make function of Claim.
 type Directory[A comparable] struct {
 	mu      sync.RWMutex
 	holders map[key]holder[A]
@@ -23,10 +23,10 @@ type holder[A comparable] struct {
 
 // Claim makes the caller holder of (id.Kind, id.Name) at id.Epoch and returns who holds it now.
 //
-// Held at the same epoch: the present holder is returned, fresh is false. Held at a lower one, or free: make is
-// called with the old holder (the zero A if there is none) and its result becomes the holder. Errors:
-// fault.FencedLeaderEpoch when the name is held at a higher epoch, fault.LeaderNotAvailable when the holder of
-// this very epoch is about to leave.
+// Held at the same epoch: the present holder is returned, fresh is false. Held at a lower one, or free: make
+// is called with the old holder (the zero A if there is none) and its result becomes the holder. Errors:
+// fault.FencedLeaderEpoch when the name is held at a higher epoch, fault.LeaderNotAvailable when the holder
+// of this very epoch is about to leave.
 func (d *Directory[A]) Claim(id Identity, make func(old A) A) (a A, fresh bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -61,7 +61,8 @@ func (d *Directory[A]) Lookup(kind, name string) (a A, ok bool) {
 	return h.a, true
 }
 
-// Leave hides a holder that was told to stop: Lookup no longer finds it. Nothing happens if a is not the holder.
+// Leave hides a holder that was told to stop: Lookup no longer finds it. Nothing happens if a is not the
+// holder.
 func (d *Directory[A]) Leave(kind, name string, a A) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -72,7 +73,8 @@ func (d *Directory[A]) Leave(kind, name string, a A) {
 	}
 }
 
-// Release frees a name. Nothing happens if a is not the holder, so a replaced activation can't free its successor.
+// Release frees a name. Nothing happens if a is not the holder, so a replaced activation can't free its
+// successor.
 func (d *Directory[A]) Release(kind, name string, a A) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -15,8 +15,8 @@ type Identity struct {
 	Name string
 	// Epoch is given by whoever placed it; a higher one replaces a lower one.
 	Epoch uint64
-	// Incarnation numbers the lives on this member, from 1, unique over the whole system and rising; 0 means the
-	// activation as such, whichever life it is in.
+	// Incarnation numbers the lives on this member, from 1, unique over the whole system and rising; 0 means
+	// the activation as such, whichever life it is in.
 	Incarnation uint64
 }
 

@@ -46,7 +46,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Goal: the rule who holds a name. Method: claims of one name in order, each with the holder it must leave behind.
+// Goal: the rule who holds a name. Method: claims of one name in order, each with the holder it must leave
+// behind.
 func TestDirectory(t *testing.T) {
 	var d Directory[*int]
 	holders := map[uint64]*int{}

@@ -29,7 +29,8 @@ type Options struct {
 	Limit int
 	// OnPanic hears of a job that panicked, on the job's goroutine, with the stack of the panic. May be nil.
 	OnPanic func(reason any, stack []byte)
-	// OnQueue hears the number of waiting jobs whenever it changed. It must not block nor call the pool. May be nil.
+	// OnQueue hears the number of waiting jobs whenever it changed. It must not block nor call the pool. May
+	// be nil.
 	OnQueue func(waiting int)
 }
 
@@ -78,9 +79,9 @@ func (p *Pool) Submit(job func()) error {
 	return nil
 }
 
-// Schedule runs fn on a goroutine of its own, whatever the size of the pool: fn drains one mailbox and must not
-// block. It works after Close began, because mailboxes are drained last. Together with Throughput it is what an
-// actor library calls a dispatcher.
+// Schedule runs fn on a goroutine of its own, whatever the size of the pool: fn drains one mailbox and must
+// not block. It works after Close began, because mailboxes are drained last. Together with Throughput it is
+// what an actor library calls a dispatcher.
 func (p *Pool) Schedule(fn func()) {
 	p.mu.Lock()
 	p.runs++
@@ -98,8 +99,8 @@ func (p *Pool) Waiting() int {
 	return p.waiting()
 }
 
-// Close refuses new jobs, lets the accepted ones finish and returns when no goroutine is left. It blocks as long
-// as the slowest job, and may be called more than once.
+// Close refuses new jobs, lets the accepted ones finish and returns when no goroutine is left. It blocks as
+// long as the slowest job, and may be called more than once.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -46,8 +46,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// Goal: jobs start in order, the queue has a limit, and its length is told. Method: one worker held by the first
-// job, three places, one job too many.
+// Goal: jobs start in order, the queue has a limit, and its length is told. Method: one worker held by the
+// first job, three places, one job too many.
 func TestLimitAndOrder(t *testing.T) {
 	var mu sync.Mutex
 	var lengths []int
@@ -83,8 +83,8 @@ func TestLimitAndOrder(t *testing.T) {
 	}
 }
 
-// Goal: a panic costs its job and nothing else, and is told with its stack. Method: one worker, a panicking job
-// before a good one, a panicking mailbox run.
+// Goal: a panic costs its job and nothing else, and is told with its stack. Method: one worker, a panicking
+// job before a good one, a panicking mailbox run.
 func TestPanics(t *testing.T) {
 	var reasons []any
 	p := New(Options{Size: 1, OnPanic: func(r any, stack []byte) {
@@ -107,8 +107,8 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// Goal: mailbox runs are not held up by busy workers. Method: fill the only worker, then schedule a run that frees
-// it.
+// Goal: mailbox runs are not held up by busy workers. Method: fill the only worker, then schedule a run that
+// frees it.
 func TestScheduleIgnoresSize(t *testing.T) {
 	p := New(Options{Size: 1})
 	release := make(chan struct{})

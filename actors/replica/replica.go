@@ -28,13 +28,14 @@ type Ports struct {
 	Store   state.LogStore
 	View    *atomic.Pointer[segment.View] // what readers see; nil while there is no core
 
-	// Applied is told that the machine has applied something, in Receive; it must not block. A life that replays its log
-	// is silent until it has caught up: what it knows on the way is older than what a former life has told already.
+	// Applied is told that the machine has applied something, in Receive; it must not block. A life that
+	// replays its log is silent until it has caught up: what it knows on the way is older than what a former
+	// life has told already.
 	Applied func(partition.Machine)
 }
 
-// Kind makes the kind; ports is asked once a life for what the named replica works with. Zero Ports say that there is no
-// such replica any more: the activation ends.
+// Kind makes the kind; ports is asked once a life for what the named replica works with. Zero Ports say that
+// there is no such replica any more: the activation ends.
 func Kind(ports func(actors.Identity) Ports, restart supervise.Policy) actors.Kind {
 	return actors.Kind{
 		Name:    KindName,
@@ -201,7 +202,8 @@ func (s *shell) keep(c actors.Context, r request) {
 // over reports whether nobody waits for the answer any longer. What was told never had anybody.
 func (r request) over() bool { return !r.asker.IsZero() && !r.asker.Open() }
 
-// unwatch forgets a watch and frees its asker. A watch that waits for the core to open is found among the early ones.
+// unwatch forgets a watch and frees its asker. A watch that waits for the core to open is found among the
+// early ones.
 func (s *shell) unwatch(c actors.Context, u Unwatch) {
 	for i, r := range s.early {
 		if w, ok := r.m.(Watch); ok && w.ID == u.ID {
@@ -330,14 +332,15 @@ func (s *shell) wake(c actors.Context, in partition.Input, at time.Time) {
 	}
 }
 
-// storageError ends the activation: a restart would meet the same store. A full disk never comes here: the core waits
-// until there is room.
+// storageError ends the activation: a restart would meet the same store. A full disk never comes here: the
+// core waits until there is room.
 func (s *shell) storageError(c actors.Context, err error) {
 	s.core = nil
 	c.Stop(err)
 }
 
-// stop takes the view away, so that no reader believes in a leader that is not there, and refuses what still waits.
+// stop takes the view away, so that no reader believes in a leader that is not there, and refuses what still
+// waits.
 func (s *shell) stop() {
 	s.core = nil
 	if s.p.View != nil {

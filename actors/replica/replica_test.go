@@ -15,8 +15,8 @@ import (
 	"github.com/millstream-io/millstream/state/engine"
 )
 
-// Goal: every kind of request is answered with what the core decided, and readers see it before the answer. Method: one
-// of each against a replica with a machine.
+// Goal: every kind of request is answered with what the core decided, and readers see it before the answer.
+// Method: one of each against a replica with a machine.
 func TestRequestsAreAnswered(t *testing.T) {
 	b := newBench(t, newDrive(nil))
 	b.machine = func() partition.Machine { return &tape{} }
@@ -44,8 +44,8 @@ func TestRequestsAreAnswered(t *testing.T) {
 	b.wantCode(b.do(appending(1, 7)), fault.InvalidRequiredAcks)
 }
 
-// Goal: an append without acks has no answer of its own and is in the log all the same. Method: tell one, then append
-// with acks.
+// Goal: an append without acks has no answer of its own and is in the log all the same. Method: tell one,
+// then append with acks.
 func TestAppendWithoutAcks(t *testing.T) {
 	b := newBench(t, newDrive(nil)).start()
 	b.ref.Tell(appending(4, 0))
@@ -54,7 +54,8 @@ func TestAppendWithoutAcks(t *testing.T) {
 	}
 }
 
-// Goal: requests that come while the log is read are answered in their order when it has been. Method: hold Load.
+// Goal: requests that come while the log is read are answered in their order when it has been. Method: hold
+// Load.
 func TestEarlyRequestsWait(t *testing.T) {
 	d := newDrive(nil)
 	d.loading = make(chan struct{})
@@ -71,8 +72,8 @@ func TestEarlyRequestsWait(t *testing.T) {
 	}
 }
 
-// Goal: what waits for a loading replica is bounded, and who has given up takes no room. Method: fill the room with
-// requests of a second, ask once more before and after that second, then load.
+// Goal: what waits for a loading replica is bounded, and who has given up takes no room. Method: fill the
+// room with requests of a second, ask once more before and after that second, then load.
 func TestEarlyRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDrive(nil)
@@ -97,8 +98,8 @@ func TestEarlyRoom(t *testing.T) {
 	})
 }
 
-// Goal: a stop while the log is read refuses everybody once, and the late result changes nothing. Method: hold Load, stop,
-// let Load go on.
+// Goal: a stop while the log is read refuses everybody once, and the late result changes nothing. Method:
+// hold Load, stop, let Load go on.
 func TestStopWhileLoading(t *testing.T) {
 	d := newDrive(nil)
 	d.loading = make(chan struct{})
@@ -125,8 +126,8 @@ func TestNoPorts(t *testing.T) {
 	}
 }
 
-// Goal: a crash costs open requests an answer that says so, and nothing that was acknowledged; the next life reads it
-// again. Method: a hook that panics once.
+// Goal: a crash costs open requests an answer that says so, and nothing that was acknowledged; the next life
+// reads it again. Method: a hook that panics once.
 func TestCrashAndRestart(t *testing.T) {
 	b := newBench(t, newDrive(nil))
 	b.machine = func() partition.Machine { return &tape{} }
@@ -152,9 +153,8 @@ func TestCrashAndRestart(t *testing.T) {
 	}
 }
 
-// Goal: what a machine knows is told only when it has caught up, so that nobody sees it go back. Method: look at all that is
-// told, through a crash of the replica and a
-// power cut, which is a store that nobody closes.
+// Goal: what a machine knows is told only when it has caught up, so that nobody sees it go back. Method: look
+// at all that is told, through a crash of the replica and a power cut, which is a store that nobody closes.
 func TestAppliedNeverGoesBack(t *testing.T) {
 	disk := engine.NewMemoryDisk()
 	var bomb atomic.Bool
@@ -192,7 +192,8 @@ func TestAppliedNeverGoesBack(t *testing.T) {
 	}
 }
 
-// Goal: a replica that keeps crashing is given up and reported, with no view left. Method: a hook that always panics.
+// Goal: a replica that keeps crashing is given up and reported, with no view left. Method: a hook that always
+// panics.
 func TestCrashBudget(t *testing.T) {
 	b := newBench(t, newDrive(nil))
 	b.machine = func() partition.Machine { return &tape{} }
@@ -203,8 +204,8 @@ func TestCrashBudget(t *testing.T) {
 	}
 }
 
-// Goal: a full disk costs no life: appends are refused with the reason, reads go on, and the replica takes appends again by
-// itself when there is room. Method: a store with a switch for its free space, on fake time.
+// Goal: a full disk costs no life: appends are refused with the reason, reads go on, and the replica takes
+// appends again by itself when there is room. Method: a store with a switch for its free space, on fake time.
 func TestDiskFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var full atomic.Bool
@@ -239,8 +240,8 @@ func TestDiskFull(t *testing.T) {
 	})
 }
 
-// Goal: a disk that is full from the start delays a replica and does not end it. Method: as above, full before the first
-// write.
+// Goal: a disk that is full from the start delays a replica and does not end it. Method: as above, full
+// before the first write.
 func TestDiskFullAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var full atomic.Bool
@@ -263,8 +264,8 @@ func TestDiskFullAtStart(t *testing.T) {
 	})
 }
 
-// Goal: a store that fails ends the activation at once and tells those who wait. Method: an error of the disk in the
-// middle, and one from Load.
+// Goal: a store that fails ends the activation at once and tells those who wait. Method: an error of the disk
+// in the middle, and one from Load.
 func TestStorageError(t *testing.T) {
 	var broken atomic.Bool
 	b := newBench(t, newDrive(&engine.Faults{Commit: func(state.Class) error {

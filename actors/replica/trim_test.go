@@ -20,8 +20,8 @@ func (b *bench) first() uint64 {
 	return tail.First
 }
 
-// Goal: a trim is answered with the new log start, which readers see by then, and the log in the store follows. Method:
-// delete one of three entries and ask the store; then ask for what can't be deleted.
+// Goal: a trim is answered with the new log start, which readers see by then, and the log in the store
+// follows. Method: delete one of three entries and ask the store; then ask for what can't be deleted.
 func TestTrim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, newDrive(nil)).start()
@@ -46,8 +46,8 @@ func TestTrim(t *testing.T) {
 	})
 }
 
-// Goal: retention that is configured later works by the timer of the replica. Method: append, configure, let the time
-// pass in which nothing may go, and then some.
+// Goal: retention that is configured later works by the timer of the replica. Method: append, configure, let
+// the time pass in which nothing may go, and then some.
 func TestRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, newDrive(nil)).start()

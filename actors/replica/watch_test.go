@@ -9,8 +9,9 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Goal: a watch is answered when its bytes are there, when it is taken back, or at its deadline, each at its time. Method:
-// fake time; watches with deadlines in the wrong order, while appends and new watches make the core name other times.
+// Goal: a watch is answered when its bytes are there, when it is taken back, or at its deadline, each at its
+// time. Method: fake time; watches with deadlines in the wrong order, while appends and new watches make the
+// core name other times.
 func TestWatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, newDrive(nil)).start()
@@ -59,8 +60,8 @@ func TestUnwatchEarly(t *testing.T) {
 	}
 }
 
-// Goal: a changed configuration reaches the replica in any of its states. Method: change it while loading and while it
-// runs, and look at the append time.
+// Goal: a changed configuration reaches the replica in any of its states. Method: change it while loading and
+// while it runs, and look at the append time.
 func TestConfigure(t *testing.T) {
 	d := newDrive(nil)
 	d.loading = make(chan struct{})
@@ -77,8 +78,8 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
-// Goal: a replica that has nothing to do asks for no time. Method: on fake time, let a day pass and count what its actor
-// is given.
+// Goal: a replica that has nothing to do asks for no time. Method: on fake time, let a day pass and count
+// what its actor is given.
 func TestQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, newDrive(nil)).start()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Policy says how often and how soon an activation gets another life. The zero value never restarts: the first
-// crash stops the activation and is reported.
+// Policy says how often and how soon an activation gets another life. The zero value never restarts: the
+// first crash stops the activation and is reported.
 type Policy struct {
 	// Restarts is the crash budget: how many restarts are allowed within Within.
 	Restarts int
@@ -21,8 +21,8 @@ type Policy struct {
 	Jitter float64
 }
 
-// Replica is the policy of partition replicas: at most 3 restarts in 10 s, soon after the crash, because a replica
-// that keeps crashing is better placed elsewhere.
+// Replica is the policy of partition replicas: at most 3 restarts in 10 s, soon after the crash, because a
+// replica that keeps crashing is better placed elsewhere.
 func Replica() Policy {
 	return Policy{
 		Restarts: 3, Within: 10 * time.Second,
@@ -38,13 +38,14 @@ func Task() Policy {
 	}
 }
 
-// History remembers the crashes of one activation. The zero value is ready; it is not safe for concurrent use.
+// History remembers the crashes of one activation. The zero value is ready; it is not safe for concurrent
+// use.
 type History struct {
 	crashes []time.Time // oldest first, only those within the window
 }
 
-// Crash records a crash at now. It returns the pause before the next life, or false when the budget is spent. rng
-// may be nil when the policy has no jitter.
+// Crash records a crash at now. It returns the pause before the next life, or false when the budget is spent.
+// rng may be nil when the policy has no jitter.
 func (h *History) Crash(p Policy, now time.Time, rng *rand.Rand) (pause time.Duration, restart bool) {
 	h.forget(p, now)
 	if len(h.crashes) >= p.Restarts {

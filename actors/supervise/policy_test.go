@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Goal: pauses double up to the cap, for the default policies and at the edges. Method: a table of policies and the
-// pauses of their first crashes, without jitter.
+// Goal: pauses double up to the cap, for the default policies and at the edges. Method: a table of policies
+// and the pauses of their first crashes, without jitter.
 func TestPauses(t *testing.T) {
 	const ms = time.Millisecond
 	for _, c := range []struct {
@@ -38,7 +38,8 @@ func TestPauses(t *testing.T) {
 	}
 }
 
-// Goal: the window forgets. Method: a replica's budget spent, then asked again just inside and just outside of it.
+// Goal: the window forgets. Method: a replica's budget spent, then asked again just inside and just outside
+// of it.
 func TestWindow(t *testing.T) {
 	p := Replica()
 	p.Jitter = 0
@@ -69,8 +70,8 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// Goal: jitter only shortens, by at most its share, and one seed gives one sequence. Method: two histories with the
-// same seed against the pauses without jitter.
+// Goal: jitter only shortens, by at most its share, and one seed gives one sequence. Method: two histories
+// with the same seed against the pauses without jitter.
 func TestJitter(t *testing.T) {
 	p := Task()
 	plain := p

@@ -15,9 +15,10 @@ import (
 // KindName is the name of the kind. Its identities are named as task.ID prints them.
 const KindName = "task"
 
-// Halt wants a graceful stop: outputs acknowledged, offsets committed, processors closed. It has no reply. The end is
-// reported by the system's OnStopped; who asks instead of telling hears by the refusal how the life that was to halt
-// ended: fault.LeaderNotAvailable says that it has crashed, and that another one, which knows nothing of the halt, follows.
+// Halt wants a graceful stop: outputs acknowledged, offsets committed, processors closed. It has no reply.
+// The end is reported by the system's OnStopped; who asks instead of telling hears by the refusal how the
+// life that was to halt ended: fault.LeaderNotAvailable says that it has crashed, and that another one, which
+// knows nothing of the halt, follows.
 type Halt struct{}
 
 // Ports is what one life of a task works with.
@@ -26,7 +27,8 @@ type Ports struct {
 	Ports  task.Ports
 }
 
-// Kind makes the kind. open is asked once a life; it must not block. restart says how often user code may crash.
+// Kind makes the kind. open is asked once a life; it must not block. restart says how often user code may
+// crash.
 func Kind(open func(actors.Identity) Ports, restart supervise.Policy) actors.Kind {
 	return actors.Kind{
 		Name:    KindName,
@@ -125,7 +127,8 @@ func (s *shell) run(c actors.Context) {
 	})
 }
 
-// steps feeds a core with inputs until one fails. A panic of user code ends it like an error, but is worth another life.
+// steps feeds a core with inputs until one fails. A panic of user code ends it like an error, but is worth
+// another life.
 func steps(core *task.Core, now time.Time, queue []task.Input) (done stepped) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -196,8 +199,8 @@ func (s *shell) wake(c actors.Context, at time.Time) {
 	}
 }
 
-// stop gives the core up. With a job still running it is left to it: its context has ended, so user code that looks at it
-// returns soon.
+// stop gives the core up. With a job still running it is left to it: its context has ended, so user code that
+// looks at it returns soon.
 func (s *shell) stop() {
 	if s.revoke != nil {
 		s.revoke()
@@ -214,7 +217,8 @@ func (s *shell) release() {
 	s.queue = nil
 }
 
-// closeCore ends the processors of a core that did not end by itself. A processor that panics even then is left alone.
+// closeCore ends the processors of a core that did not end by itself. A processor that panics even then is
+// left alone.
 func closeCore(core *task.Core) {
 	defer func() { _ = recover() }()
 	_ = core.Close() // why the task ended is reported already

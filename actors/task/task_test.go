@@ -17,8 +17,8 @@ import (
 // few is a policy with little patience.
 var few = supervise.Policy{Restarts: 2, Within: time.Hour, Pause: time.Millisecond}
 
-// Goal: a task processes, writes, commits, waits for more, and a Halt ends it with everything committed. Method: twenty
-// records, ten of them late.
+// Goal: a task processes, writes, commits, waits for more, and a Halt ends it with everything committed.
+// Method: twenty records, ten of them late.
 func TestRunAndHalt(t *testing.T) {
 	w, s := newWorld(numbered(10)...), &story{}
 	h := newHost(t, w, s.graph(t), few)
@@ -37,7 +37,8 @@ func TestRunAndHalt(t *testing.T) {
 	w.settled(t)
 }
 
-// Goal: a Halt that comes while user code runs lets it finish and loses nothing. Method: hold user code in its third record.
+// Goal: a Halt that comes while user code runs lets it finish and loses nothing. Method: hold user code in
+// its third record.
 func TestHaltDuringJob(t *testing.T) {
 	reached, hold := make(chan struct{}), make(chan struct{})
 	w, s := newWorld(numbered(5)...), &story{}
@@ -63,8 +64,8 @@ func TestHaltDuringJob(t *testing.T) {
 	w.settled(t)
 }
 
-// Goal: a stop does not wait for user code: its context ends, its outputs are dropped, its processor is closed once, when it
-// returns. Method: stop while user code waits for its context.
+// Goal: a stop does not wait for user code: its context ends, its outputs are dropped, its processor is
+// closed once, when it returns. Method: stop while user code waits for its context.
 func TestStopDuringJob(t *testing.T) {
 	reached, hold := make(chan struct{}), make(chan struct{})
 	w, s := newWorld(numbered(5)...), &story{}
@@ -94,8 +95,8 @@ func TestStopDuringJob(t *testing.T) {
 	}
 }
 
-// Goal: a newer epoch replaces a task whose job still runs; what the old job brings is dropped, and nothing is lost. Method:
-// hold the first life in a record, activate the next.
+// Goal: a newer epoch replaces a task whose job still runs; what the old job brings is dropped, and nothing
+// is lost. Method: hold the first life in a record, activate the next.
 func TestReplacedDuringJob(t *testing.T) {
 	reached, hold := make(chan struct{}), make(chan struct{})
 	w, s := newWorld(numbered(5)...), &story{}
@@ -130,8 +131,8 @@ func TestReplacedDuringJob(t *testing.T) {
 	}
 }
 
-// Goal: a panic of user code costs a life, and the next one goes on at the committed offset: nothing is lost. Method: panic
-// once in a record.
+// Goal: a panic of user code costs a life, and the next one goes on at the committed offset: nothing is lost.
+// Method: panic once in a record.
 func TestPanicRestarts(t *testing.T) {
 	w, s := newWorld(numbered(8)...), &story{}
 	var bomb atomic.Bool
@@ -156,8 +157,8 @@ func TestPanicRestarts(t *testing.T) {
 	w.settled(t)
 }
 
-// Goal: user code that keeps panicking ends the task with the place of the record; asks for a halt hear of each crash.
-// Method: panic always, with an ask under way.
+// Goal: user code that keeps panicking ends the task with the place of the record; asks for a halt hear of
+// each crash. Method: panic always, with an ask under way.
 func TestPanicBudget(t *testing.T) {
 	w, s := newWorld(numbered(3)...), &story{}
 	reached, hold := make(chan struct{}, 3), make(chan struct{})
@@ -190,8 +191,8 @@ func TestPanicBudget(t *testing.T) {
 	w.settled(t)
 }
 
-// Goal: what user code gets wrong outside of records is a crash too, and a plan that does not fit ends the task at once.
-// Method: a constructor that panics; a task of another application.
+// Goal: what user code gets wrong outside of records is a crash too, and a plan that does not fit ends the
+// task at once. Method: a constructor that panics; a task of another application.
 func TestBadConstruction(t *testing.T) {
 	w, made := newWorld(), 0
 	h := &host{t: t, stopped: make(chan end, 4)}

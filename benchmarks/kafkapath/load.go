@@ -36,8 +36,8 @@ type produceRun struct {
 
 func (r *produceRun) topic(producer int) string { return fmt.Sprintf("load-%d", producer) }
 
-// produce runs the load and returns its figures. Latency is taken for one publish at a time only: in flight it would be
-// that of the client's own queue.
+// produce runs the load and returns its figures. Latency is taken for one publish at a time only: in flight
+// it would be that of the client's own queue.
 func (r *produceRun) produce() (map[string]float64, error) {
 	r.acked, r.sent = make([]atomic.Int64, r.producers), make([]int64, r.producers)
 	clients := make([]*kgo.Client, r.producers)

@@ -11,8 +11,8 @@ import (
 	"github.com/millstream-io/millstream/cluster"
 )
 
-// profileProduce runs a member in this process under the 1 KB load of eight producers and writes its processor profile.
-// The client's share is in it too: read the server's packages.
+// profileProduce runs a member in this process under the 1 KB load of eight producers and writes its
+// processor profile. The client's share is in it too: read the server's packages.
 func profileProduce(path string) error {
 	measure.Touch(*touch)
 	data, err := os.MkdirTemp(*dir, "kafkapath-profile-")

@@ -16,7 +16,8 @@ type process struct {
 	address string
 }
 
-// startServer runs a server and waits for its address: a plain line, or the member's "member ready" log entry.
+// startServer runs a server and waits for its address: a plain line, or the member's "member ready" log
+// entry.
 func startServer(command []string) (*process, error) {
 	p := &process{cmd: exec.Command(command[0], command[1:]...)}
 	r, w, err := os.Pipe()

@@ -15,7 +15,8 @@ func Machine(dir string) string {
 		filesystem(dir), readAhead(), word("/proc/loadavg"))
 }
 
-// Touch writes to n bytes of fresh memory and gives them back, so that the guest's pages are there when it counts.
+// Touch writes to n bytes of fresh memory and gives them back, so that the guest's pages are there when it
+// counts.
 func Touch(n int) {
 	b := make([]byte, n)
 	for i := 0; i < n; i += 4096 {

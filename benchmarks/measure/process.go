@@ -30,8 +30,8 @@ func CPU(pid int) (time.Duration, error) {
 	return time.Duration(u+s) * time.Second / clockTicks, nil
 }
 
-// AnonymousMemory is the resident memory of a process that no file backs, in bytes. Mapped files are left out: the kernel
-// takes them back when it needs room.
+// AnonymousMemory is the resident memory of a process that no file backs, in bytes. Mapped files are left
+// out: the kernel takes them back when it needs room.
 func AnonymousMemory(pid int) (int64, error) {
 	v := field(fmt.Sprintf("/proc/%d/status", pid), "RssAnon")
 	kb, err := strconv.ParseInt(strings.TrimSuffix(v, " kB"), 10, 64)

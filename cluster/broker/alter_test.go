@@ -23,8 +23,9 @@ func altering(topic, key, value string) broker.AlterConfig {
 	}
 }
 
-// Goal: a topic's configuration changes, what is described and obeyed with it; members, internal and unknown topics are
-// refused, in the order of the request. Method: one request with everything, then what DescribeConfigs and Produce say.
+// Goal: a topic's configuration changes, what is described and obeyed with it; members, internal and unknown
+// topics are refused, in the order of the request. Method: one request with everything, then what
+// DescribeConfigs and Produce say.
 func TestAlterConfigs(t *testing.T) {
 	m := start(t, 1, nil)
 	if err := m.commit("g", -1, "t", 0, 1); err != nil {
@@ -61,9 +62,9 @@ func TestAlterConfigs(t *testing.T) {
 	wantCode(t, "no controller", m.alter(false, altering("t", "retention.ms", "1"))[0].Err, fault.NotController)
 }
 
-// Goal: no append is larger than what every store can hold in one write, whatever its topic allows. Method: a topic with
-// the largest bound on the smallest store; a batch just below it, one above, two that are above together, and many at once
-// of all sizes.
+// Goal: no append is larger than what every store can hold in one write, whatever its topic allows. Method: a
+// topic with the largest bound on the smallest store; a batch just below it, one above, two that are above
+// together, and many at once of all sizes.
 func TestLargestAppend(t *testing.T) {
 	m := start(t, 1, nil)
 	if a := m.alter(false, altering("t", "max.message.bytes", "10485760")); a[0].Err != nil {

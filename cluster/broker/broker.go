@@ -14,8 +14,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Replica is how to reach a replica that lives on this member: its actor, and what readers may see of it. The view is nil
-// until the replica has loaded its log, and again once it has stopped.
+// Replica is how to reach a replica that lives on this member: its actor, and what readers may see of it. The
+// view is nil until the replica has loaded its log, and again once it has stopped.
 type Replica struct {
 	Ref  actors.Ref
 	View *atomic.Pointer[segment.View]
@@ -66,8 +66,8 @@ func (b *Broker) Controller() record.MemberID { return b.c.Self }
 // AutoCreate implements Port.
 func (b *Broker) AutoCreate() bool { return b.c.AutoCreate }
 
-// Leader implements Port. A partition with a single replica is led by it as soon as it is up, so that replica is named
-// even before it has answered.
+// Leader implements Port. A partition with a single replica is led by it as soon as it is up, so that replica
+// is named even before it has answered.
 func (b *Broker) Leader(tp record.TopicPartition) Leadership {
 	t := b.Table().ByID[tp.Topic]
 	if t == nil || int(tp.Partition) >= len(t.Partitions) || tp.Partition < 0 {
@@ -124,8 +124,8 @@ func (b *Broker) route(name string, id record.TopicID, p record.Partition) (*pla
 	return t, r, nil
 }
 
-// view routes to a partition and returns what readers may see of it, refusing a reader whose leader epoch is not this
-// replica's (KIP-320).
+// view routes to a partition and returns what readers may see of it, refusing a reader whose leader epoch is
+// not this replica's (KIP-320).
 func (b *Broker) view(name string, id record.TopicID, p record.Partition, epoch record.Epoch) (
 	*segment.View, Replica, error) {
 	t, r, err := b.route(name, id, p)

@@ -43,8 +43,8 @@ func (b *Broker) describe(r ConfigResource) ([]config.Entry, error) {
 	return nil, noConfig(r.Type)
 }
 
-// AlterConfigs implements Port. Only topics have something that can change: a member's configuration is read when it
-// starts.
+// AlterConfigs implements Port. Only topics have something that can change: a member's configuration is read
+// when it starts.
 func (b *Broker) AlterConfigs(_ Who, a []AlterConfig, validateOnly bool, deadline time.Time,
 	done func([]AlteredConfig)) {
 	out := make([]AlteredConfig, len(a))

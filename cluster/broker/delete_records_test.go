@@ -15,8 +15,9 @@ func (m *member) trim(r ...broker.DeleteRecords) []broker.DeletedRecords {
 	})
 }
 
-// Goal: records before an offset go, for readers too; nothing before the log start is no fault, beyond the end is one, and
-// internal topics are refused. Method: ten records, every kind of offset, then reads on both sides.
+// Goal: records before an offset go, for readers too; nothing before the log start is no fault, beyond the
+// end is one, and internal topics are refused. Method: ten records, every kind of offset, then reads on both
+// sides.
 func TestDeleteRecords(t *testing.T) {
 	m := start(t, 2, nil)
 	for range 10 {

@@ -1,6 +1,6 @@
 // Package broker is the port of intents: what clients want, whatever door they came through. It routes by the
-// in-memory metadata table, checks what can be checked without asking anybody, and asks the replica or the controller
-// that decides.
+// in-memory metadata table, checks what can be checked without asking anybody, and asks the replica or the
+// controller that decides.
 //
 //	door → Broker.Produce → check batches, route → Append to the leader's actor → reply → door
 //	door → Broker.Fetch → immutable View (memory) → else disk on the pool → else one Watch at each partition's actor

@@ -9,16 +9,16 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// Fetch implements Port. It reads from memory on the caller's goroutine, from the disk on the pool, and waits at the
-// partitions' actors. The answer is given once, by whoever gets there first.
+// Fetch implements Port. It reads from memory on the caller's goroutine, from the disk on the pool, and waits
+// at the partitions' actors. The answer is given once, by whoever gets there first.
 func (b *Broker) Fetch(f Fetch, done func(Fetched)) (cancel func()) {
 	r := &read{b: b, f: f, done: done}
 	r.attempt()
 	return r.abandon
 }
 
-// read is one Fetch under way. Exactly one goroutine works on it at a time: the caller's, then a job's or the one that
-// brings the first wake-up of a round.
+// read is one Fetch under way. Exactly one goroutine works on it at a time: the caller's, then a job's or the
+// one that brings the first wake-up of a round.
 type read struct {
 	b     *Broker
 	f     Fetch
@@ -88,7 +88,8 @@ func (r *read) attempt() {
 	r.finish(out, views, replicas, refused)
 }
 
-// cold goes on with an attempt that needs the disk. A panic is the pool's to report, but the client has its answer first.
+// cold goes on with an attempt that needs the disk. A panic is the pool's to report, but the client has its
+// answer first.
 func (r *read) cold(out []FetchedPartition, views []*segment.View, replicas []Replica, refused bool) {
 	whole := false
 	defer func() {
@@ -191,8 +192,9 @@ func endOf(batches []byte) (end record.Offset) {
 	return end
 }
 
-// wait sets one watch at each partition, behind what was readable when this round read. With a single partition it asks
-// for all the bytes that are missing; with several any new byte wakes it, because only the sum counts.
+// wait sets one watch at each partition, behind what was readable when this round read. With a single
+// partition it asks for all the bytes that are missing; with several any new byte wakes it, because only the
+// sum counts.
 func (r *read) wait(views []*segment.View, replicas []Replica, got int) {
 	need := 1
 	if len(views) == 1 {
@@ -224,10 +226,11 @@ func (r *read) wait(views []*segment.View, replicas []Replica, got int) {
 	}
 }
 
-// wake ends a round: the first caller takes the other watches back and reads again. by is the watch that fired, or -1.
+// wake ends a round: the first caller takes the other watches back and reads again. by is the watch that
+// fired, or -1.
 //
-// A watch that fires although its partition has nothing new (it takes no more of them, or does not lead any longer) would
-// do so again at once, so it ends the whole wait.
+// A watch that fires although its partition has nothing new (it takes no more of them, or does not lead any
+// longer) would do so again at once, so it ends the whole wait.
 func (r *read) wake(w *round, by int, err error) {
 	if !w.fired.CompareAndSwap(false, true) {
 		return
@@ -282,8 +285,8 @@ func answer(v *segment.View, p FetchPartition, err error) FetchedPartition {
 	return a
 }
 
-// inRange refuses an offset that the log does not have. Behind the watermark but within the log a reader waits: an
-// out-of-range answer would make it start over.
+// inRange refuses an offset that the log does not have. Behind the watermark but within the log a reader
+// waits: an out-of-range answer would make it start over.
 func inRange(v *segment.View, p FetchPartition) error {
 	if p.From < v.LogStart || p.From > v.LogEnd {
 		return fault.New(fault.OffsetOutOfRange, "offset %d is outside the log [%d, %d] of partition %d",

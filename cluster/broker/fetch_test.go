@@ -13,8 +13,8 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// Goal: a fetch answers at once with what is there, when the last missing byte comes, or at its deadline. Method: fake
-// time, one partition and several.
+// Goal: a fetch answers at once with what is there, when the last missing byte comes, or at its deadline.
+// Method: fake time, one partition and several.
 func TestFetchWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := start(t, 3, nil)
@@ -49,8 +49,9 @@ func TestFetchWaits(t *testing.T) {
 	})
 }
 
-// Goal: a fetch whose MinBytes can't be reached neither spins nor waits in vain. Method: limits below MinBytes answer at
-// once; data that is too little, in memory or on the disk only, waits for its deadline in a handful of tries.
+// Goal: a fetch whose MinBytes can't be reached neither spins nor waits in vain. Method: limits below
+// MinBytes answer at once; data that is too little, in memory or on the disk only, waits for its deadline in
+// a handful of tries.
 func TestFetchDoesNotSpin(t *testing.T) {
 	for name, tail := range map[string]int{"memory": 0, "disk": 1} {
 		t.Run(name, func(t *testing.T) {
@@ -87,8 +88,8 @@ func TestFetchDoesNotSpin(t *testing.T) {
 	}
 }
 
-// Goal: what is not in memory is read from the disk; when no job may start, the partition says so and others are answered.
-// Method: no tail cache; then a pool that refuses.
+// Goal: what is not in memory is read from the disk; when no job may start, the partition says so and others
+// are answered. Method: no tail cache; then a pool that refuses.
 func TestFetchFromDisk(t *testing.T) {
 	m := start(t, 2, func(m *member) { m.tail = 1 })
 	for range 5 {
@@ -126,9 +127,9 @@ func TestReadPanics(t *testing.T) {
 	wantCode(t, "search", l[0].Err, fault.StorageError)
 }
 
-// Goal: fetches over many partitions leave nothing behind at the quiet ones. Method: many fetches woken by one partition,
-// some cancelled; a day later no
-// watch may have met its deadline. One that is left there is the control.
+// Goal: fetches over many partitions leave nothing behind at the quiet ones. Method: many fetches woken by
+// one partition, some cancelled; a day later no watch may have met its deadline. One that is left there is
+// the control.
 func TestFetchLeavesNoWatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const partitions = 8
@@ -171,8 +172,8 @@ func TestFetchLeavesNoWatches(t *testing.T) {
 	})
 }
 
-// Goal: a wait ends at once, with the reason, when its partition goes away, crashes, or the member closes; and a client that
-// is gone gets its one answer. Method: each of them against a waiting fetch.
+// Goal: a wait ends at once, with the reason, when its partition goes away, crashes, or the member closes;
+// and a client that is gone gets its one answer. Method: each of them against a waiting fetch.
 func TestFetchEndsEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := start(t, 2, nil)
@@ -224,8 +225,8 @@ func TestFetchEndsEarly(t *testing.T) {
 	})
 }
 
-// Goal: a reader with another leader epoch, or with a log that has left this one's, is told. Method: epochs below and above
-// the leader's, a last epoch that ended before the asked offset.
+// Goal: a reader with another leader epoch, or with a log that has left this one's, is told. Method: epochs
+// below and above the leader's, a last epoch that ended before the asked offset.
 func TestFetchEpochs(t *testing.T) {
 	m := start(t, 1, nil)
 	m.put(0, 1)
@@ -251,8 +252,8 @@ func TestFetchEpochs(t *testing.T) {
 	wantCode(t, "list offsets", l[0].Err, fault.UnknownLeaderEpoch)
 }
 
-// Goal: whatever happens at the same time, each call is answered once. Method: readers, writers, cancels, and a topic that
-// comes and goes, together.
+// Goal: whatever happens at the same time, each call is answered once. Method: readers, writers, cancels, and
+// a topic that comes and goes, together.
 func TestEverythingAtOnce(t *testing.T) {
 	m := start(t, 3, nil)
 	var left atomic.Int32

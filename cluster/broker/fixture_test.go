@@ -71,8 +71,8 @@ func (d *drive) Barrier(r record.ReplicaID, by state.Incarnation, done func(erro
 	d.Flush()
 }
 
-// member is what stands around a broker: a store, replicas on a real actor system, a controller whose commands are applied
-// on the spot, and the directory that follows the table.
+// member is what stands around a broker: a store, replicas on a real actor system, a controller whose
+// commands are applied on the spot, and the directory that follows the table.
 type member struct {
 	t      *testing.T
 	system *actors.System

@@ -13,9 +13,10 @@ type Who struct {
 	Remote   string // remote address, or "local"
 }
 
-// Produce adds batches to one partition. Frame holds state.FrameRoom bytes of room, then one or more whole batches; the
-// broker owns it from the call on. Acks is 0, 1 or -1. Done is called with acks=0 too (when the leader took it or not),
-// so that a door can give its byte credit back. The topic is named by TopicID where that is not zero, else by Topic.
+// Produce adds batches to one partition. Frame holds state.FrameRoom bytes of room, then one or more whole
+// batches; the broker owns it from the call on. Acks is 0, 1 or -1. Done is called with acks=0 too (when the
+// leader took it or not), so that a door can give its byte credit back. The topic is named by TopicID where
+// that is not zero, else by Topic.
 type Produce struct {
 	Who       Who
 	Topic     string
@@ -34,8 +35,8 @@ type Produced struct {
 	Err          error
 }
 
-// FetchPartition is one partition of a Fetch. Epoch is the leader epoch that the reader believes in, or record.NoEpoch;
-// LastEpoch is the epoch of the last record that it has read, or record.NoEpoch.
+// FetchPartition is one partition of a Fetch. Epoch is the leader epoch that the reader believes in, or
+// record.NoEpoch; LastEpoch is the epoch of the last record that it has read, or record.NoEpoch.
 type FetchPartition struct {
 	Topic     string
 	TopicID   record.TopicID
@@ -46,8 +47,9 @@ type FetchPartition struct {
 	MaxBytes  int
 }
 
-// Fetch reads from several partitions. It answers as soon as MinBytes are there in all, at once when any partition is
-// refused, else at Deadline. MaxBytes bounds the whole answer, but the first batch found is returned whatever its size.
+// Fetch reads from several partitions. It answers as soon as MinBytes are there in all, at once when any
+// partition is refused, else at Deadline. MaxBytes bounds the whole answer, but the first batch found is
+// returned whatever its size.
 type Fetch struct {
 	Who           Who
 	Partitions    []FetchPartition
@@ -57,8 +59,8 @@ type Fetch struct {
 	ReadCommitted bool
 }
 
-// FetchedPartition is the answer for one partition: whole batches, ascending, the first of which holds the asked offset
-// (and may begin before it). Batches are read-only and valid until Fetched.Release.
+// FetchedPartition is the answer for one partition: whole batches, ascending, the first of which holds the
+// asked offset (and may begin before it). Batches are read-only and valid until Fetched.Release.
 type FetchedPartition struct {
 	Err           error
 	HighWatermark record.Offset
@@ -74,8 +76,8 @@ type EpochEnd struct {
 	End   record.Offset
 }
 
-// EpochQuery asks where a leader epoch ends (KIP-320). Current is the leader epoch that the reader believes in, or
-// record.NoEpoch.
+// EpochQuery asks where a leader epoch ends (KIP-320). Current is the leader epoch that the reader believes
+// in, or record.NoEpoch.
 type EpochQuery struct {
 	Topic     string
 	Partition record.Partition
@@ -83,14 +85,15 @@ type EpochQuery struct {
 	Epoch     record.Epoch
 }
 
-// EpochAnswer answers EpochQuery: the largest epoch that is not above the asked one, and its end; both -1 for an epoch
-// that is newer than any known here.
+// EpochAnswer answers EpochQuery: the largest epoch that is not above the asked one, and its end; both -1 for
+// an epoch that is newer than any known here.
 type EpochAnswer struct {
 	End EpochEnd
 	Err error
 }
 
-// Fetched answers Fetch, partitions in the order they were asked. Release gives the buffers back; call it once.
+// Fetched answers Fetch, partitions in the order they were asked. Release gives the buffers back; call it
+// once.
 type Fetched struct {
 	Partitions []FetchedPartition
 	Release    func()
@@ -102,7 +105,8 @@ const (
 	TimestampEarliest = -2
 )
 
-// OffsetQuery asks for the first offset whose record is not older than TimestampMs, or for one of the special ones.
+// OffsetQuery asks for the first offset whose record is not older than TimestampMs, or for one of the special
+// ones.
 type OffsetQuery struct {
 	Topic         string
 	Partition     record.Partition
@@ -111,8 +115,8 @@ type OffsetQuery struct {
 	ReadCommitted bool
 }
 
-// OffsetAnswer answers OffsetQuery. Offset and TimestampMs are -1 where no record is young enough; TimestampMs is -1 for
-// the special timestamps.
+// OffsetAnswer answers OffsetQuery. Offset and TimestampMs are -1 where no record is young enough;
+// TimestampMs is -1 for the special timestamps.
 type OffsetAnswer struct {
 	Offset      record.Offset
 	TimestampMs int64
@@ -120,8 +124,8 @@ type OffsetAnswer struct {
 	Err         error
 }
 
-// NewTopic asks for a topic. Partitions and Replicas may be -1 for the member's default. Assignment, where given, names the
-// members of each partition's replicas. A nil config value means the default.
+// NewTopic asks for a topic. Partitions and Replicas may be -1 for the member's default. Assignment, where
+// given, names the members of each partition's replicas. A nil config value means the default.
 type NewTopic struct {
 	Name       string
 	Partitions int32
@@ -175,8 +179,8 @@ const (
 	ResourceBroker ResourceType = 4
 )
 
-// ConfigResource asks for the configuration of a topic or of a member (by decimal id; empty: cluster-wide defaults). Keys nil
-// means all.
+// ConfigResource asks for the configuration of a topic or of a member (by decimal id; empty: cluster-wide
+// defaults). Keys nil means all.
 type ConfigResource struct {
 	Type ResourceType
 	Name string
@@ -190,8 +194,8 @@ type ConfigDescription struct {
 	Err      error
 }
 
-// AlterConfig asks for the configuration of a topic or of a member to change. With Replace, what Ops do not set goes back
-// to its default.
+// AlterConfig asks for the configuration of a topic or of a member to change. With Replace, what Ops do not
+// set goes back to its default.
 type AlterConfig struct {
 	Type    ResourceType
 	Name    string
@@ -206,7 +210,8 @@ type AlteredConfig struct {
 	Err  error
 }
 
-// ToHighWatermark is the offset of DeleteRecords that stands for the high watermark: everything that can be read goes.
+// ToHighWatermark is the offset of DeleteRecords that stands for the high watermark: everything that can be
+// read goes.
 const ToHighWatermark record.Offset = -1
 
 // DeleteRecords asks for the records of a partition before an offset to be deleted.
@@ -216,8 +221,8 @@ type DeleteRecords struct {
 	To        record.Offset // the first that is kept, or ToHighWatermark
 }
 
-// DeletedRecords answers DeleteRecords. LogStart is the first offset that is left, -1 with an error. Where the log began
-// behind the asked offset already, nothing was deleted and that is no error.
+// DeletedRecords answers DeleteRecords. LogStart is the first offset that is left, -1 with an error. Where
+// the log began behind the asked offset already, nothing was deleted and that is no error.
 type DeletedRecords struct {
 	Topic     string
 	Partition record.Partition
@@ -225,8 +230,8 @@ type DeletedRecords struct {
 	Err       error
 }
 
-// InitProducer asks for a producer id. TransactionalID must be nil in this version. ID and Epoch are what the producer has, or
-// record.NoProducer and -1.
+// InitProducer asks for a producer id. TransactionalID must be nil in this version. ID and Epoch are what the
+// producer has, or record.NoProducer and -1.
 type InitProducer struct {
 	Who             Who
 	TransactionalID *string

@@ -11,8 +11,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Goal: a produce request is answered as its acks say, and refused with a reason before anything is written. Method: all
-// acks, then each mistake.
+// Goal: a produce request is answered as its acks say, and refused with a reason before anything is written.
+// Method: all acks, then each mistake.
 func TestProduce(t *testing.T) {
 	m := start(t, 2, nil)
 	id := m.table.Load().Topics["t"].ID
@@ -67,8 +67,8 @@ func (m *member) committed(group string, ask ...broker.CommitOffset) broker.Comm
 	})
 }
 
-// Goal: positions are kept by group; the first commit makes the topic, an older generation of a partition is refused,
-// another partition's is not. Method: commits of two generations to two partitions.
+// Goal: positions are kept by group; the first commit makes the topic, an older generation of a partition is
+// refused, another partition's is not. Method: commits of two generations to two partitions.
 func TestCommit(t *testing.T) {
 	m := start(t, 2, nil)
 	ask := []broker.CommitOffset{{Topic: "t", Partition: 1}, {Topic: "t", Partition: 0}, {Topic: "gone", Partition: 7}}
@@ -110,8 +110,8 @@ func TestCommit(t *testing.T) {
 	wantCode(t, "full disk", m.commit("g", 9, "t", 0, 30), fault.DiskFull)
 }
 
-// Goal: clients may look at internal topics, and change nothing of them. Method: every way to write, make, delete and grow
-// one, by name and by id.
+// Goal: clients may look at internal topics, and change nothing of them. Method: every way to write, make,
+// delete and grow one, by name and by id.
 func TestInternalTopics(t *testing.T) {
 	m := start(t, 1, nil)
 	create := func() error {
@@ -182,8 +182,8 @@ func TestListOffsets(t *testing.T) {
 	}
 }
 
-// Goal: topics are made, grown, looked at and deleted through the controller; without one every such call is refused once.
-// Method: the calls with a controller, and again when it has stopped.
+// Goal: topics are made, grown, looked at and deleted through the controller; without one every such call is
+// refused once. Method: the calls with a controller, and again when it has stopped.
 func TestAdmin(t *testing.T) {
 	m := start(t, 1, nil)
 	two := "2000"
@@ -235,8 +235,8 @@ func TestAdmin(t *testing.T) {
 	wantCode(t, "first commit", m.commit("g", 1, "t", 0, 1), fault.NotController)
 }
 
-// Goal: configurations and leaders come from memory. Method: a topic, this member, others; a leader before and after its
-// replica has stopped.
+// Goal: configurations and leaders come from memory. Method: a topic, this member, others; a leader before
+// and after its replica has stopped.
 func TestDescribe(t *testing.T) {
 	m := start(t, 1, nil)
 	d := m.broker.DescribeConfigs(broker.Who{}, []broker.ConfigResource{

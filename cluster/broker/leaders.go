@@ -8,13 +8,13 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// leadersTimeout bounds how long an answer waits for the leaders of partitions that were just made: they are a few
-// milliseconds away, and clients know what to do without.
+// leadersTimeout bounds how long an answer waits for the leaders of partitions that were just made: they are
+// a few milliseconds away, and clients know what to do without.
 const leadersTimeout = 5 * time.Second
 
-// awaitLeaders runs done when the partitions of the named topics answer, or soon after in any case: the topics are there
-// already, and a client that asks too early is told to come again. It asks each for no bytes, which is answered as soon as
-// there is a leader.
+// awaitLeaders runs done when the partitions of the named topics answer, or soon after in any case: the
+// topics are there already, and a client that asks too early is told to come again. It asks each for no
+// bytes, which is answered as soon as there is a leader.
 func (b *Broker) awaitLeaders(topics []string, deadline time.Time, done func()) {
 	if limit := b.c.Now().Add(leadersTimeout); deadline.After(limit) {
 		deadline = limit

@@ -9,7 +9,8 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// ListOffsets implements Port. The ends of a log come from the view; a search by time reads the log on the pool.
+// ListOffsets implements Port. The ends of a log come from the view; a search by time reads the log on the
+// pool.
 func (b *Broker) ListOffsets(_ Who, q []OffsetQuery, _ time.Time, done func([]OffsetAnswer)) {
 	out := make([]OffsetAnswer, len(q))
 	searches := make(map[int]*segment.View)
@@ -48,8 +49,8 @@ func (b *Broker) ListOffsets(_ Who, q []OffsetQuery, _ time.Time, done func([]Of
 	}
 }
 
-// logEnd answers earliest and latest. LATEST is refused until the leader has committed an entry of its own term: before
-// that its watermark may still be behind what a former leader acknowledged.
+// logEnd answers earliest and latest. LATEST is refused until the leader has committed an entry of its own
+// term: before that its watermark may still be behind what a former leader acknowledged.
 func logEnd(v *segment.View, q OffsetQuery) OffsetAnswer {
 	a := OffsetAnswer{Offset: -1, TimestampMs: -1, Epoch: v.Epoch}
 	switch {

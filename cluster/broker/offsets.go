@@ -11,8 +11,8 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// Commit implements Port: one batch of rows in the log of the group's partition of the internal offsets topic, which the
-// first commit of all makes. The replica refuses a generation that is over.
+// Commit implements Port: one batch of rows in the log of the group's partition of the internal offsets
+// topic, which the first commit of all makes. The replica refuses a generation that is over.
 func (b *Broker) Commit(c Commit, done func(error)) {
 	positions := make([]group.Position, len(c.Offsets))
 	for i, o := range c.Offsets {

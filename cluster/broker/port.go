@@ -7,17 +7,19 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// Port is what stands behind every door: the intents of clients. *Broker implements it. All calls return at once; done runs
-// exactly once, on any goroutine, and must not block.
+// Port is what stands behind every door: the intents of clients. *Broker implements it. All calls return at
+// once; done runs exactly once, on any goroutine, and must not block.
 type Port interface {
-	// Produce adds batches to a partition. It checks the batches' headers and checksums on the caller's goroutine.
+	// Produce adds batches to a partition. It checks the batches' headers and checksums on the caller's
+	// goroutine.
 	Produce(p Produce, done func(Produced))
-	// Fetch reads, waiting for data as Fetch says. The returned function gives the wait up early (the client has gone);
-	// done then still runs.
+	// Fetch reads, waiting for data as Fetch says. The returned function gives the wait up early (the client
+	// has gone); done then still runs.
 	Fetch(f Fetch, done func(Fetched)) (cancel func())
 	// ListOffsets looks offsets up, answers in the order of the queries.
 	ListOffsets(who Who, q []OffsetQuery, deadline time.Time, done func([]OffsetAnswer))
-	// CreateTopics makes topics, answers in the order of t. With validateOnly it only says what would be refused.
+	// CreateTopics makes topics, answers in the order of t. With validateOnly it only says what would be
+	// refused.
 	CreateTopics(who Who, t []NewTopic, validateOnly bool, deadline time.Time, done func([]CreatedTopic))
 	// DeleteTopics removes topics.
 	DeleteTopics(who Who, t []TopicRef, deadline time.Time, done func([]DeletedTopic))
@@ -27,8 +29,8 @@ type Port interface {
 	EpochEnds(who Who, q []EpochQuery) []EpochAnswer
 	// DescribeConfigs returns every key with its value, default and source.
 	DescribeConfigs(who Who, r []ConfigResource) []ConfigDescription
-	// AlterConfigs changes configurations: all operations of a resource are done or none, answers in the order of a. With
-	// validateOnly it only says what would be refused.
+	// AlterConfigs changes configurations: all operations of a resource are done or none, answers in the
+	// order of a. With validateOnly it only says what would be refused.
 	AlterConfigs(who Who, a []AlterConfig, validateOnly bool, deadline time.Time, done func([]AlteredConfig))
 	// DeleteRecords moves the log start of partitions up, answers in the order of r.
 	DeleteRecords(who Who, r []DeleteRecords, deadline time.Time, done func([]DeletedRecords))

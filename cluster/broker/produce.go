@@ -9,8 +9,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Produce implements Port. An append with acks=0 is asked for like one with acks=1, so that what is under way stays
-// counted; the door gives no answer for it.
+// Produce implements Port. An append with acks=0 is asked for like one with acks=1, so that what is under way
+// stays counted; the door gives no answer for it.
 func (b *Broker) Produce(p Produce, done func(Produced)) {
 	refuse := func(err error) { done(Produced{Base: -1, LogStart: -1, AppendTimeMs: -1, Err: err}) }
 	if p.Acks < -1 || p.Acks > 1 {

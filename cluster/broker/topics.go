@@ -12,7 +12,8 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// CreateTopics implements Port. It answers when the new partitions have leaders, so that they can be used at once.
+// CreateTopics implements Port. It answers when the new partitions have leaders, so that they can be used at
+// once.
 func (b *Broker) CreateTopics(_ Who, t []NewTopic, validateOnly bool, deadline time.Time, done func([]CreatedTopic)) {
 	m := controller.CreateTopics{ValidateOnly: validateOnly, Deadline: deadline, Topics: make([]meta.NewTopic, len(t))}
 	for i, n := range t {
@@ -101,8 +102,8 @@ func (b *Broker) CreatePartitions(_ Who, t []MorePartitions, validateOnly bool, 
 	})
 }
 
-// InitProducer implements Port. Whoever asks with an id it has already gets a new one: without transactions nothing hangs
-// on the old one.
+// InitProducer implements Port. Whoever asks with an id it has already gets a new one: without transactions
+// nothing hangs on the old one.
 func (b *Broker) InitProducer(p InitProducer, done func(InitedProducer)) {
 	refused := InitedProducer{ID: record.NoProducer, Epoch: -1}
 	if p.TransactionalID != nil {

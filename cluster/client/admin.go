@@ -8,8 +8,9 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// Topics describes topics, sorted by name: all that are there where none is named. A named one that is missing has its
-// Err set to fault.UnknownTopicOrPartition. It blocks, like all calls here, and asks again where that may help.
+// Topics describes topics, sorted by name: all that are there where none is named. A named one that is
+// missing has its Err set to fault.UnknownTopicOrPartition. It blocks, like all calls here, and asks again
+// where that may help.
 func (c *Client) Topics(ctx context.Context, names ...string) ([]TopicMetadata, error) {
 	var all []TopicMetadata
 	err := retry(ctx, func() (err error) {

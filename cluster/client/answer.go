@@ -42,8 +42,8 @@ func (s *sink) answered(b *batch, a Produced, now time.Time) (moved bool) {
 	return false
 }
 
-// forgotten reports whether the leader does not know the producer because retention has removed all that it wrote.
-// Any other reason means that acknowledged records are gone.
+// forgotten reports whether the leader does not know the producer because retention has removed all that it
+// wrote. Any other reason means that acknowledged records are gone.
 func (s *sink) forgotten(b *batch, a Produced) bool {
 	return s.o.idempotent && !b.ambiguous && a.LogStart > s.lastAcked
 }
@@ -54,7 +54,8 @@ func (s *sink) fail(b *batch, err error) {
 	s.broken = s.broken || s.o.idempotent
 }
 
-// split puts two batches in the place of b. Together they have its sequences, so that those behind it keep theirs.
+// split puts two batches in the place of b. Together they have its sequences, so that those behind it keep
+// theirs.
 func (s *sink) split(b *batch) {
 	frame, err := b.builder.Build(0, record.CodecNone)
 	must(err == nil, "build a batch again: %v", err)
@@ -93,7 +94,8 @@ func outOfSequence(c fault.Code) bool {
 	return c == fault.OutOfOrderSequence || c == fault.UnknownProducer
 }
 
-// neverWritten holds the refusals that are made before anything is written: the batch is surely not in the log.
+// neverWritten holds the refusals that are made before anything is written: the batch is surely not in the
+// log.
 func neverWritten(c fault.Code) bool {
 	switch c {
 	case fault.OutOfOrderSequence, fault.UnknownProducer, fault.InvalidProducerEpoch, fault.ProducerFenced,

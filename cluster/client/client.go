@@ -14,7 +14,8 @@ import (
 // recordOverhead is what a record under way takes besides its bytes.
 const recordOverhead = 64
 
-// Client produces, consumes and administers over a Transport. It is safe for concurrent use, and needs a Close.
+// Client produces, consumes and administers over a Transport. It is safe for concurrent use, and needs a
+// Close.
 type Client struct {
 	o        options
 	t        Transport
@@ -49,7 +50,8 @@ func New(t Transport, opts ...Option) *Client {
 	return c
 }
 
-// spawn runs a job whose ctx ends with the client; Close waits for it. It reports false once the client is closed.
+// spawn runs a job whose ctx ends with the client; Close waits for it. It reports false once the client is
+// closed.
 func (c *Client) spawn(job func(context.Context)) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,9 +62,10 @@ func (c *Client) spawn(job func(context.Context)) bool {
 	return true
 }
 
-// Produce writes a record and waits for its answer: the offset, -1 where the cluster had it already and does not
-// remember where. When ctx ends earlier the record may still be written. Errors: fault.UnknownTopicOrPartition,
-// fault.RecordTooLarge, fault.RequestTimedOut, fault.OutOfOrderSequence, fault.Closing, and what the leader says.
+// Produce writes a record and waits for its answer: the offset, -1 where the cluster had it already and does
+// not remember where. When ctx ends earlier the record may still be written. Errors:
+// fault.UnknownTopicOrPartition, fault.RecordTooLarge, fault.RequestTimedOut, fault.OutOfOrderSequence,
+// fault.Closing, and what the leader says.
 func (c *Client) Produce(ctx context.Context, r Record) (record.Offset, error) {
 	reply := make(chan Delivery, 1)
 	if _, err := c.take(ctx, &r, promise{reply: reply}); err != nil {
@@ -76,10 +79,11 @@ func (c *Client) Produce(ctx context.Context, r Record) (record.Offset, error) {
 	}
 }
 
-// ProduceAsync takes a record and returns. done runs exactly once: on a goroutine of the client, in the order of the
-// records of a partition, or on the caller's where the record is refused at once. It must not block; Flush, Close and
-// Produce called in it would wait for it. ProduceAsync itself waits for the metadata of a topic that it sees for the
-// first time, and while the buffer is full, as long as ctx allows; ctx does not matter afterwards.
+// ProduceAsync takes a record and returns. done runs exactly once: on a goroutine of the client, in the order
+// of the records of a partition, or on the caller's where the record is refused at once. It must not block;
+// Flush, Close and Produce called in it would wait for it. ProduceAsync itself waits for the metadata of a
+// topic that it sees for the first time, and while the buffer is full, as long as ctx allows; ctx does not
+// matter afterwards.
 func (c *Client) ProduceAsync(ctx context.Context, r Record, done func(Delivery)) {
 	if to, err := c.take(ctx, &r, promise{done: done}); err != nil {
 		done(Delivery{Topic: r.Topic, Partition: to, Offset: -1, Err: err})
@@ -115,8 +119,8 @@ func (c *Client) take(ctx context.Context, r *Record, pr promise) (record.Partit
 	return to, nil
 }
 
-// Flush sends what is gathered and waits until every record that was produced before has its answer, and its callback
-// has run. Error: fault.RequestTimedOut where ctx ends first; the records go on.
+// Flush sends what is gathered and waits until every record that was produced before has its answer, and its
+// callback has run. Error: fault.RequestTimedOut where ctx ends first; the records go on.
 func (c *Client) Flush(ctx context.Context) error { return c.producer.flush(ctx) }
 
 // Stats counts what a client's producer has done.
@@ -139,8 +143,8 @@ func (c *Client) Stats() Stats {
 	return s
 }
 
-// Close waits for records under way, at most CloseTimeout, closes the transport and returns when all is quiet. Records
-// that have no answer by then get fault.Closing, and so does Close. It is idempotent.
+// Close waits for records under way, at most CloseTimeout, closes the transport and returns when all is
+// quiet. Records that have no answer by then get fault.Closing, and so does Close. It is idempotent.
 func (c *Client) Close() error {
 	c.closing.Do(func() {
 		c.shut.Store(true)

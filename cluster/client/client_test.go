@@ -39,8 +39,8 @@ func eventually(t *testing.T, fact string, is func() bool) {
 	}
 }
 
-// Goal: without linger the first record goes at once, and what comes while it is under way gathers in one batch.
-// Method: hold the first answer back.
+// Goal: without linger the first record goes at once, and what comes while it is under way gathers in one
+// batch. Method: hold the first answer back.
 func TestNaturalBatching(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	release := hold(f)
@@ -61,8 +61,8 @@ func TestNaturalBatching(t *testing.T) {
 	}
 }
 
-// Goal: linger waits for more, but not for ever, and neither Flush nor a full batch waits for it. Method: one long and
-// one short linger.
+// Goal: linger waits for more, but not for ever, and neither Flush nor a full batch waits for it. Method: one
+// long and one short linger.
 func TestLinger(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	c := newClient(t, f, WithLinger(time.Hour), WithMaxBatchBytes(4<<10))
@@ -106,8 +106,8 @@ func TestBatchLimit(t *testing.T) {
 	}
 }
 
-// Goal: a topic that takes smaller batches than the client makes gets them, once and in order; a single record that is
-// too large fails alone. Method: a leader with a limit, and lost answers on top.
+// Goal: a topic that takes smaller batches than the client makes gets them, once and in order; a single
+// record that is too large fails alone. Method: a leader with a limit, and lost answers on top.
 func TestTooLargeBatchesAreSplit(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	f.trouble = func(n int, o Outgoing) (m mishap) {
@@ -145,8 +145,8 @@ func TestTooLargeBatchesAreSplit(t *testing.T) {
 	}
 }
 
-// Goal: the buffer is bounded; a full one makes producers wait in line, as long as their ctx allows. Method: hold the
-// answers back, fill it, and let it go.
+// Goal: the buffer is bounded; a full one makes producers wait in line, as long as their ctx allows. Method:
+// hold the answers back, fill it, and let it go.
 func TestBufferIsBounded(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	release := hold(f)
@@ -251,8 +251,8 @@ func TestStickyMovesOn(t *testing.T) {
 	}
 }
 
-// Goal: a topic that grows is noticed when a record names a new partition, and one that is made again starts over.
-// Method: change the cluster behind the client's back.
+// Goal: a topic that grows is noticed when a record names a new partition, and one that is made again starts
+// over. Method: change the cluster behind the client's back.
 func TestTopicChanges(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	c := newClient(t, f)
@@ -287,7 +287,8 @@ func TestTopicChanges(t *testing.T) {
 	}
 }
 
-// Goal: without a producer id nothing is sent; trouble that passes delays, a refusal is told. Method: both kinds.
+// Goal: without a producer id nothing is sent; trouble that passes delays, a refusal is told. Method: both
+// kinds.
 func TestProducerIDTrouble(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	calls := 0
@@ -317,8 +318,9 @@ func TestProducerIDTrouble(t *testing.T) {
 	}
 }
 
-// Goal: Close waits for records under way; after its time they get an error, and nothing is left running. Method: a
-// cluster that answers, and one that does not until after Close. The test main looks for goroutines.
+// Goal: Close waits for records under way; after its time they get an error, and nothing is left running.
+// Method: a cluster that answers, and one that does not until after Close. The test main looks for
+// goroutines.
 func TestClose(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	c := New(f, WithLinger(time.Hour))
@@ -363,7 +365,8 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// Goal: a callback may produce again. Method: a chain of records, each made by the callback of the one before.
+// Goal: a callback may produce again. Method: a chain of records, each made by the callback of the one
+// before.
 func TestCallbackProduces(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	c := newClient(t, f)
@@ -416,8 +419,8 @@ func TestManyProducers(t *testing.T) {
 	}
 }
 
-// Goal: typed records go out and come in, null included, and a type without a serde is refused with a hint. Method:
-// there and back.
+// Goal: typed records go out and come in, null included, and a type without a serde is refused with a hint.
+// Method: there and back.
 func TestTyped(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	c := newClient(t, f)

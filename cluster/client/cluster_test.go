@@ -18,7 +18,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeCluster is a Transport that really keeps batches, dedups sequences as a leader does, and injects faults.
+// fakeCluster is a Transport that really keeps batches, dedups sequences as a leader does, and injects
+// faults.
 type fakeCluster struct {
 	mu       sync.Mutex
 	topics   map[string]*fakeTopic

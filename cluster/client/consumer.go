@@ -18,7 +18,8 @@ const (
 	DefaultMaxWait           = 500 * time.Millisecond
 )
 
-// Consumer reads partitions that it is told to. It runs nothing in the background: Poll fetches. One goroutine only.
+// Consumer reads partitions that it is told to. It runs nothing in the background: Poll fetches. One
+// goroutine only.
 type Consumer struct {
 	c *Client
 	o consumerOptions
@@ -98,8 +99,8 @@ func WithMaxWait(d time.Duration) ConsumerOption {
 	return consumerOptionFunc(func(o *consumerOptions) { o.maxWait = max(d, time.Millisecond) })
 }
 
-// OnOutOfRange goes on from s where the position is outside the log. Without it Poll returns fault.OffsetOutOfRange,
-// because records were missed.
+// OnOutOfRange goes on from s where the position is outside the log. Without it Poll returns
+// fault.OffsetOutOfRange, because records were missed.
 func OnOutOfRange(s Start) ConsumerOption {
 	return consumerOptionFunc(func(o *consumerOptions) { o.outOfRange = s })
 }
@@ -114,9 +115,9 @@ func (c *Client) Consumer(opts ...ConsumerOption) *Consumer {
 	return k
 }
 
-// Assign adds partitions of a topic, all of them where none is named, and sets their positions. A partition that is
-// assigned already gets the new position. All or nothing. It blocks. Errors: fault.UnknownTopicOrPartition and what
-// looking up the start gives.
+// Assign adds partitions of a topic, all of them where none is named, and sets their positions. A partition
+// that is assigned already gets the new position. All or nothing. It blocks. Errors:
+// fault.UnknownTopicOrPartition and what looking up the start gives.
 func (k *Consumer) Assign(ctx context.Context, topic string, from Start, partitions ...record.Partition) error {
 	if from.kind == startNone {
 		return fault.New(fault.InvalidRequest, "no start is given for topic %q", topic).
@@ -178,7 +179,8 @@ func (k *Consumer) seek(ctx context.Context, from Start, parts []*reading) error
 	return nil
 }
 
-// Positions returns what is read next, sorted by topic and partition. Records that Poll returned count as read.
+// Positions returns what is read next, sorted by topic and partition. Records that Poll returned count as
+// read.
 func (k *Consumer) Positions() []Position {
 	out := make([]Position, 0, len(k.parts))
 	for _, r := range k.parts {

@@ -49,8 +49,8 @@ func drain(t testing.TB, k *Consumer, ends []Position) (out []Record) {
 	return out
 }
 
-// Goal: every partition is read from its start to its end, each record once, in order. Method: property test over
-// batch sizes, codecs and byte limits; the fake checks that buffers are released.
+// Goal: every partition is read from its start to its end, each record once, in order. Method: property test
+// over batch sizes, codecs and byte limits; the fake checks that buffers are released.
 func TestConsumeEverything(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		parts, n := rapid.IntRange(1, 4).Draw(rt, "partitions"), rapid.IntRange(1, 150).Draw(rt, "records")
@@ -114,7 +114,8 @@ func TestStarts(t *testing.T) {
 	}
 }
 
-// Goal: a poll waits for records, over several partitions, and ends with its ctx. Method: nothing there, then one.
+// Goal: a poll waits for records, over several partitions, and ends with its ctx. Method: nothing there, then
+// one.
 func TestPollWaits(t *testing.T) {
 	f := newCluster(map[string]int{"t": 2})
 	c := newClient(t, f)
@@ -134,7 +135,8 @@ func TestPollWaits(t *testing.T) {
 	}
 }
 
-// Goal: an offset outside the log is told, unless a policy says where to go on. Method: the log's start moves on.
+// Goal: an offset outside the log is told, unless a policy says where to go on. Method: the log's start moves
+// on.
 func TestOutOfRange(t *testing.T) {
 	f := newCluster(map[string]int{"t": 2})
 	c := fill(t, f, 2, 100)
@@ -176,8 +178,8 @@ func TestOutOfRange(t *testing.T) {
 	}
 }
 
-// Goal: damage, a topic that is gone or another one, and a refusal are told; what passes is waited for. Method: one
-// kind after the other.
+// Goal: damage, a topic that is gone or another one, and a refusal are told; what passes is waited for.
+// Method: one kind after the other.
 func TestConsumerTrouble(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	c := fill(t, f, 1, 200)

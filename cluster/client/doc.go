@@ -16,6 +16,6 @@
 //     producer id.
 //   - Bytes under way are bounded by MaxBufferedBytes; a producer waits, as long as its ctx allows.
 //
-// It must not import Badger, raft, protoactor or a wire library, nor know where a partition lives: that is the
-// Transport's.
+// It must not import Badger, raft, protoactor or a wire library, nor know where a partition lives: that is
+// the Transport's.
 package client

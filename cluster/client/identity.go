@@ -6,8 +6,8 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// askIdentity gets a producer id where sinks wait for one, either because there is none yet or because they have
-// given the current one up; other sinks keep theirs. Call it with the lock held.
+// askIdentity gets a producer id where sinks wait for one, either because there is none yet or because they
+// have given the current one up; other sinks keep theirs. Call it with the lock held.
 func (p *producer) askIdentity() {
 	if len(p.askers) == 0 || p.asking {
 		return
@@ -39,7 +39,8 @@ func (p *producer) note(err error) {
 	}
 }
 
-// identified brings the answer to askIdentity. A refusal fails what waited for it; what comes later asks again.
+// identified brings the answer to askIdentity. A refusal fails what waited for it; what comes later asks
+// again.
 func (p *producer) identified(id *identity, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// catalog remembers topics. Who asks for a topic for the first time waits for the answer; later askers get what is
-// there, and old answers are refreshed behind their backs.
+// catalog remembers topics. Who asks for a topic for the first time waits for the answer; later askers get
+// what is there, and old answers are refreshed behind their backs.
 type catalog struct {
 	t       Transport
 	spawn   func(func(context.Context)) bool // runs a job that ends with the client
@@ -69,8 +69,8 @@ func (c *catalog) refresh(topic string) {
 	c.ask(topic, false)
 }
 
-// remake asks without waiting, for a producer whose batch was refused: it still wants the topic, so a deleted one may be
-// made again.
+// remake asks without waiting, for a producer whose batch was refused: it still wants the topic, so a deleted
+// one may be made again.
 func (c *catalog) remake(topic string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -89,8 +89,8 @@ func (q *question) await(ctx context.Context, topic string) (TopicMetadata, erro
 	}
 }
 
-// ask has one goroutine fetch a topic; nil when the client is closed. Call it with the lock held. Only a producer may
-// make a topic: whoever refreshes or reads one must not bring back what was deleted.
+// ask has one goroutine fetch a topic; nil when the client is closed. Call it with the lock held. Only a
+// producer may make a topic: whoever refreshes or reads one must not bring back what was deleted.
 func (c *catalog) ask(topic string, create bool) *question {
 	if q, ok := c.asking[topic]; ok && (q.create || !create) {
 		return q
@@ -149,8 +149,8 @@ func unknownTopic(topic string) error {
 		WithHint("create it, or check the name with a topic listing")
 }
 
-// retry calls f until it succeeds, is refused for good, or ctx ends; then the last error comes back. A topic that is
-// unknown stays so until somebody makes it: that is not waited for.
+// retry calls f until it succeeds, is refused for good, or ctx ends; then the last error comes back. A topic
+// that is unknown stays so until somebody makes it: that is not waited for.
 func retry(ctx context.Context, f func() error) error {
 	for wait := leastBackoff; ; wait = min(2*wait, mostBackoff) {
 		err := f()

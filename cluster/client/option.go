@@ -46,13 +46,14 @@ func defaults() options {
 	}
 }
 
-// longer is the wait after one of the length last. Short delivery timeouts must leave time for several attempts.
+// longer is the wait after one of the length last. Short delivery timeouts must leave time for several
+// attempts.
 func (o *options) longer(last time.Duration) time.Duration {
 	return min(max(2*last, o.leastBackoff), mostBackoff, max(o.deliveryTimeout/8, o.leastBackoff))
 }
 
-// inFlight is how many batches of a partition may be under way. Without idempotence a second one could overtake the
-// first when that has to be sent again.
+// inFlight is how many batches of a partition may be under way. Without idempotence a second one could
+// overtake the first when that has to be sent again.
 func (o *options) inFlight() int {
 	if o.idempotent {
 		return maxInFlight
@@ -67,18 +68,20 @@ type optionFunc func(*options)
 
 func (f optionFunc) apply(o *options) { f(o) }
 
-// WithAcks says when a record counts as written; AcksAll is the default. Idempotence needs AcksAll and is off with
-// others: a record that is sent again may then be there twice.
+// WithAcks says when a record counts as written; AcksAll is the default. Idempotence needs AcksAll and is off
+// with others: a record that is sent again may then be there twice.
 func WithAcks(a Acks) Option {
 	return optionFunc(func(o *options) { o.acks, o.idempotent = a, o.idempotent && a == AcksAll })
 }
 
-// WithoutIdempotence sends batches without producer id and sequence: a record that is sent again may be there twice.
+// WithoutIdempotence sends batches without producer id and sequence: a record that is sent again may be there
+// twice.
 func WithoutIdempotence() Option {
 	return optionFunc(func(o *options) { o.idempotent = false })
 }
 
-// WithCompression compresses batches; none is the default. A batch that would not get smaller goes out as it is.
+// WithCompression compresses batches; none is the default. A batch that would not get smaller goes out as it
+// is.
 func WithCompression(c record.Codec) Option {
 	return optionFunc(func(o *options) { o.codec = c })
 }
@@ -88,8 +91,8 @@ func WithPartitioner(p Partitioner) Option {
 	return optionFunc(func(o *options) { o.partitioner = p })
 }
 
-// WithLinger waits that long for more records before a batch is sent that is not full. The default 0 sends at once
-// when no batch of the partition is under way, and gathers records while one is.
+// WithLinger waits that long for more records before a batch is sent that is not full. The default 0 sends at
+// once when no batch of the partition is under way, and gathers records while one is.
 func WithLinger(d time.Duration) Option {
 	return optionFunc(func(o *options) { o.linger = max(d, 0) })
 }
@@ -100,14 +103,14 @@ func WithMaxBatchBytes(n int) Option {
 	return optionFunc(func(o *options) { o.maxBatch = max(n, 1<<10) })
 }
 
-// WithMaxBufferedBytes bounds the records that are not answered yet. Beyond it producing waits, as long as its ctx
-// allows; Stats counts the waits.
+// WithMaxBufferedBytes bounds the records that are not answered yet. Beyond it producing waits, as long as
+// its ctx allows; Stats counts the waits.
 func WithMaxBufferedBytes(n int) Option {
 	return optionFunc(func(o *options) { o.maxBuffered = max(n, 1<<10) })
 }
 
-// WithDeliveryTimeout bounds the time from producing a record to its answer, retries included. What is not written by
-// then gets fault.RequestTimedOut.
+// WithDeliveryTimeout bounds the time from producing a record to its answer, retries included. What is not
+// written by then gets fault.RequestTimedOut.
 func WithDeliveryTimeout(d time.Duration) Option {
 	return optionFunc(func(o *options) { o.deliveryTimeout = max(d, time.Millisecond) })
 }

@@ -6,12 +6,12 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// AnyPartition is what a Partitioner returns where it does not matter: records then stick to one partition until its
-// batch is closed, which makes fewer and bigger batches.
+// AnyPartition is what a Partitioner returns where it does not matter: records then stick to one partition
+// until its batch is closed, which makes fewer and bigger batches.
 const AnyPartition record.Partition = -1
 
-// Partitioner chooses among the n partitions of r's topic. It runs on the producing goroutine, must not block, and is
-// safe for concurrent use. Another result than AnyPartition or [0, n) fails the record.
+// Partitioner chooses among the n partitions of r's topic. It runs on the producing goroutine, must not
+// block, and is safe for concurrent use. Another result than AnyPartition or [0, n) fails the record.
 type Partitioner func(r Record, n int) record.Partition
 
 // ByKey is the default: the partition that Kafka's clients choose for the key, AnyPartition for a null key.

@@ -8,10 +8,11 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// Poll waits until there are records and returns them: of several partitions, ascending in each. They are valid until
-// the next call of Poll or Close. Refusals that may pass are asked again until ctx ends, which gives ctx.Err().
-// Another refusal of one partition is a *PartitionError, told after the records that came with it; the partition stays
-// assigned at the same position, so it is told again unless something is done about it (Assign, Unassign).
+// Poll waits until there are records and returns them: of several partitions, ascending in each. They are
+// valid until the next call of Poll or Close. Refusals that may pass are asked again until ctx ends, which
+// gives ctx.Err(). Another refusal of one partition is a *PartitionError, told after the records that came
+// with it; the partition stays assigned at the same position, so it is told again unless something is done
+// about it (Assign, Unassign).
 func (k *Consumer) Poll(ctx context.Context) ([]Record, error) {
 	k.release()
 	ctx, cancel := context.WithCancel(ctx)
@@ -100,8 +101,8 @@ func (k *Consumer) open(asked []*reading, result FetchResult) (retriable bool) {
 	return retriable
 }
 
-// passing says whether a reader should ask again. That a topic is gone, or another one by the same name, does not
-// pass: its offsets mean nothing any longer.
+// passing says whether a reader should ask again. That a topic is gone, or another one by the same name, does
+// not pass: its offsets mean nothing any longer.
 func passing(c fault.Code) bool {
 	switch c {
 	case fault.UnknownTopicOrPartition, fault.UnknownTopicID, fault.InconsistentTopicID, fault.CorruptRecord:

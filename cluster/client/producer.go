@@ -25,8 +25,8 @@ type stuck struct {
 	valid     bool
 }
 
-// producer owns the sinks. Producing goroutines append under its lock; one sender goroutine decides (sink.advance) and
-// talks to the transport, without the lock.
+// producer owns the sinks. Producing goroutines append under its lock; one sender goroutine decides
+// (sink.advance) and talks to the transport, without the lock.
 type producer struct {
 	o        *options
 	t        Transport

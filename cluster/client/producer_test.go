@@ -16,7 +16,8 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// Goal: a record goes where it should and its offset comes back. Method: one at a time, blocking, over all codecs.
+// Goal: a record goes where it should and its offset comes back. Method: one at a time, blocking, over all
+// codecs.
 func TestProduceOneByOne(t *testing.T) {
 	for _, codec := range []record.Codec{record.CodecNone, record.CodecGzip, record.CodecSnappy, record.CodecLZ4,
 		record.CodecZstd} {
@@ -40,7 +41,8 @@ func TestProduceOneByOne(t *testing.T) {
 	}
 }
 
-// load produces n records to each of parts partitions from one goroutine, and collects what the callbacks say.
+// load produces n records to each of parts partitions from one goroutine, and collects what the callbacks
+// say.
 type load struct {
 	mu   sync.Mutex
 	got  map[record.Partition][]string // in the order of the callbacks: value, or "!" and value for an error
@@ -69,8 +71,8 @@ func (l *load) produce(ctx context.Context, c *Client, topic string, parts, n in
 	}
 }
 
-// verify compares the log with the callbacks: what was acknowledged is there once, at its offset, in order, and every
-// record had its callback in order. What got an error may be there.
+// verify compares the log with the callbacks: what was acknowledged is there once, at its offset, in order,
+// and every record had its callback in order. What got an error may be there.
 func (l *load) verify(f *fakeCluster, topic string, parts, n int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,8 +115,8 @@ func (l *load) verify(f *fakeCluster, topic string, parts, n int) error {
 	return nil
 }
 
-// Goal: no record lost, none twice, order kept, whatever retriable trouble there is. Method: property test over seeds
-// of trouble, partitions, batch sizes, lingers and buffers.
+// Goal: no record lost, none twice, order kept, whatever retriable trouble there is. Method: property test
+// over seeds of trouble, partitions, batch sizes, lingers and buffers.
 func TestNothingLostNothingTwice(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		parts, n := rapid.IntRange(1, 3).Draw(rt, "partitions"), rapid.IntRange(1, 300).Draw(rt, "records")
@@ -138,8 +140,9 @@ func TestNothingLostNothingTwice(t *testing.T) {
 	})
 }
 
-// Goal: nothing is there twice and what is acknowledged is there, even when batches are refused for good, run out of
-// time, or are written after they were given up. Method: as above, with vicious trouble and short delivery timeouts.
+// Goal: nothing is there twice and what is acknowledged is there, even when batches are refused for good, run
+// out of time, or are written after they were given up. Method: as above, with vicious trouble and short
+// delivery timeouts.
 func TestNothingAcknowledgedIsLost(t *testing.T) {
 	failed, acked := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
@@ -163,8 +166,8 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	}
 }
 
-// Goal: the checker of the tests above sees duplicates and losses. Method: the same load against a leader that does not
-// dedup, and without idempotence.
+// Goal: the checker of the tests above sees duplicates and losses. Method: the same load against a leader
+// that does not dedup, and without idempotence.
 func TestCheckerSeesDuplicates(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	f.trouble = func(n int, _ Outgoing) (m mishap) {
@@ -184,8 +187,8 @@ func TestCheckerSeesDuplicates(t *testing.T) {
 	}
 }
 
-// Goal: the checker sees a lost record, and the client a leader that lies. Method: acknowledge one batch that is not
-// written; the leader's next answer gives it away.
+// Goal: the checker sees a lost record, and the client a leader that lies. Method: acknowledge one batch that
+// is not written; the leader's next answer gives it away.
 func TestCheckerSeesLosses(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	f.trouble = func(n int, _ Outgoing) mishap { return mishap{lie: n == 1} }
@@ -228,8 +231,8 @@ func TestOrderWithoutIdempotence(t *testing.T) {
 	}
 }
 
-// Goal: a batch that is refused for good fails alone; those behind it arrive, under a new producer id, once. Method:
-// refuse one of five batches in flight.
+// Goal: a batch that is refused for good fails alone; those behind it arrive, under a new producer id, once.
+// Method: refuse one of five batches in flight.
 func TestRefusedForGood(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	f.trouble = func(n int, _ Outgoing) (m mishap) {
@@ -260,8 +263,8 @@ func TestRefusedForGood(t *testing.T) {
 	}
 }
 
-// Goal: what may have been written is told so and never sent under another id. Method: one batch whose every attempt
-// is answered with a timeout, until its time is over.
+// Goal: what may have been written is told so and never sent under another id. Method: one batch whose every
+// attempt is answered with a timeout, until its time is over.
 func TestDoubtfulIsToldAndNotRepeated(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	f.trouble = func(int, Outgoing) mishap { return mishap{lose: fault.New(fault.RequestTimedOut, "no answer")} }
@@ -288,8 +291,8 @@ func TestDoubtfulIsToldAndNotRepeated(t *testing.T) {
 	}
 }
 
-// Goal: a leader that has lost what it acknowledged is not written to in silence. Method: cut the leader's log and its
-// memory of the producer behind the client's back.
+// Goal: a leader that has lost what it acknowledged is not written to in silence. Method: cut the leader's
+// log and its memory of the producer behind the client's back.
 func TestLostSequenceIsLoud(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	c := newClient(t, f)
@@ -311,8 +314,8 @@ func TestLostSequenceIsLoud(t *testing.T) {
 	}
 }
 
-// Goal: a producer that retention made unknown goes on; one that is unknown without a reason is told. Method: answer
-// UnknownProducer once, with the log start behind and before what was acknowledged.
+// Goal: a producer that retention made unknown goes on; one that is unknown without a reason is told. Method:
+// answer UnknownProducer once, with the log start behind and before what was acknowledged.
 func TestUnknownProducer(t *testing.T) {
 	for _, removed := range []bool{true, false} {
 		f := newCluster(map[string]int{"t": 1})

@@ -9,11 +9,12 @@ import (
 
 // Record is one record of a topic.
 //
-// On its way out Key, Value and Headers are copied before Produce or ProduceAsync returns; Offset is not looked at,
-// Partition only by a partitioner that does (see Explicit), and a TimestampMs of 0 stands for now. nil is null, which
-// is not the same as empty.
+// On its way out Key, Value and Headers are copied before Produce or ProduceAsync returns; Offset is not
+// looked at, Partition only by a partitioner that does (see Explicit), and a TimestampMs of 0 stands for now.
+// nil is null, which is not the same as empty.
 //
-// On its way in everything is set, and the bytes are valid until the next Poll: Clone what is kept for longer.
+// On its way in everything is set, and the bytes are valid until the next Poll: Clone what is kept for
+// longer.
 type Record struct {
 	Topic       string
 	Partition   record.Partition
@@ -41,8 +42,8 @@ func (r Record) Clone() Record {
 	return r
 }
 
-// Delivery is what became of a produced record. Offset is -1 with an error, and where the cluster had the record
-// already and does not remember where. Partition is -1 where none was chosen.
+// Delivery is what became of a produced record. Offset is -1 with an error, and where the cluster had the
+// record already and does not remember where. Partition is -1 where none was chosen.
 type Delivery struct {
 	Topic     string
 	Partition record.Partition

@@ -14,8 +14,8 @@ type identity struct {
 	epoch record.ProducerEpoch
 }
 
-// sink is one partition's way out. It decides what is sent when, and what an answer means; it does no I/O and reads
-// no clock, and the producer's lock guards it.
+// sink is one partition's way out. It decides what is sent when, and what an answer means; it does no I/O and
+// reads no clock, and the producer's lock guards it.
 //
 //	append → open ─(full, or its turn)→ queue → flight (sent, in order of sequence) → finished
 //
@@ -44,8 +44,8 @@ type sink struct {
 	dirty bool // in the producer's list of sinks to look at
 }
 
-// batch is what goes out together. The builder stays with it until it is resolved: each attempt makes its own frame,
-// since the transport owns what it was given.
+// batch is what goes out together. The builder stays with it until it is resolved: each attempt makes its own
+// frame, since the transport owns what it was given.
 type batch struct {
 	sink     *sink
 	builder  *record.Builder
@@ -218,7 +218,8 @@ func (s *sink) expireUnsent(now time.Time, e *effects) {
 	}
 }
 
-// nextDeadline has the sink looked at when its oldest batch runs out of time; one that awaits an answer gets it.
+// nextDeadline has the sink looked at when its oldest batch runs out of time; one that awaits an answer gets
+// it.
 func (s *sink) nextDeadline(e *effects) {
 	switch {
 	case len(s.flight) > 0:
@@ -232,8 +233,9 @@ func (s *sink) nextDeadline(e *effects) {
 	}
 }
 
-// restart leaves a broken sequence behind. What was surely not written goes out again under another identity, before
-// everything else; what may have been written gets its error, since sending it again could write it twice.
+// restart leaves a broken sequence behind. What was surely not written goes out again under another identity,
+// before everything else; what may have been written gets its error, since sending it again could write it
+// twice.
 func (s *sink) restart() {
 	again := len(s.flight)
 	for i, b := range s.flight {

@@ -10,8 +10,8 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// Goal: a leader that is away for a minute is asked again, ever more rarely, and the record arrives soon after it is
-// back. Method: fake time, attempts counted.
+// Goal: a leader that is away for a minute is asked again, ever more rarely, and the record arrives soon
+// after it is back. Method: fake time, attempts counted.
 func TestLeaderAwayForAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newCluster(map[string]int{"t": 1})
@@ -38,8 +38,8 @@ func TestLeaderAwayForAMinute(t *testing.T) {
 	})
 }
 
-// Goal: a record has its answer when its time is over, not much later, and what waited behind it does too. Method: fake
-// time, a leader that never comes.
+// Goal: a record has its answer when its time is over, not much later, and what waited behind it does too.
+// Method: fake time, a leader that never comes.
 func TestDeliveryTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newCluster(map[string]int{"t": 1})
@@ -82,8 +82,8 @@ func TestLingerTime(t *testing.T) {
 	})
 }
 
-// Goal: an error says what happened to the record. Method: one that was never sent, one that was refused until the
-// end, in fake time.
+// Goal: an error says what happened to the record. Method: one that was never sent, one that was refused
+// until the end, in fake time.
 func TestErrorsOfLateRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newCluster(map[string]int{"t": 1})

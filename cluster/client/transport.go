@@ -7,20 +7,22 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// Transport is how a Client reaches a cluster. It is safe for concurrent use. It finds the leader of a partition
-// itself; refusals are fault.Errors, made where the refusal was decided. Only Produce does not block.
+// Transport is how a Client reaches a cluster. It is safe for concurrent use. It finds the leader of a
+// partition itself; refusals are fault.Errors, made where the refusal was decided. Only Produce does not
+// block.
 type Transport interface {
-	// Metadata describes topics, all of them where none is named. With create a named topic that is not there is made,
-	// where the cluster's configuration allows it. A topic that is not there has its Err set; the call itself fails
-	// only when nobody could be asked.
+	// Metadata describes topics, all of them where none is named. With create a named topic that is not there
+	// is made, where the cluster's configuration allows it. A topic that is not there has its Err set; the
+	// call itself fails only when nobody could be asked.
 	Metadata(ctx context.Context, create bool, topics ...string) ([]TopicMetadata, error)
 
-	// Produce sends one batch and returns at once. done runs exactly once, on any goroutine (the caller's too), and
-	// does not block; it runs soon after b.Deadline at the latest. The transport owns b.Frame from the call on.
+	// Produce sends one batch and returns at once. done runs exactly once, on any goroutine (the caller's
+	// too), and does not block; it runs soon after b.Deadline at the latest. The transport owns b.Frame from
+	// the call on.
 	Produce(b Outgoing, done func(Produced))
 
-	// Fetch reads from several partitions, waiting for data as r says. The call fails only when nobody could be
-	// asked; refused partitions have their Err set and end the wait.
+	// Fetch reads from several partitions, waiting for data as r says. The call fails only when nobody could
+	// be asked; refused partitions have their Err set and end the wait.
 	Fetch(ctx context.Context, r FetchRequest) (FetchResult, error)
 
 	// ListOffsets looks offsets up; answers are in the order of the queries.
@@ -82,8 +84,8 @@ type Outgoing struct {
 	Deadline  time.Time
 }
 
-// Produced answers Outgoing. Base is the offset of the first record, -1 where it is not known (a duplicate that the
-// leader does not remember the offset of). AppendTimeMs is -1 unless the topic stamps records.
+// Produced answers Outgoing. Base is the offset of the first record, -1 where it is not known (a duplicate
+// that the leader does not remember the offset of). AppendTimeMs is -1 unless the topic stamps records.
 type Produced struct {
 	Base         record.Offset
 	LogStart     record.Offset
@@ -91,8 +93,8 @@ type Produced struct {
 	Err          error
 }
 
-// FetchRequest reads from several partitions. It is answered as soon as MinBytes are there in all, or after MaxWait.
-// MaxBytes bounds the answer, but the first batch found comes whatever its size.
+// FetchRequest reads from several partitions. It is answered as soon as MinBytes are there in all, or after
+// MaxWait. MaxBytes bounds the answer, but the first batch found comes whatever its size.
 type FetchRequest struct {
 	Partitions []FetchPartition
 	MinBytes   int
@@ -109,8 +111,8 @@ type FetchPartition struct {
 	MaxBytes  int
 }
 
-// FetchResult answers a FetchRequest, partitions in the order they were asked. Free, where set, gives the buffers
-// back.
+// FetchResult answers a FetchRequest, partitions in the order they were asked. Free, where set, gives the
+// buffers back.
 type FetchResult struct {
 	Partitions []FetchedPartition
 	Free       func()
@@ -123,8 +125,8 @@ func (r FetchResult) Release() {
 	}
 }
 
-// FetchedPartition holds whole batches, ascending; the first may begin before the offset that was asked for. Batches
-// are read-only and valid until Release; one slice may hold several in a row.
+// FetchedPartition holds whole batches, ascending; the first may begin before the offset that was asked for.
+// Batches are read-only and valid until Release; one slice may hold several in a row.
 type FetchedPartition struct {
 	HighWatermark record.Offset
 	LogStart      record.Offset
@@ -138,15 +140,16 @@ const (
 	TimestampEarliest = -2
 )
 
-// OffsetQuery asks for the first offset whose record is not older than TimestampMs, or for one of the special ones.
+// OffsetQuery asks for the first offset whose record is not older than TimestampMs, or for one of the special
+// ones.
 type OffsetQuery struct {
 	Topic       string
 	Partition   record.Partition
 	TimestampMs int64
 }
 
-// OffsetAnswer answers an OffsetQuery. Offset is -1 where no record is young enough; TimestampMs is -1 for the
-// special ones.
+// OffsetAnswer answers an OffsetQuery. Offset is -1 where no record is young enough; TimestampMs is -1 for
+// the special ones.
 type OffsetAnswer struct {
 	Offset      record.Offset
 	TimestampMs int64
@@ -182,7 +185,8 @@ type TopicConfigs struct {
 	Err     error
 }
 
-// ConfigEntry is one key of a topic's configuration. Source says where the value comes from: "default" or "topic".
+// ConfigEntry is one key of a topic's configuration. Source says where the value comes from: "default" or
+// "topic".
 type ConfigEntry struct {
 	Key      string
 	Value    string

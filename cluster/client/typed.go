@@ -20,7 +20,8 @@ func Send[K, V any](ctx context.Context, c *Client, t topology.Topic[K, V], key 
 	return c.Produce(ctx, r)
 }
 
-// SendAsync writes a typed record, like Client.ProduceAsync; a key or value that cannot be encoded is refused at once.
+// SendAsync writes a typed record, like Client.ProduceAsync; a key or value that cannot be encoded is refused
+// at once.
 func SendAsync[K, V any](ctx context.Context, c *Client, t topology.Topic[K, V], key K, value V,
 	done func(Delivery)) {
 	r, err := Encode(t, key, value)

@@ -202,7 +202,8 @@ func tenLines(t *testing.T, out string) {
 	}
 }
 
-// Goal: the topology in README is code that runs. Method: every line of it stands in the example, in that order.
+// Goal: the topology in README is code that runs. Method: every line of it stands in the example, in that
+// order.
 func TestReadmeTopologyIsTheExample(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(repository, "README.md"))
 	if err != nil {

@@ -37,8 +37,8 @@ type Change struct {
 
 // Plan makes the change that ops ask of a topic, or refuses all of them. With replace, what is not set again
 // goes back to its default. Keys that ops do not name are not judged: a value of another build stays. It
-// reports all faults at once, up to 20 in the order of ops. Errors: fault.InvalidConfig; fault.InvalidRequest for a
-// key that stands in it twice, a value that is missing, and a verb that there is not.
+// reports all faults at once, up to 20 in the order of ops. Errors: fault.InvalidConfig; fault.InvalidRequest
+// for a key that stands in it twice, a value that is missing, and a verb that there is not.
 func Plan(t Topic, ops []Op, replace bool) (Change, error) {
 	c := Change{Replace: replace, Set: map[string]string{}}
 	seen := make(map[string]bool, len(ops))

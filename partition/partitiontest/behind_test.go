@@ -45,10 +45,10 @@ func (h *host) first(t *testing.T) uint64 {
 	return tail.First
 }
 
-// Goal: a follower that was away while the log moved on gets the log's start, keeps it over a crash, and can lead
-// afterwards with everything that followed from the records it never saw. Method: cut a follower off, delete records
-// beyond its end and give their buckets back; join it again, crash it as soon as it has begun anew, then cut the old
-// leader off. The machines compare what they applied.
+// Goal: a follower that was away while the log moved on gets the log's start, keeps it over a crash, and can
+// lead afterwards with everything that followed from the records it never saw. Method: cut a follower off,
+// delete records beyond its end and give their buckets back; join it again, crash it as soon as it has begun
+// anew, then cut the old leader off. The machines compare what they applied.
 func TestFollowerBehindTheLogStart(t *testing.T) {
 	for _, crash := range []bool{false, true} {
 		c := scripted(t, Options{Seed: 17, BucketBytes: 4 << 10, Machine: true, Trim: true})
@@ -101,8 +101,9 @@ func TestFollowerBehindTheLogStart(t *testing.T) {
 	}
 }
 
-// Goal: the log waits for a follower that is there, and not for ever. Method: a follower whose disk is slow while
-// records are deleted keeps the log's beginning until it has them, one that is cut off until the hold is over.
+// Goal: the log waits for a follower that is there, and not for ever. Method: a follower whose disk is slow
+// while records are deleted keeps the log's beginning until it has them, one that is cut off until the hold
+// is over.
 func TestHoldForFollowers(t *testing.T) {
 	c := scripted(t, Options{Seed: 19, BucketBytes: 4 << 10})
 	c.fill(t, 0, 5)

@@ -17,8 +17,8 @@ const (
 	clientTimeout = 3 * time.Second
 )
 
-// client produces numbered values with up to four batches in flight. After a failure it waits for all that is in
-// flight, then sends again what is open, in order.
+// client produces numbered values with up to four batches in flight. After a failure it waits for all that is
+// in flight, then sends again what is open, in order.
 type client struct {
 	c        *Cluster
 	id       int

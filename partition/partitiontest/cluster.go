@@ -178,8 +178,8 @@ func (c *Cluster) runUntil(limit time.Duration, done func() bool) bool {
 	return done != nil && done()
 }
 
-// Run plays the whole of it: chaos, then peace until every client is done and all replicas hold the same. It returns
-// what happened; Liveness is set where peace did not bring that about.
+// Run plays the whole of it: chaos, then peace until every client is done and all replicas hold the same. It
+// returns what happened; Liveness is set where peace did not bring that about.
 func (c *Cluster) Run() *History {
 	c.scheduleFaults()
 	c.runUntil(c.o.Chaos, nil)

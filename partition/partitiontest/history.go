@@ -67,8 +67,8 @@ func (h *History) sawView(v *segment.View, now time.Time) {
 	}
 }
 
-// sawStart: P4, a log start that a leader has announced never goes back, whoever leads later, and retention gives up
-// nothing that the topic keeps.
+// sawStart: P4, a log start that a leader has announced never goes back, whoever leads later, and retention
+// gives up nothing that the topic keeps.
 func (h *History) sawStart(epoch record.Epoch, start record.Offset, now time.Time) {
 	for _, e := range slices.Sorted(maps.Keys(h.starts)) {
 		if s := h.starts[e]; e <= epoch && s > start {
@@ -132,7 +132,8 @@ func (h *History) checkSame() {
 	}
 }
 
-// final is the record at an offset not below the log start, as it is in the end; the zero record where there is none.
+// final is the record at an offset not below the log start, as it is in the end; the zero record where there
+// is none.
 func (h *History) final(o record.Offset) seen {
 	if i := int(o - h.start); i < len(h.logs[0]) {
 		return h.logs[0][i]
@@ -169,8 +170,8 @@ func (h *History) checkAcked() {
 	}
 }
 
-// checkOrder: P2, the values of a client are in order; P3, none is there twice. A client that had to start a new
-// producer epoch because acks 1 lost records may repeat some.
+// checkOrder: P2, the values of a client are in order; P3, none is there twice. A client that had to start a
+// new producer epoch because acks 1 lost records may repeat some.
 func (h *History) checkOrder() {
 	last := map[string]int{}
 	have := map[string]bool{}

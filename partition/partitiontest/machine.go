@@ -13,8 +13,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// ledger is a machine that remembers the highest command and a hash over everything it applied, so that two replicas
-// that applied something else, or in another order, or twice, differ.
+// ledger is a machine that remembers the highest command and a hash over everything it applied, so that two
+// replicas that applied something else, or in another order, or twice, differ.
 type ledger struct {
 	history *History
 	index   uint64
@@ -80,8 +80,8 @@ func (l *ledger) Restore(b []byte) error {
 	return nil
 }
 
-// commander proposes rising numbers, and asks now and then: no answer may be older than what was acknowledged before
-// the question.
+// commander proposes rising numbers, and asks now and then: no answer may be older than what was acknowledged
+// before the question.
 type commander struct {
 	c     *Cluster
 	next  uint64

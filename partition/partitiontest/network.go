@@ -6,7 +6,8 @@ import (
 	"go.etcd.io/raft/v3/raftpb"
 )
 
-// network carries messages between replicas: it may lose, repeat, delay and so reorder them, and cut hosts off.
+// network carries messages between replicas: it may lose, repeat, delay and so reorder them, and cut hosts
+// off.
 type network struct {
 	c        *Cluster
 	lossy    bool

@@ -9,8 +9,9 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// Goal: readers of a view need no lock, whatever the replica does meanwhile. Method: while a seed runs with truncations
-// and restarts, goroutines read the views that were published and check every byte; meant for -race.
+// Goal: readers of a view need no lock, whatever the replica does meanwhile. Method: while a seed runs with
+// truncations and restarts, goroutines read the views that were published and check every byte; meant for
+// -race.
 func TestViewsNeverChange(t *testing.T) {
 	var published [8]atomic.Pointer[segment.View]
 	stop := make(chan struct{})

@@ -49,8 +49,8 @@ func (c *Cluster) produce(t *testing.T, h *host, acks int8, value string, deadli
 	return got
 }
 
-// Goal: acks 1 and acks all differ. Method: cut the leader off; acks 1 is answered and its record lost with the
-// leader, acks all is not answered.
+// Goal: acks 1 and acks all differ. Method: cut the leader off; acks 1 is answered and its record lost with
+// the leader, acks all is not answered.
 func TestAcksOneAndAllDiffer(t *testing.T) {
 	c := scripted(t, Options{Seed: 7})
 	l := c.leader()
@@ -83,10 +83,10 @@ func values(log []seen) string {
 	return strings.Join(v, " ")
 }
 
-// Goal: a tail that was replaced stays gone, also when its entries lie in buckets that were closed since. Method: a
-// leader that is cut off writes over three buckets full of entries that never commit, with acks 1; another leader goes
-// on; the first comes back, is truncated, and is started again from its disk. Nothing of the lost term may be found, by
-// index, offset or time.
+// Goal: a tail that was replaced stays gone, also when its entries lie in buckets that were closed since.
+// Method: a leader that is cut off writes over three buckets full of entries that never commit, with acks 1;
+// another leader goes on; the first comes back, is truncated, and is started again from its disk. Nothing of
+// the lost term may be found, by index, offset or time.
 func TestTruncationAcrossRolls(t *testing.T) {
 	c := scripted(t, Options{Seed: 11, BucketBytes: 4 << 10})
 	old := c.leader()
@@ -163,8 +163,8 @@ func checkNothingLost(t *testing.T, c *Cluster, h *host, lost record.Epoch, newM
 	}
 }
 
-// Goal: three replicas elect one leader, replicate, and a fourth bucket still carries what a restart needs. Method:
-// roll many times, crash all at once, compare.
+// Goal: three replicas elect one leader, replicate, and a fourth bucket still carries what a restart needs.
+// Method: roll many times, crash all at once, compare.
 func TestRestartOverManyBuckets(t *testing.T) {
 	c := scripted(t, Options{Seed: 13, BucketBytes: 4 << 10, Machine: true})
 	for i := range 30 {

@@ -34,8 +34,9 @@ func optionsFor(seed uint64) Options {
 	return Options{Seed: seed, Replicas: []int{3, 1, 3, 5}[seed%4], Machine: seed/4%2 == 0, Trim: seed%3 != 0}
 }
 
-// Goal: no property breaks under loss, repetition, delay, isolation, slow disks and crashes that lose what was not
-// synced. Method: run many seeds, 1, 3 and 5 replicas, and check what clients saw. -seeds and -seed choose others.
+// Goal: no property breaks under loss, repetition, delay, isolation, slow disks and crashes that lose what
+// was not synced. Method: run many seeds, 1, 3 and 5 replicas, and check what clients saw. -seeds and -seed
+// choose others.
 func TestSeeds(t *testing.T) {
 	first, last := uint64(1), uint64(*seeds)
 	if *seed != 0 {
@@ -136,8 +137,8 @@ func TestFaultsReach(t *testing.T) {
 	}
 }
 
-// Goal: a leader that is cut off at birth makes no second leader of its epoch as long as votes are kept. Method: the
-// schedule under which forgotten votes are seen, unbroken.
+// Goal: a leader that is cut off at birth makes no second leader of its epoch as long as votes are kept.
+// Method: the schedule under which forgotten votes are seen, unbroken.
 func TestHuntedLeaders(t *testing.T) {
 	for s := uint64(1); s <= 5; s++ {
 		h, _ := play(t, Options{Seed: s, Hunt: true})

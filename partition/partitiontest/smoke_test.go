@@ -78,7 +78,8 @@ func frame(t testing.TB, values ...string) []byte {
 	return f
 }
 
-// Goal: one replica elects itself, takes appends and reads them back, also after a restart. Method: drive it by hand.
+// Goal: one replica elects itself, takes appends and reads them back, also after a restart. Method: drive it
+// by hand.
 func TestSolo(t *testing.T) {
 	s := &solo{t: t, store: engine.NewMemory(engine.Options{}), now: time.UnixMilli(5000)}
 	s.start(1)

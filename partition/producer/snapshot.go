@@ -13,8 +13,8 @@ const (
 	batchSize       = 4 + 4 + 8 + 8
 )
 
-// Snapshot encodes the applied batches: version, then per producer in order of id: id, epoch, last append time, count
-// and its batches oldest first, all big-endian.
+// Snapshot encodes the applied batches: version, then per producer in order of id: id, epoch, last append
+// time, count and its batches oldest first, all big-endian.
 func (s *State) Snapshot() []byte {
 	b := make([]byte, 1, 1+len(s.applied)*(producerSize+batchSize))
 	b[0] = snapshotVersion
@@ -34,8 +34,8 @@ func (s *State) Snapshot() []byte {
 	return b
 }
 
-// Restore replaces the table by a snapshot; nothing is pending afterwards. Error: fault.CorruptRecord, and then the
-// table is unchanged.
+// Restore replaces the table by a snapshot; nothing is pending afterwards. Error: fault.CorruptRecord, and
+// then the table is unchanged.
 func (s *State) Restore(b []byte) error {
 	if len(b) < 1 || b[0] != snapshotVersion {
 		return fault.New(fault.CorruptRecord, "producer snapshot is empty or not of version %d", snapshotVersion)

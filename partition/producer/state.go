@@ -14,11 +14,12 @@ const Window = 5
 // ExpiryMs is how long after its last append, in log time, a producer is forgotten: a week.
 const ExpiryMs = 7 * 24 * 60 * 60 * 1000
 
-// MaxProducers bounds the table of one partition, and so its snapshot to 3 MB; beyond it the tenth part that wrote longest ago is forgotten.
+// MaxProducers bounds the table of one partition, and so its snapshot to 3 MB; beyond it the tenth part that
+// wrote longest ago is forgotten.
 const MaxProducers = 20_000
 
-// Batch is one remembered batch. Index is the entry that holds it, 0 when it came from a snapshot. StampMs is the
-// append time that was written into it, -1 where the topic keeps the producer's.
+// Batch is one remembered batch. Index is the entry that holds it, 0 when it came from a snapshot. StampMs is
+// the append time that was written into it, -1 where the topic keeps the producer's.
 type Batch struct {
 	First, Last record.Sequence
 	Base        record.Offset
@@ -49,13 +50,15 @@ func New() *State {
 // Len is the number of producers with applied batches.
 func (s *State) Len() int { return len(s.applied) }
 
-// Check says whether a batch of an idempotent producer may be appended at nowMs. A duplicate comes back as the batch
-// that holds it. Order as in Kafka: epoch, duplicate, gap. Errors: fault.InvalidProducerEpoch, fault.OutOfOrderSequence.
+// Check says whether a batch of an idempotent producer may be appended at nowMs. A duplicate comes back as
+// the batch that holds it. Order as in Kafka: epoch, duplicate, gap. Errors: fault.InvalidProducerEpoch,
+// fault.OutOfOrderSequence.
 //
-// A producer that is not known here must begin with sequence 0. Kafka takes any sequence from it, because it may have
-// lost the state by retention; here the state outlives the records, and taking any sequence breaks the order: of two
-// batches on their way while a leader starts, the first is refused, the second would be taken, and the first never
-// again. To a client this refusal means: first what you sent before, or a new epoch.
+// A producer that is not known here must begin with sequence 0. Kafka takes any sequence from it, because it
+// may have lost the state by retention; here the state outlives the records, and taking any sequence breaks
+// the order: of two batches on their way while a leader starts, the first is refused, the second would be
+// taken, and the first never again. To a client this refusal means: first what you sent before, or a new
+// epoch.
 func (s *State) Check(b record.Batch, nowMs int64) (dup Batch, duplicate bool, err error) {
 	p, ok := s.pending[b.ProducerID()]
 	if !ok {
@@ -95,7 +98,8 @@ func (s *State) Check(b record.Batch, nowMs int64) (dup Batch, duplicate bool, e
 	return Batch{}, false, nil
 }
 
-// Pend notes a checked batch that the leader is about to propose in entry index. The batch carries its final offset.
+// Pend notes a checked batch that the leader is about to propose in entry index. The batch carries its final
+// offset.
 func (s *State) Pend(b record.Batch, index uint64, appendMs int64) {
 	p, ok := s.pending[b.ProducerID()]
 	if !ok {

@@ -26,8 +26,8 @@ func batch(t testing.TB, id record.ProducerID, epoch record.ProducerEpoch, seq r
 	return out
 }
 
-// Goal: which batches are taken, repeated or refused. Method: a table over one producer with seven applied batches of
-// ten records and a pending one.
+// Goal: which batches are taken, repeated or refused. Method: a table over one producer with seven applied
+// batches of ten records and a pending one.
 func TestCheck(t *testing.T) {
 	s := New()
 	for i := range 7 {
@@ -68,7 +68,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Goal: what was not applied can be forgotten without a trace. Method: pend, drop, check; and apply what is pending.
+// Goal: what was not applied can be forgotten without a trace. Method: pend, drop, check; and apply what is
+// pending.
 func TestDrop(t *testing.T) {
 	s := New()
 	s.Apply(batch(t, 1, 0, 0, 5, 0), 2, 1)
@@ -116,7 +117,8 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// Goal: a snapshot holds what was applied, and damage is refused. Method: there and back; cut at every length.
+// Goal: a snapshot holds what was applied, and damage is refused. Method: there and back; cut at every
+// length.
 func TestSnapshot(t *testing.T) {
 	s := New()
 	for i := range 9 {

@@ -1,5 +1,5 @@
-// Package raftlog is what raft sees of a replica's log: it implements raft.Storage in memory and never reads a disk,
-// because raft calls its storage synchronously and treats a late answer as a broken one.
+// Package raftlog is what raft sees of a replica's log: it implements raft.Storage in memory and never reads
+// a disk, because raft calls its storage synchronously and treats a late answer as a broken one.
 //
 //	raft ← Entries/Term ← Log{terms of every index, entries [base, last]} ← Append (as the write is issued)
 //	                        └ older range asked for → Wanted → Read effect → store → Loaded → AddWindow → next try

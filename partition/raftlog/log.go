@@ -50,8 +50,8 @@ type window struct {
 	entries []raftpb.Entry
 }
 
-// New makes the log [t.First, t.Last] without entries. terms covers it from First-1 on; next is the offset that
-// follows an empty log; budget bounds the bytes of entries kept below the applied one.
+// New makes the log [t.First, t.Last] without entries. terms covers it from First-1 on; next is the offset
+// that follows an empty log; budget bounds the bytes of entries kept below the applied one.
 func New(t state.Tail, conf raftpb.ConfState, terms []TermStart, next record.Offset, budget int) *Log {
 	must(len(terms) > 0 && terms[0].Index <= t.First-1, "no term is known for index %d", t.First-1)
 	l := &Log{
@@ -64,10 +64,12 @@ func New(t state.Tail, conf raftpb.ConfState, terms []TermStart, next record.Off
 	return l
 }
 
-// SetContent names the function that makes what a snapshot of the log's start carries. It runs inside raft's calls.
+// SetContent names the function that makes what a snapshot of the log's start carries. It runs inside raft's
+// calls.
 func (l *Log) SetContent(content func() []byte) { l.content = content }
 
-// Compact lets the log begin at first, which is not above the applied entry. Terms that end before it are forgotten.
+// Compact lets the log begin at first, which is not above the applied entry. Terms that end before it are
+// forgotten.
 func (l *Log) Compact(first uint64) {
 	must(first >= l.first && first <= l.applied, "compacting [%d, %d] to %d", l.first, l.applied, first)
 	if first == l.first {
@@ -96,8 +98,8 @@ func (l *Log) Compact(first uint64) {
 	}
 }
 
-// Reset replaces the log by an empty one behind index before, as a snapshot tells it. terms covers before; next is the
-// offset that comes next.
+// Reset replaces the log by an empty one behind index before, as a snapshot tells it. terms covers before;
+// next is the offset that comes next.
 func (l *Log) Reset(before uint64, conf raftpb.ConfState, terms []TermStart, next record.Offset) {
 	must(before > l.applied, "a snapshot of %d behind the applied %d", before, l.applied)
 	must(len(terms) > 0 && terms[0].Index <= before, "no term is known for index %d", before)
@@ -195,8 +197,8 @@ func (l *Log) Wanted() (lo, hi uint64, ok bool) {
 	return l.wanted.lo, l.wanted.hi, l.wanted.hi > l.wanted.lo
 }
 
-// AddWindow takes entries that were read for Wanted; the next attempt of raft finds them. None at all only forgets
-// the wish, so that raft's next attempt asks again.
+// AddWindow takes entries that were read for Wanted; the next attempt of raft finds them. None at all only
+// forgets the wish, so that raft's next attempt asks again.
 func (l *Log) AddWindow(entries []state.Entry) {
 	l.wanted = window{}
 	if len(entries) == 0 || entries[0].Index < l.first {
@@ -223,8 +225,8 @@ func (l *Log) push(e state.Entry) {
 	l.bytes += len(e.Frame)
 }
 
-// truncate keeps [first, last]. Slices that were handed out must stay whole, so what is appended next goes to a new
-// array: the capacity is cut.
+// truncate keeps [first, last]. Slices that were handed out must stay whole, so what is appended next goes to
+// a new array: the capacity is cut.
 func (l *Log) truncate(last uint64) {
 	must(last >= l.applied, "truncating to %d below the applied %d", last, l.applied)
 	if len(l.entries) > 0 {
@@ -326,8 +328,8 @@ func (l *Log) Entries(lo, hi, maxSize uint64) ([]raftpb.Entry, error) {
 	return nil, raft.ErrCompacted
 }
 
-// Snapshot implements raft.Storage: the start of the log with what SetContent says, and no record. While an older range is being read
-// it says raft.ErrSnapshotTemporarilyUnavailable.
+// Snapshot implements raft.Storage: the start of the log with what SetContent says, and no record. While an
+// older range is being read it says raft.ErrSnapshotTemporarilyUnavailable.
 func (l *Log) Snapshot() (raftpb.Snapshot, error) {
 	if _, _, ok := l.Wanted(); ok {
 		return raftpb.Snapshot{}, raft.ErrSnapshotTemporarilyUnavailable
@@ -353,8 +355,8 @@ func limit(entries []raftpb.Entry, maxSize uint64) []raftpb.Entry {
 	return entries[:len(entries):len(entries)]
 }
 
-// ToRaft gives an entry in raft's words. An entry without payload is raft's own empty one: raft carries no bytes for
-// it, and every replica makes the same frame for it.
+// ToRaft gives an entry in raft's words. An entry without payload is raft's own empty one: raft carries no
+// bytes for it, and every replica makes the same frame for it.
 func ToRaft(e state.Entry) raftpb.Entry {
 	r := raftpb.Entry{Type: raftpb.EntryNormal, Index: e.Index, Term: e.Term}
 	if len(e.Frame) > state.FrameRoom {
@@ -363,8 +365,8 @@ func ToRaft(e state.Entry) raftpb.Entry {
 	return r
 }
 
-// FromRaft opens an entry that raft wants stored behind prev. Its frame is verified; raft's own empty entry gets a
-// frame that follows from prev alone. Errors: fault.CorruptRecord.
+// FromRaft opens an entry that raft wants stored behind prev. Its frame is verified; raft's own empty entry
+// gets a frame that follows from prev alone. Errors: fault.CorruptRecord.
 func FromRaft(r raftpb.Entry, prev state.Entry) (state.Entry, error) {
 	if len(r.Data) > 0 {
 		return state.OpenFrame(r.Data)

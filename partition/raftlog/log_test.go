@@ -41,7 +41,8 @@ func indexes(entries []raftpb.Entry) (all []uint64) {
 	return all
 }
 
-// Goal: what raft is told about the bounds and terms of a log. Method: a log of three terms, asked index by index.
+// Goal: what raft is told about the bounds and terms of a log. Method: a log of three terms, asked index by
+// index.
 func TestTerms(t *testing.T) {
 	l := newLog(1<<20, 2, 2, 5, 5, 6)
 	for i, want := range []uint64{1: 1, 2: 2, 3: 2, 4: 5, 5: 5, 6: 6} {
@@ -64,8 +65,8 @@ func TestTerms(t *testing.T) {
 	}
 }
 
-// Goal: a replaced tail leaves no term behind and does not touch what was handed out. Method: hand out, append over it,
-// compare.
+// Goal: a replaced tail leaves no term behind and does not touch what was handed out. Method: hand out,
+// append over it, compare.
 func TestTruncate(t *testing.T) {
 	l := newLog(1<<20, 2, 2, 3, 3)
 	before, err := l.Entries(2, 6, 1<<20)
@@ -92,7 +93,8 @@ func TestTruncate(t *testing.T) {
 	}
 }
 
-// Goal: the budget holds below the applied entry and never above. Method: apply step by step under a tiny budget.
+// Goal: the budget holds below the applied entry and never above. Method: apply step by step under a tiny
+// budget.
 func TestTrim(t *testing.T) {
 	l := newLog(200, 2, 2, 2, 2, 2, 2)
 	if _, err := l.Entries(2, 8, 1<<20); err != nil {
@@ -113,8 +115,8 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// Goal: an older range is asked for once, and answered from what was loaded. Method: miss, look at Wanted, load part of
-// it, ask again; then one that belongs to another term.
+// Goal: an older range is asked for once, and answered from what was loaded. Method: miss, look at Wanted,
+// load part of it, ask again; then one that belongs to another term.
 func TestWindow(t *testing.T) {
 	l := newLog(0, 2, 2, 2, 2, 2, 2)
 	l.SetApplied(7)
@@ -156,7 +158,8 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// Goal: raft's own empty entry gets the same frame everywhere, and others are verified. Method: there and back.
+// Goal: raft's own empty entry gets the same frame everywhere, and others are verified. Method: there and
+// back.
 func TestFromRaft(t *testing.T) {
 	prev := sealed(4, 2, 10)
 	prev.AppendTimeMs, prev.MaxTimestampMs = 50, 60
@@ -216,8 +219,9 @@ func FuzzDecodeTerms(f *testing.F) {
 	})
 }
 
-// Goal: a log that lost its beginning knows the terms of the rest and nothing before, and slices that were handed out
-// stay whole. Method: compact a log of three terms inside the second, and once more to its applied end.
+// Goal: a log that lost its beginning knows the terms of the rest and nothing before, and slices that were
+// handed out stay whole. Method: compact a log of three terms inside the second, and once more to its applied
+// end.
 func TestCompact(t *testing.T) {
 	l := newLog(1<<20, 2, 2, 5, 5, 6)
 	l.SetApplied(5)
@@ -255,8 +259,8 @@ func TestCompact(t *testing.T) {
 	}
 }
 
-// Goal: a read for a follower that was under way when the beginning went does no harm. Method: want old entries, compact,
-// then add what was read.
+// Goal: a read for a follower that was under way when the beginning went does no harm. Method: want old
+// entries, compact, then add what was read.
 func TestCompactUnderRead(t *testing.T) {
 	l := newLog(0, 2, 2, 2, 2, 2)
 	old := []state.Entry{sealed(2, 2, 100), sealed(3, 2, 100)}
@@ -276,7 +280,8 @@ func TestCompactUnderRead(t *testing.T) {
 	}
 }
 
-// Goal: a log that begins anew holds nothing of the old one and goes on behind the snapshot. Method: reset, then append.
+// Goal: a log that begins anew holds nothing of the old one and goes on behind the snapshot. Method: reset,
+// then append.
 func TestReset(t *testing.T) {
 	l := newLog(1<<20, 2, 2, 2)
 	l.Reset(9, raftpb.ConfState{Voters: []uint64{1, 2}}, []TermStart{{Term: 1, Index: 1}, {Term: 4, Index: 7, Offset: 5}}, 8)

@@ -12,7 +12,8 @@ const (
 	termStartSize = 24
 )
 
-// EncodeTerms encodes the table for a carried row: version, then term, index and offset of each start, big-endian.
+// EncodeTerms encodes the table for a carried row: version, then term, index and offset of each start,
+// big-endian.
 func EncodeTerms(terms []TermStart) []byte {
 	b := make([]byte, 1, 1+len(terms)*termStartSize)
 	b[0] = termsVersion
@@ -24,8 +25,8 @@ func EncodeTerms(terms []TermStart) []byte {
 	return b
 }
 
-// DecodeTerms reads what EncodeTerms wrote. Error: fault.CorruptRecord where it is not a table whose terms and
-// indexes rise and whose offsets never fall.
+// DecodeTerms reads what EncodeTerms wrote. Error: fault.CorruptRecord where it is not a table whose terms
+// and indexes rise and whose offsets never fall.
 func DecodeTerms(b []byte) ([]TermStart, error) {
 	if len(b) < 1+termStartSize || (len(b)-1)%termStartSize != 0 {
 		return nil, fault.New(fault.CorruptRecord, "term table of %d bytes", len(b))

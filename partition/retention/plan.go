@@ -7,23 +7,23 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Policy is what a topic keeps: records that were appended less than Ms milliseconds ago, and the newest Bytes bytes.
-// Values below 1 keep all.
+// Policy is what a topic keeps: records that were appended less than Ms milliseconds ago, and the newest
+// Bytes bytes. Values below 1 keep all.
 type Policy struct{ Ms, Bytes int64 }
 
 // Limited reports whether the policy ever lets anything go.
 func (p Policy) Limited() bool { return p.Ms > 0 || p.Bytes > 0 }
 
-// Log is a log as a policy sees it. Spans are in order and may begin below Start; End is the first offset that must
-// stay whatever the policy says. AppendTimeMs is when its newest entry was appended.
+// Log is a log as a policy sees it. Spans are in order and may begin below Start; End is the first offset
+// that must stay whatever the policy says. AppendTimeMs is when its newest entry was appended.
 type Log struct {
 	Spans        []state.Span
 	Start, End   record.Offset
 	AppendTimeMs int64
 }
 
-// Plan returns the log start that the policy asks for at nowMs. Time is that of the appends, which is the leaders'
-// clocks: nowMs must be the clock of the leader.
+// Plan returns the log start that the policy asks for at nowMs. Time is that of the appends, which is the
+// leaders' clocks: nowMs must be the clock of the leader.
 func (p Policy) Plan(nowMs int64, l Log) record.Offset {
 	if p.old(nowMs, l.AppendTimeMs) && len(l.Spans) > 0 {
 		return max(l.Start, l.End)
@@ -44,8 +44,8 @@ func (p Policy) Plan(nowMs int64, l Log) record.Offset {
 	return max(l.Start, min(start, l.End))
 }
 
-// Idle returns for how long after nowMs nothing can become too old or too much, whatever is appended meanwhile. It is
-// not positive where that can't be told.
+// Idle returns for how long after nowMs nothing can become too old or too much, whatever is appended
+// meanwhile. It is not positive where that can't be told.
 func (p Policy) Idle(nowMs int64, l Log) time.Duration {
 	oldest := nowMs // of what is not there yet
 	if spans := l.rest(); len(spans) > 0 {

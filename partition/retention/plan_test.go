@@ -10,7 +10,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// log makes a log of spans of ten offsets and 100 bytes, one appended every ten seconds; the last is not sealed.
+// log makes a log of spans of ten offsets and 100 bytes, one appended every ten seconds; the last is not
+// sealed.
 func log(n int) Log {
 	l := Log{End: record.Offset(10 * n), AppendTimeMs: int64(n) * 10_000}
 	for i := range n {
@@ -22,7 +23,8 @@ func log(n int) Log {
 	return l
 }
 
-// Goal: whole sealed spans go, oldest first, when they are too old or too many. Method: a table over one log of five.
+// Goal: whole sealed spans go, oldest first, when they are too old or too many. Method: a table over one log
+// of five.
 func TestPlan(t *testing.T) {
 	held := log(5)
 	held.Start = 25 // the first two, and half the third, are given up but still there
@@ -59,8 +61,8 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// Goal: nothing is looked for while nothing can become too old. Method: a table; and just before the end of each idle
-// time the plan is still the same.
+// Goal: nothing is looked for while nothing can become too old. Method: a table; and just before the end of
+// each idle time the plan is still the same.
 func TestIdle(t *testing.T) {
 	begun := log(5)
 	begun.Start = 10
@@ -89,8 +91,8 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// Goal: the plan keeps its bounds and what the policy keeps, whatever the log. Method: random logs and policies,
-// compared with a model that looks at each span by itself.
+// Goal: the plan keeps its bounds and what the policy keeps, whatever the log. Method: random logs and
+// policies, compared with a model that looks at each span by itself.
 func TestPlanAgainstModel(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 20_000 {

@@ -12,10 +12,10 @@ import (
 // entriesPerRead bounds the index range of one call to the store.
 const entriesPerRead = 1024
 
-// Cached returns whole batches from offset from out of the memory, at most maxBytes of them but at least one batch. Each
-// slice holds one or more batches and is read-only; the first one holds from. ok is false where the memory does not
-// hold from: then Read must be asked, which also says why an offset is refused. At the high watermark it returns
-// nothing and ok.
+// Cached returns whole batches from offset from out of the memory, at most maxBytes of them but at least one
+// batch. Each slice holds one or more batches and is read-only; the first one holds from. ok is false where
+// the memory does not hold from: then Read must be asked, which also says why an offset is refused. At the
+// high watermark it returns nothing and ok.
 func (v *View) Cached(from record.Offset, maxBytes int) (batches [][]byte, ok bool) {
 	if from < v.LogStart || from > v.HighWatermark {
 		return nil, false
@@ -34,9 +34,10 @@ func (v *View) Cached(from record.Offset, maxBytes int) (batches [][]byte, ok bo
 	return c.out, true
 }
 
-// Read returns whole batches from offset from out of the store, at most maxBytes of them but at least one batch. Each
-// slice holds one or more batches, the first one holds from; they are the caller's. It blocks on the disk. At the high
-// watermark it returns nothing. Errors: fault.OffsetOutOfRange, also where the log start passes from meanwhile, fault.OffsetNotAvailable, and those of the store.
+// Read returns whole batches from offset from out of the store, at most maxBytes of them but at least one
+// batch. Each slice holds one or more batches, the first one holds from; they are the caller's. It blocks on
+// the disk. At the high watermark it returns nothing. Errors: fault.OffsetOutOfRange, also where the log
+// start passes from meanwhile, fault.OffsetNotAvailable, and those of the store.
 func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][]byte, error) {
 	if err := v.Check(from); err != nil {
 		return nil, err
@@ -64,7 +65,8 @@ func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][
 		lo += uint64(len(entries))
 	}
 	if more {
-		// Committed by the others, perhaps not yet written here: from here on only the memory is sure to know.
+		// Committed by the others, perhaps not yet written here: from here on only the memory is sure to
+		// know.
 		if _, err = c.addAll(v.tail); err != nil {
 			return nil, err
 		}

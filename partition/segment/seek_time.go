@@ -8,18 +8,19 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// maxSeekDecompressed bounds what one SeekTime may decompress, in bytes. Beyond it the answer is the start of the
-// batch, which is early but loses nothing.
+// maxSeekDecompressed bounds what one SeekTime may decompress, in bytes. Beyond it the answer is the start of
+// the batch, which is early but loses nothing.
 const maxSeekDecompressed = 32 << 20
 
 // bytesPerSeek is how much one call to the store may read where the batch is not in the first entry.
 const bytesPerSeek = 512 << 10
 
-// SeekTime returns the offset and timestamp of the first committed record whose timestamp is at least ms, and NoOffset
-// and -1 where there is none. It decodes one batch at most, and blocks on the disk where the memory does not hold it.
-// Errors: those of the store, fault.CorruptRecord.
+// SeekTime returns the offset and timestamp of the first committed record whose timestamp is at least ms, and
+// NoOffset and -1 where there is none. It decodes one batch at most, and blocks on the disk where the memory
+// does not hold it. Errors: those of the store, fault.CorruptRecord.
 func (v *View) SeekTime(store state.LogStore, ms int64) (offset record.Offset, timestampMs int64, err error) {
-	// Invariant: largest timestamps rise along the log. Where the first entry in memory is older, so is all before it.
+	// Invariant: largest timestamps rise along the log. Where the first entry in memory is older, so is all
+	// before it.
 	if len(v.tail) > 0 && v.tail[0].MaxTimestampMs < ms {
 		at := sort.Search(len(v.tail), func(i int) bool { return v.tail[i].MaxTimestampMs >= ms })
 		offset, timestampMs, _, err = v.seekIn(v.tail[at:], ms)
@@ -65,8 +66,8 @@ func (v *View) seekIn(entries []state.Entry, ms int64) (record.Offset, int64, bo
 	return NoOffset, -1, false, nil
 }
 
-// firstIn decodes a batch that claims to hold a record of at least ms. A batch that can't be decoded, or whose claim is
-// wrong, answers with its start: the producer wrote it so, and an earlier start loses nothing.
+// firstIn decodes a batch that claims to hold a record of at least ms. A batch that can't be decoded, or
+// whose claim is wrong, answers with its start: the producer wrote it so, and an earlier start loses nothing.
 func (v *View) firstIn(b record.Batch, ms int64) (record.Offset, int64) {
 	start := max(b.BaseOffset(), v.LogStart)
 	if b.LogAppendTime() {

@@ -11,8 +11,9 @@ import (
 // NoOffset is the offset of an answer that found no record.
 const NoOffset record.Offset = -1
 
-// View is what readers of a replica may see. It is immutable: the replica publishes a new one by an atomic pointer
-// whenever something changes, so reading needs no message and no lock. All methods are safe for concurrent use.
+// View is what readers of a replica may see. It is immutable: the replica publishes a new one by an atomic
+// pointer whenever something changes, so reading needs no message and no lock. All methods are safe for
+// concurrent use.
 type View struct {
 	Replica       record.ReplicaID
 	Leader        bool         // this replica leads
@@ -35,17 +36,17 @@ type EpochStart struct {
 	Start record.Offset
 }
 
-// New returns v with what its readers need: the index of the last committed entry, and recent entries up to it. The
-// view owns tail from now on; its entries must never change.
+// New returns v with what its readers need: the index of the last committed entry, and recent entries up to
+// it. The view owns tail from now on; its entries must never change.
 func New(v View, commit uint64, tail []state.Entry) *View {
 	v.commit = commit
 	v.tail = tail
 	return &v
 }
 
-// Check says whether a fetch may start at from: from the log start to the high watermark, where there is nothing to
-// read yet. Errors: fault.OffsetOutOfRange below the log start and above the log end, fault.OffsetNotAvailable between
-// the high watermark and the log end.
+// Check says whether a fetch may start at from: from the log start to the high watermark, where there is
+// nothing to read yet. Errors: fault.OffsetOutOfRange below the log start and above the log end,
+// fault.OffsetNotAvailable between the high watermark and the log end.
 func (v *View) Check(from record.Offset) error {
 	switch {
 	case from < v.LogStart || from > v.LogEnd:
@@ -58,8 +59,9 @@ func (v *View) Check(from record.Offset) error {
 	return nil
 }
 
-// EndOffsetFor answers Kafka's OffsetForLeaderEpoch: the largest epoch known here that is not above the asked one,
-// and the offset where the next epoch begins; the log end for the newest. Unknown epochs give NoEpoch and NoOffset.
+// EndOffsetFor answers Kafka's OffsetForLeaderEpoch: the largest epoch known here that is not above the asked
+// one, and the offset where the next epoch begins; the log end for the newest. Unknown epochs give NoEpoch
+// and NoOffset.
 func (v *View) EndOffsetFor(epoch record.Epoch) (record.Epoch, record.Offset) {
 	n := len(v.Epochs)
 	if n == 0 || epoch < 0 || epoch > v.Epochs[n-1].Epoch {

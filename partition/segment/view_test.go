@@ -80,8 +80,8 @@ func (s *shelf) write(t testing.TB, codec record.Codec, batches ...[]int64) {
 	s.entries = append(s.entries, e)
 }
 
-// sample is a log of eleven offsets: a control entry, [0,3), three batches [3,4) [4,6) [6,7), a control entry, [7,9),
-// [9,11) which is not committed.
+// sample is a log of eleven offsets: a control entry, [0,3), three batches [3,4) [4,6) [6,7), a control
+// entry, [7,9), [9,11) which is not committed.
 func sample(t testing.TB) *shelf {
 	s := &shelf{}
 	s.write(t, 0)
@@ -115,8 +115,8 @@ func ranges(slices [][]byte) string {
 	return strings.Join(out, " ")
 }
 
-// Goal: what a fetch returns does not depend on where it comes from. Method: every offset, with sizes that cut in and
-// between entries, with none, some and all of the log in memory.
+// Goal: what a fetch returns does not depend on where it comes from. Method: every offset, with sizes that
+// cut in and between entries, with none, some and all of the log in memory.
 func TestRead(t *testing.T) {
 	s := sample(t)
 	one := len(s.entries[2].Payload()) / 4 // less than the size of a batch of that entry
@@ -189,8 +189,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Goal: a search by time finds the very first record that is young enough, also inside a compressed batch. Method:
-// compare with a walk over all records, for every time, with none, some and all of the log in memory.
+// Goal: a search by time finds the very first record that is young enough, also inside a compressed batch.
+// Method: compare with a walk over all records, for every time, with none, some and all of the log in memory.
 func TestSeekTime(t *testing.T) {
 	s := sample(t)
 	all := []int64{100, 300, 200, 250, 400, 500, 50, 450, 600}
@@ -257,8 +257,8 @@ func (s shorn) Seek(r record.ReplicaID, o record.Offset) (uint64, error) {
 	return max(i, s.first), err
 }
 
-// Goal: a reader in the middle of what is given up is told so and never skips records. Method: an old view over a store
-// that lost its first entries; an offset before the loss, and every one behind it.
+// Goal: a reader in the middle of what is given up is told so and never skips records. Method: an old view
+// over a store that lost its first entries; an offset before the loss, and every one behind it.
 func TestReadWhileTrimmed(t *testing.T) {
 	s := sample(t)
 	v := s.view(0)

@@ -1,6 +1,7 @@
 package fault
 
-// Code names a refusal. Its values are this project's own; Kafka, GRPC and HTTP give the numbers of the wires.
+// Code names a refusal. Its values are this project's own; Kafka, GRPC and HTTP give the numbers of the
+// wires.
 type Code uint8
 
 // Family says what the receiver of a refusal should do.

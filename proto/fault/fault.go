@@ -47,7 +47,8 @@ func (e *Error) Is(target error) bool {
 // Retryable reports whether the same request may succeed later.
 func (e *Error) Retryable() bool { return e.Code.Retryable() }
 
-// CodeOf returns the code of the first refusal in err's chain: None for nil, Unknown where there is no refusal.
+// CodeOf returns the code of the first refusal in err's chain: None for nil, Unknown where there is no
+// refusal.
 func CodeOf(err error) Code {
 	if err == nil {
 		return None

@@ -7,7 +7,8 @@
 //	baseOffset(8) length(4) leaderEpoch(4) magic(1) crc(4) | attributes(2) lastOffsetDelta(4) baseTimestamp(8)
 //	maxTimestamp(8) producerId(8) producerEpoch(2) baseSequence(4) count(4) | records, perhaps compressed
 //
-// Producers gather records in a Builder; whoever needs the records, and not only the batch, walks them with a Reader:
+// Producers gather records in a Builder; whoever needs the records, and not only the batch, walks them with a
+// Reader:
 //
 //	Record → Builder.Append → Build (compress, stamp, checksum) → Batch → … → Next, Check → Reader.Open → Reader.Next
 //
@@ -17,8 +18,8 @@
 // Invariants: a Batch is a view and owns nothing; a Batch that passed Check is whole, carries magic 2 and the
 // right checksum, and has 1 ≤ count = lastOffsetDelta+1 records unless compaction removed some.
 //
-// Nothing here trusts a count or a length: they are checked against the bytes that are there before anything is
-// allocated, and a batch decompresses into a hard limit. Damage is fault.CorruptRecord, never a panic.
+// Nothing here trusts a count or a length: they are checked against the bytes that are there before anything
+// is allocated, and a batch decompresses into a hard limit. Damage is fault.CorruptRecord, never a panic.
 //
 // It must not do I/O, start goroutines, or know what a topic or a log is.
 package record

@@ -39,7 +39,8 @@ type TopicID [16]byte
 // MemberID names a member of the cluster; it is given once and kept in the member's data directory.
 type MemberID uint64
 
-// ReplicaID names one placement of one partition on one member. It is the raft node id, and it is never reused.
+// ReplicaID names one placement of one partition on one member. It is the raft node id, and it is never
+// reused.
 type ReplicaID uint64
 
 // TopicPartition names one partition of one life of a topic.

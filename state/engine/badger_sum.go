@@ -12,9 +12,10 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// A bucket that was closed has a sum beside Badger's own files: it covers those that say which tables there are.
-// Badger takes a damaged end of them for changes that were never made, and then removes the tables that it does
-// not find there. The sum goes before the bucket is opened for writing and comes back when it is closed.
+// A bucket that was closed has a sum beside Badger's own files: it covers those that say which tables there
+// are. Badger takes a damaged end of them for changes that were never made, and then removes the tables that
+// it does not find there. The sum goes before the bucket is opened for writing and comes back when it is
+// closed.
 
 // sumName is the file of the sum: magic(8) | sum(4) | CRC-32C of both(4).
 const sumName = "SUM"

@@ -17,10 +17,10 @@ import (
 )
 
 // checkTables verifies the tables of a bucket before Badger sees them: it panics on some damaged ones, in
-// goroutines of its own, and takes others for smaller than they are. It reads them whole; they hold keys and small
-// values only. Files that Badger's list does not name are left alone: a flush that was cut short, by a kill or a full
-// disk, leaves them behind, its rows are in the write-ahead file still, and Badger removes them. Error:
-// fault.CorruptRecord, which names the table.
+// goroutines of its own, and takes others for smaller than they are. It reads them whole; they hold keys and
+// small values only. Files that Badger's list does not name are left alone: a flush that was cut short, by a
+// kill or a full disk, leaves them behind, its rows are in the write-ahead file still, and Badger removes
+// them. Error: fault.CorruptRecord, which names the table.
 func checkTables(dir string, o Options) error {
 	listed, err := listedTables(dir, o)
 	if err != nil {

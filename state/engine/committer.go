@@ -66,8 +66,9 @@ func (c *class) commit(g *group) error {
 	return nil
 }
 
-// room refuses what there is no room for. Between the watermark and the floor only small writes without records pass:
-// votes, a moving log start, metadata. Without them a member could neither start on a full disk nor give space back.
+// room refuses what there is no room for. Between the watermark and the floor only small writes without
+// records pass: votes, a moving log start, metadata. Without them a member could neither start on a full disk
+// nor give space back.
 func (c *class) room(g *group) error {
 	err := c.s.space.check(g.size)
 	if err == nil {

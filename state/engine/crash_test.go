@@ -35,8 +35,8 @@ func crashShape(index uint64) enginetest.Shape {
 	}
 }
 
-// runChild is what the test binary does when the crash test started it: write to all replicas without end, give
-// space back without end, and print "replica index" for each acknowledged entry, until it is killed.
+// runChild is what the test binary does when the crash test started it: write to all replicas without end,
+// give space back without end, and print "replica index" for each acknowledged entry, until it is killed.
 func runChild() {
 	dir := os.Getenv(childDir)
 	if dir == "" {
@@ -61,8 +61,8 @@ func runChild() {
 	}
 }
 
-// writeForever keeps four writes of a replica in flight, beginning where its log ends, and trims the log now and
-// then.
+// writeForever keeps four writes of a replica in flight, beginning where its log ends, and trims the log now
+// and then.
 func writeForever(s state.LogStore, id record.ReplicaID, acks chan<- string) {
 	l, err := rebuild(s, id)
 	if err != nil {

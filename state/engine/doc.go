@@ -16,8 +16,8 @@
 //	a log's beginning moves, a replica dies → janitor: survey → remove what is dead, rewrite what is kept by
 //	little as <sequence>.<generation> → manifest → the last reader leaves → files go
 //
-// Beside the buckets a sidecar says how far the groups of the class have been durable. A class that opens with
-// less is damaged: what verifies is read, and writes are refused until Accept.
+// Beside the buckets a sidecar says how far the groups of the class have been durable. A class that opens
+// with less is damaged: what verifies is read, and writes are refused until Accept.
 //
 // Classes, groups, tails, hints, roll and manifest are written once, above the interfaces bucket and
 // volume. The disk implements them with Badger, Memory with maps.

@@ -14,9 +14,9 @@ import (
 	"github.com/millstream-io/millstream/state/engine/enginetest"
 )
 
-// Goal: a flipped bit in any file of a store that was cleanly closed is reported or does no harm: nothing panics,
-// and what is served is what was written. Method: flip a random bit of each file in turn, several times over;
-// open, walk, compare with the models.
+// Goal: a flipped bit in any file of a store that was cleanly closed is reported or does no harm: nothing
+// panics, and what is served is what was written. Method: flip a random bit of each file in turn, several
+// times over; open, walk, compare with the models.
 func TestFlippedBitsInFiles(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

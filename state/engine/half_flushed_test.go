@@ -10,9 +10,9 @@ import (
 	"github.com/millstream-io/millstream/state/engine/enginetest"
 )
 
-// Goal: a table that Badger was about to write when it was cut short, by a kill or a full disk, keeps nobody from
-// starting: its rows are elsewhere. Method: put an empty and a torn table file that no list names into a closed and into a
-// crashed bucket.
+// Goal: a table that Badger was about to write when it was cut short, by a kill or a full disk, keeps nobody
+// from starting: its rows are elsewhere. Method: put an empty and a torn table file that no list names into a
+// closed and into a crashed bucket.
 func TestHalfWrittenTables(t *testing.T) {
 	dir := t.TempDir()
 	l := enginetest.NewLog(1, state.ClassLong)

@@ -12,8 +12,8 @@ import (
 	"github.com/millstream-io/millstream/state/engine/enginetest"
 )
 
-// crashRun drives a memory store through appends, trims, steps, reclaims and crashes from one seed. It returns a trace of
-// all that happened, and the first loss of an acknowledged entry.
+// crashRun drives a memory store through appends, trims, steps, reclaims and crashes from one seed. It
+// returns a trace of all that happened, and the first loss of an acknowledged entry.
 func crashRun(seed uint64, o engine.Options) (trace string, err error) {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	o.BucketBytes = 64 << 10

@@ -5,7 +5,8 @@ import "github.com/millstream-io/millstream/state"
 // Observer counts what a store gives back to the disk. Its methods are called from the store's goroutines and
 // must not block.
 type Observer interface {
-	// BucketRemoved is told of a bucket that had nothing alive in it, and of the bytes that its removal freed.
+	// BucketRemoved is told of a bucket that had nothing alive in it, and of the bytes that its removal
+	// freed.
 	BucketRemoved(c state.Class, bytes int64)
 	// BucketRewritten is told of a bucket that was kept by little, and of its bytes before and after.
 	BucketRewritten(c state.Class, before, after int64)

@@ -85,7 +85,8 @@ func sizeOf(w state.Write) groupSize {
 	return g
 }
 
-// bulky reports whether a write may be refused for lack of room while smaller ones pass: it has records, or is large.
+// bulky reports whether a write may be refused for lack of room while smaller ones pass: it has records, or
+// is large.
 func (it *item) bulky() bool {
 	for _, e := range it.w.Entries {
 		if e.Type == state.EntryRecords {

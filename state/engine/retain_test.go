@@ -210,8 +210,8 @@ type removed chan int64
 func (r removed) BucketRemoved(_ state.Class, bytes int64)  { r <- bytes }
 func (r removed) BucketRewritten(state.Class, int64, int64) {}
 
-// Goal: a walk beside writes, rolls, trims and removals finds no damage where there is none. Method: walk without
-// end while a log grows over many buckets and is trimmed.
+// Goal: a walk beside writes, rolls, trims and removals finds no damage where there is none. Method: walk
+// without end while a log grows over many buckets and is trimmed.
 func TestVerifyBesideWriters(t *testing.T) {
 	s := openDisk(t, engine.Options{Dir: t.TempDir(), BucketBytes: 64 << 10})
 	l := enginetest.NewLog(1, state.ClassLong)

@@ -12,9 +12,9 @@ import (
 )
 
 // The sidecar of a class is a small file with two slots that are written in turn, so that a torn write leaves
-// the other one. It says how far the groups of the class have been durable: Badger opens a bucket with a damaged
-// end as if that end had never been written, and only the sidecar knows better. It is written behind the groups
-// and never ahead of them, so a killed process is never taken for damage.
+// the other one. It says how far the groups of the class have been durable: Badger opens a bucket with a
+// damaged end as if that end had never been written, and only the sidecar knows better. It is written behind
+// the groups and never ahead of them, so a killed process is never taken for damage.
 
 // sidecarVersion is the format of a slot.
 const sidecarVersion = 1
@@ -24,7 +24,8 @@ var sidecarMagic = [8]byte{'m', 's', 't', 'r', 's', 'e', 'q', '\n'}
 // sidecarSize is magic(8) | version(4) | CRC-32C(4) | count(8) | sequence(8) | accepted(8).
 const sidecarSize = 40
 
-// recordPause is how long after a group its number is recorded; with the write itself it stays below a second.
+// recordPause is how long after a group its number is recorded; with the write itself it stays below a
+// second.
 const recordPause = 900 * time.Millisecond
 
 // note is what a slot holds.
@@ -183,8 +184,8 @@ func (c *class) examine(b bucket, sealed []*handle, damage error) error {
 // flushed, which is where Badger loses some and keeps others behind them.
 const examineGroups = 1 << 17
 
-// findGap looks for a group that is missing between others: first between the marks in the active bucket, then
-// between it and the one sealed before it.
+// findGap looks for a group that is missing between others: first between the marks in the active bucket,
+// then between it and the one sealed before it.
 func (c *class) findGap(b bucket, sealed []*handle) error {
 	last, first := c.group.sequence, uint64(0)
 	err := eachMark(b, 0, func(i uint64) bool {
@@ -213,8 +214,8 @@ func (c *class) findGap(b bucket, sealed []*handle) error {
 	return c.findGapBefore(first, sealed)
 }
 
-// eachMark calls fn with the number of each group that a bucket has, from one on, until fn says stop. A damaged
-// mark is none.
+// eachMark calls fn with the number of each group that a bucket has, from one on, until fn says stop. A
+// damaged mark is none.
 func eachMark(b bucket, from uint64, fn func(sequence uint64) (more bool)) error {
 	key := makeKey(classRows, kindMark, from)
 	return b.scan(key[:keyAtIndex], key, func(key, v []byte) (bool, error) {
@@ -225,8 +226,8 @@ func eachMark(b bucket, from uint64, fn func(sequence uint64) (more bool)) error
 	})
 }
 
-// findGapBefore compares the end of the bucket that was sealed last with the beginning of the active one. It may
-// have been sealed by nobody: the process was killed, and it is being opened now.
+// findGapBefore compares the end of the bucket that was sealed last with the beginning of the active one. It
+// may have been sealed by nobody: the process was killed, and it is being opened now.
 func (c *class) findGapBefore(first uint64, sealed []*handle) error {
 	if len(sealed) == 0 || first-1 <= c.note.accepted {
 		return nil
@@ -288,8 +289,8 @@ func (c *class) rescue(sealed []*handle) error {
 	return nil
 }
 
-// carries returns the bucket that has the newest carried rows of a replica: the active one of its home, except
-// where that lost them.
+// carries returns the bucket that has the newest carried rows of a replica: the active one of its home,
+// except where that lost them.
 func (s *Store) carries(r *replica) *handle {
 	if r.rescued != nil {
 		return r.rescued
@@ -323,8 +324,8 @@ func (s *Store) Damaged() []state.Damage {
 }
 
 // Accept makes the best of a damaged class: what is missing is given up, writes are taken again, and the next
-// Open does not complain of it. What single entries are damaged stays so. It blocks on the disk, and does nothing
-// to a class that is whole. Errors: fault.StorageError, fault.Closing.
+// Open does not complain of it. What single entries are damaged stays so. It blocks on the disk, and does
+// nothing to a class that is whole. Errors: fault.StorageError, fault.Closing.
 func (s *Store) Accept(id state.Class) error {
 	must(id < state.ClassCount, "class %d", id)
 	c := s.classes[id]

@@ -29,8 +29,8 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// crashed writes a quiet log and rolls behind it, writes a busy one, and copies the directory as a crash would
-// leave it, once the sidecar has the newest group. It returns the copy and the models.
+// crashed writes a quiet log and rolls behind it, writes a busy one, and copies the directory as a crash
+// would leave it, once the sidecar has the newest group. It returns the copy and the models.
 func crashed(t *testing.T) (dir string, quiet, busy *enginetest.Log) {
 	t.Helper()
 	from, dir := t.TempDir(), filepath.Join(t.TempDir(), "copy")
@@ -67,9 +67,9 @@ func editWAL(t *testing.T, dir string, change func(b []byte)) {
 	}
 }
 
-// Goal: a write-ahead file that lost its end, or everything, is found out: the class is damaged, what verifies
-// is read, writes are refused until the loss is accepted, and then all goes on. Method: flip a bit in the middle
-// or at the beginning of the file of a crashed store; control: flip none.
+// Goal: a write-ahead file that lost its end, or everything, is found out: the class is damaged, what
+// verifies is read, writes are refused until the loss is accepted, and then all goes on. Method: flip a bit
+// in the middle or at the beginning of the file of a crashed store; control: flip none.
 func TestDamagedEndIsFoundOut(t *testing.T) {
 	for name, at := range map[string]float64{"none": -1, "middle": 0.5, "beginning": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -259,8 +259,8 @@ func TestCleanStopIsExact(t *testing.T) {
 	}
 }
 
-// Goal: a killed process is never taken for damage. Method: many children that write, roll, remove and rewrite
-// without end, killed at random moments, some after the recorder has written.
+// Goal: a killed process is never taken for damage. Method: many children that write, roll, remove and
+// rewrite without end, killed at random moments, some after the recorder has written.
 func TestKillIsNoDamage(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -10,8 +10,8 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// smallestWatermark is the least that stays free on any volume when records are written; between it and the floor only
-// small writes without records pass.
+// smallestWatermark is the least that stays free on any volume when records are written; between it and the
+// floor only small writes without records pass.
 const (
 	smallestWatermark = 64 << 20
 	floorBytes        = 4 << 20

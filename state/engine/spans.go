@@ -9,8 +9,9 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Spans implements state.LogStore: a span is what one bucket has of the log. Keys are walked to tell its size, and the
-// entries at its borders are read. Errors: those of the store, fault.CorruptRecord for a border that is damaged.
+// Spans implements state.LogStore: a span is what one bucket has of the log. Keys are walked to tell its
+// size, and the entries at its borders are read. Errors: those of the store, fault.CorruptRecord for a border
+// that is damaged.
 func (s *Store) Spans(id record.ReplicaID, known []state.Span) ([]state.Span, error) {
 	for {
 		v, err := s.view(id)
@@ -24,8 +25,8 @@ func (s *Store) Spans(id record.ReplicaID, known []state.Span) ([]state.Span, er
 	}
 }
 
-// measure divides the log among the buckets: the newest bucket that begins at or below an index has its entry, as in
-// locate, so what a bucket has ends where a newer one begins.
+// measure divides the log among the buckets: the newest bucket that begins at or below an index has its
+// entry, as in locate, so what a bucket has ends where a newer one begins.
 func (s *Store) measure(v view, known []state.Span) ([]state.Span, error) {
 	if !v.known || v.tail.Last < v.tail.First {
 		return nil, nil

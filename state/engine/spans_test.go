@@ -10,8 +10,8 @@ import (
 	"github.com/millstream-io/millstream/state/engine"
 )
 
-// spanned writes entries [from, to) of one term, 1 KB and two offsets each, appended a second apart. trim is the new
-// first entry.
+// spanned writes entries [from, to) of one term, 1 KB and two offsets each, appended a second apart. trim is
+// the new first entry.
 func spanned(t *testing.T, s state.LogStore, from, to, first uint64) {
 	t.Helper()
 	for i := from; i < to; i++ {
@@ -35,9 +35,9 @@ func spanned(t *testing.T, s state.LogStore, from, to, first uint64) {
 	}
 }
 
-// Goal: spans are dense, cover the log and nothing else, and tell bounds, sizes and times. Method: a log over several
-// buckets; then its front is trimmed inside a bucket, its tail is truncated across two and written again; each time the
-// spans are compared with the entries themselves, with and without what was known.
+// Goal: spans are dense, cover the log and nothing else, and tell bounds, sizes and times. Method: a log over
+// several buckets; then its front is trimmed inside a bucket, its tail is truncated across two and written
+// again; each time the spans are compared with the entries themselves, with and without what was known.
 func TestSpans(t *testing.T) {
 	t.Run("memory", func(t *testing.T) { testSpans(t, engine.NewMemory(engine.Options{BucketBytes: 8 << 10})) })
 	t.Run("disk", func(t *testing.T) {
@@ -110,7 +110,8 @@ func checkSpans(t *testing.T, s state.LogStore, known []state.Span) []state.Span
 			bytes += int64(len(e.Frame))
 		}
 		last := entries[len(entries)-1]
-		// On the disk a size is known to some bytes, and a bucket is sealed a moment after the next one has begun.
+		// On the disk a size is known to some bytes, and a bucket is sealed a moment after the next one has
+		// begun.
 		about := sp.Bytes > bytes-int64(16*len(entries)) && sp.Bytes < bytes+int64(16*len(entries))
 		if sp.Base != entries[0].Base || sp.AppendTimeMs != last.AppendTimeMs || !about ||
 			sp.Sealed && i == len(got)-1 {

@@ -138,12 +138,12 @@ func (s *Store) recover() error {
 }
 
 // Append implements state.LogStore. A write that breaks the log of its replica (a gap, frames without a
-// header, a tail that does not fit) is refused with fault.InvalidRequest, one of an incarnation below the last
-// Barrier with fault.FencedLeaderEpoch, and one that no transaction can hold with fault.RecordTooLarge: more
-// bytes of entries than Options.ValueLogFileBytes, or more than 2 MB of keys and values below 512 bytes. 1 MB of
-// frames of any size always fits. After a refused write the ones that build on it are refused for the same
-// reason. A replica that changes its class does so when all its writes to the old class have been settled.
-// After Close done runs before Append returns.
+// header, a tail that does not fit) is refused with fault.InvalidRequest, one of an incarnation below the
+// last Barrier with fault.FencedLeaderEpoch, and one that no transaction can hold with fault.RecordTooLarge:
+// more bytes of entries than Options.ValueLogFileBytes, or more than 2 MB of keys and values below 512 bytes.
+// 1 MB of frames of any size always fits. After a refused write the ones that build on it are refused for the
+// same reason. A replica that changes its class does so when all its writes to the old class have been
+// settled. After Close done runs before Append returns.
 func (s *Store) Append(c state.Class, w state.Write, done func(error)) {
 	must(c < state.ClassCount, "class %d", c)
 	it := &item{w: w, done: done, size: sizeOf(w)}
@@ -191,8 +191,8 @@ func (s *Store) Barrier(r record.ReplicaID, by state.Incarnation, done func(erro
 }
 
 // SetLive implements state.LogStore. A replica that is left out for Options.DeadAfter is dead for good: its
-// data is given back, and the next roll forgets it. One that was never written is not: it may belong to a newer
-// list than this.
+// data is given back, and the next roll forgets it. One that was never written is not: it may belong to a
+// newer list than this.
 func (s *Store) SetLive(live iter.Seq[record.ReplicaID]) {
 	set := map[record.ReplicaID]bool{}
 	for r := range live {

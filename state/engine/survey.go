@@ -61,8 +61,8 @@ func (sv *survey) within(d time.Duration) {
 	}
 }
 
-// survey finds out what is alive. It begins again where a bucket was begun meanwhile: the newest entries of a log
-// would be looked for in the one before.
+// survey finds out what is alive. It begins again where a bucket was begun meanwhile: the newest entries of a
+// log would be looked for in the one before.
 func (s *Store) survey() (*survey, error) {
 	for {
 		if sv, err := s.surveyOnce(); sv != nil || err != nil {
@@ -127,8 +127,8 @@ func (h *handle) collect(p *part, places map[record.ReplicaID][]place, lost map[
 }
 
 // fates tells what becomes of each replica that has something somewhere. Tails, and the spans of buckets that
-// are written to, change together under mu: they are read together. Those of sealed ones stay. It returns nil where
-// the survey does not have the newest bucket of each class.
+// are written to, change together under mu: they are read together. Those of sealed ones stay. It returns nil
+// where the survey does not have the newest bucket of each class.
 func (s *Store) fates(
 	sv *survey, active []*handle, places map[record.ReplicaID][]place, lost map[record.ReplicaID][]*part,
 ) map[record.ReplicaID]fate {

@@ -18,17 +18,17 @@ type Finding struct {
 	Bucket  string           // name of its directory
 	Replica record.ReplicaID // whose log it is
 
-	// First and Last are the damaged indexes. Both are 0 where it is not an entry that is damaged: then the tail
-	// row, a span or a carried row is, as Err says.
+	// First and Last are the damaged indexes. Both are 0 where it is not an entry that is damaged: then the
+	// tail row, a span or a carried row is, as Err says.
 	First, Last uint64
 	// From and To are the offsets in that range as the entries around it tell; -1 where there is none to ask.
 	From, To record.Offset
 	Err      error // fault.CorruptRecord for the first of them
 }
 
-// Verify reads everything that is alive, in every bucket, and calls report for each damaged range. It runs beside
-// readers and writers, and holds up what gives space back. It blocks on the disk until it is done or ctx ends.
-// Errors: those of ctx; fault.StorageError, fault.Closing. Findings are no error.
+// Verify reads everything that is alive, in every bucket, and calls report for each damaged range. It runs
+// beside readers and writers, and holds up what gives space back. It blocks on the disk until it is done or
+// ctx ends. Errors: those of ctx; fault.StorageError, fault.Closing. Findings are no error.
 func (s *Store) Verify(ctx context.Context, report func(Finding)) error {
 	s.tidying.Lock()
 	defer s.tidying.Unlock()
@@ -195,8 +195,8 @@ func (w *verifier) good(e state.Entry) {
 	w.from = e.Next()
 }
 
-// flush reports the open range, unless it has been trimmed or truncated meanwhile. to is the last offset before
-// the next entry that verifies.
+// flush reports the open range, unless it has been trimmed or truncated meanwhile. to is the last offset
+// before the next entry that verifies.
 func (w *verifier) flush(to record.Offset) {
 	f := w.open
 	if w.open = nil; f == nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Goal: the admin requests that tools need do what they say. Method: kadm makes, lists, describes, grows and deletes a
-// topic, and reads offsets by time.
+// Goal: the admin requests that tools need do what they say. Method: kadm makes, lists, describes, grows and
+// deletes a topic, and reads offsets by time.
 func TestAdmin(t *testing.T) {
 	onEach(t, func(t *testing.T, address string) {
 		ctx := testContext(t)
@@ -43,8 +43,8 @@ func TestAdmin(t *testing.T) {
 	})
 }
 
-// Goal: what Kafka refuses is refused with its code. Method: bad names and configurations, at the member only: kfake
-// checks neither and makes these topics.
+// Goal: what Kafka refuses is refused with its code. Method: bad names and configurations, at the member
+// only: kfake checks neither and makes these topics.
 func TestAdminRefusals(t *testing.T) {
 	a := newAdmin(t, startMember(t))
 	ctx := testContext(t)

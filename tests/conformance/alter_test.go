@@ -116,8 +116,8 @@ func TestAlterConfigsRefusals(t *testing.T) {
 }
 
 // Goal: deleted records are gone for lookups and readers, and offsets go on where they were. Method: ten
-// records; trim to the middle, behind the end, to the high watermark. (Before the log start kfake refuses what
-// Kafka takes.)
+// records; trim to the middle, behind the end, to the high watermark. (Before the log start kfake refuses
+// what Kafka takes.)
 func TestDeleteRecords(t *testing.T) {
 	onEach(t, func(t *testing.T, address string) {
 		ctx, a := testContext(t), newAdmin(t, address)
@@ -162,8 +162,9 @@ func TestDeleteRecords(t *testing.T) {
 	})
 }
 
-// Goal: changes of retention that move a topic to other buckets, and a trim, outlive a restart with every record
-// that is left. Method: write, alter to an hour and back, write in between, trim, restart on the directory, read.
+// Goal: changes of retention that move a topic to other buckets, and a trim, outlive a restart with every
+// record that is left. Method: write, alter to an hour and back, write in between, trim, restart on the
+// directory, read.
 func TestAlteredTopicOutlivesRestart(t *testing.T) {
 	ctx, dir := testContext(t), t.TempDir()
 	startOn := func() *cluster.Member {

@@ -10,8 +10,8 @@ import (
 	"github.com/millstream-io/millstream/tests/harness"
 )
 
-// Goal: kcat writes 20,000 lines under each codec and reads the same bytes, also after kill -9 and restart. Method: the
-// real binary as a process, one topic a codec.
+// Goal: kcat writes 20,000 lines under each codec and reads the same bytes, also after kill -9 and restart.
+// Method: the real binary as a process, one topic a codec.
 func TestKcat(t *testing.T) {
 	kcat := harness.Kcat(t)
 	dir := t.TempDir()

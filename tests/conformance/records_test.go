@@ -12,8 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Goal: an idempotent producer and a consumer of all partitions exchange records unchanged, under every codec. Method:
-// 4,000 records with keys, null keys, null values and headers; read back all, compare each, order per partition.
+// Goal: an idempotent producer and a consumer of all partitions exchange records unchanged, under every
+// codec. Method: 4,000 records with keys, null keys, null values and headers; read back all, compare each,
+// order per partition.
 func TestProduceConsume(t *testing.T) {
 	codecs := map[string]kgo.CompressionCodec{
 		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
@@ -122,8 +123,8 @@ func consume(t *testing.T, address, topic string, n int) []*kgo.Record {
 	return got
 }
 
-// Goal: a consumer that waits at the end of the log gets a record as soon as it is written. Method: poll in the
-// background, produce, wait for the poll.
+// Goal: a consumer that waits at the end of the log gets a record as soon as it is written. Method: poll in
+// the background, produce, wait for the poll.
 func TestLongPoll(t *testing.T) {
 	onEach(t, func(t *testing.T, address string) {
 		ctx := testContext(t)
@@ -162,8 +163,8 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// Goal: a consumer may start at an offset with its leader epoch, which makes it look for a log that has diverged. Method:
-// start at what kadm lists, epoch and all.
+// Goal: a consumer may start at an offset with its leader epoch, which makes it look for a log that has
+// diverged. Method: start at what kadm lists, epoch and all.
 func TestStartWithLeaderEpoch(t *testing.T) {
 	onEach(t, func(t *testing.T, address string) {
 		ctx := testContext(t)

@@ -1,5 +1,5 @@
-// Package harness builds the real binary and runs it as a child process: what a member does when it is killed can only be
-// seen from outside.
+// Package harness builds the real binary and runs it as a child process: what a member does when it is killed
+// can only be seen from outside.
 //
 //	Binary → StartServer → Kafka() … Kill() → StartServer on the same directory → compare
 //

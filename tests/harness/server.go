@@ -28,8 +28,8 @@ type Server struct {
 	ready chan struct{}
 }
 
-// StartServer runs `millstream server` on a data directory and waits until it is ready. Options follow those that every
-// test needs. The process is killed when the test ends.
+// StartServer runs `millstream server` on a data directory and waits until it is ready. Options follow those
+// that every test needs. The process is killed when the test ends.
 func StartServer(t testing.TB, dir string, options ...string) *Server {
 	t.Helper()
 	s, err := TryServer(t, dir, options...)
@@ -39,8 +39,8 @@ func StartServer(t testing.TB, dir string, options ...string) *Server {
 	return s
 }
 
-// TryServer is StartServer for a member that may not start: the error says that it ended before it was ready, or was not
-// ready in time, and holds its log. The Server is there also then; it tells how the process ended.
+// TryServer is StartServer for a member that may not start: the error says that it ended before it was ready,
+// or was not ready in time, and holds its log. The Server is there also then; it tells how the process ended.
 func TryServer(t testing.TB, dir string, options ...string) (*Server, error) {
 	t.Helper()
 	args := append([]string{
@@ -80,8 +80,8 @@ func (s *Server) Kill() { s.end(syscall.SIGKILL) }
 // Stop asks the process to end in good order and waits for its end.
 func (s *Server) Stop() { s.end(syscall.SIGTERM) }
 
-// End waits for the end of a process that was told to end or is ending by itself, and returns its exit status: -1 where a
-// signal ended it. It fails the test where the process does not end in time.
+// End waits for the end of a process that was told to end or is ending by itself, and returns its exit
+// status: -1 where a signal ended it. It fails the test where the process does not end in time.
 func (s *Server) End() int {
 	s.t.Helper()
 	select {

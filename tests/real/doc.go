@@ -1,5 +1,5 @@
 // Package real tests the built binary on a real disk with real faults: kill -9 under load.
 //
-// Invariants: every acknowledgement is written down before the fault, every record is read back after it; a checker that
-// finds nothing wrong has a negative control that it does find.
+// Invariants: every acknowledgement is written down before the fault, every record is read back after it; a
+// checker that finds nothing wrong has a negative control that it does find.
 package real

@@ -41,9 +41,10 @@ const (
 	partitions = 3
 )
 
-// Goal: kill -9 under synced load loses and tears nothing that was acknowledged, and offsets stay dense. Method: an
-// idempotent producer writes checksummed values with acks=all; the process is killed at a random time and started again on
-// the same directory; then everything is read back and compared with what was acknowledged. All rounds share one log.
+// Goal: kill -9 under synced load loses and tears nothing that was acknowledged, and offsets stay dense.
+// Method: an idempotent producer writes checksummed values with acks=all; the process is killed at a random
+// time and started again on the same directory; then everything is read back and compared with what was
+// acknowledged. All rounds share one log.
 func TestKillUnderLoad(t *testing.T) {
 	dir := t.TempDir()
 	rng := rand.New(rand.NewPCG(7, uint64(*kills)))

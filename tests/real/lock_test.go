@@ -8,8 +8,8 @@ import (
 	"github.com/millstream-io/millstream/tests/harness"
 )
 
-// Goal: a second process on the same directory is refused, says why, and does the first no harm; after kill -9 the
-// directory is free. Method: two processes, the second one with the same --data.
+// Goal: a second process on the same directory is refused, says why, and does the first no harm; after kill
+// -9 the directory is free. Method: two processes, the second one with the same --data.
 func TestSecondProcessIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	s := harness.StartServer(t, dir)

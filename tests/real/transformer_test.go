@@ -77,9 +77,9 @@ func (c *child) kill() {
 	_ = c.cmd.Wait()
 }
 
-// Goal: at-least-once: whatever kills the process, the output of every acknowledged input line is there, and nothing else
-// is. Method: a member with the text transformer in a child process, killed with -9 at random times while lines are
-// written; at the end all outputs are read and compared.
+// Goal: at-least-once: whatever kills the process, the output of every acknowledged input line is there, and
+// nothing else is. Method: a member with the text transformer in a child process, killed with -9 at random
+// times while lines are written; at the end all outputs are read and compared.
 func TestTransformerAtLeastOnce(t *testing.T) {
 	dir := t.TempDir()
 	rng := rand.New(rand.NewPCG(11, uint64(*kills)))

@@ -9,8 +9,8 @@ import (
 	"github.com/millstream-io/millstream/topology/task"
 )
 
-// Goal: one topology serves many tasks at once. Method: simulations in parallel on the same value; it is the race
-// detector that looks.
+// Goal: one topology serves many tasks at once. Method: simulations in parallel on the same value; it is the
+// race detector that looks.
 func TestTopologyIsShared(t *testing.T) {
 	topo := buildTroubled(t)
 	for seed := range uint64(4) {
@@ -25,8 +25,8 @@ func TestTopologyIsShared(t *testing.T) {
 	}
 }
 
-// FuzzFetched checks that no bytes make a task panic, and that it either stops with an error or goes on to fetch
-// behind what it has read.
+// FuzzFetched checks that no bytes make a task panic, and that it either stops with an error or goes on to
+// fetch behind what it has read.
 func FuzzFetched(f *testing.F) {
 	var b record.Builder
 	_ = b.Append(&record.Record{Key: []byte("k"), Value: []byte("v"), Headers: []record.Header{{Key: "h"}}})

@@ -2,8 +2,8 @@ package kafka
 
 // OffsetForLeaderEpoch, versions 0 to 4.
 //
-// v1 answers the epoch that was found · v2 current leader epochs, throttle time · v3 replica id · v4 flexible.
-// An epoch that is newer than the newest one known here has epoch -1 and offset -1 (KIP-320).
+// v1 answers the epoch that was found · v2 current leader epochs, throttle time · v3 replica id · v4
+// flexible. An epoch that is newer than the newest one known here has epoch -1 and offset -1 (KIP-320).
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"

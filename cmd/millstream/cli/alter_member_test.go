@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Goal: altering and trimming work at a member, and its refusals reach the person with what to try. Method: the
-// commands against dev in this process.
+// Goal: altering and trimming work at a member, and its refusals reach the person with what to try. Method:
+// the commands against dev in this process.
 func TestAlterAndTrimAtMember(t *testing.T) {
 	b := inBackground(t, "dev", "--data", t.TempDir(), "--kafka", "127.0.0.1:0")
 	env := []string{"MILLSTREAM_BROKERS=" + b.says(kafkaLine)}

@@ -86,8 +86,8 @@ func (s *shell) app() *urfave.App {
 	return app
 }
 
-// tidy gives every command the same manners: --help, no command called help (a topic may be), and wrong values told
-// as usage.
+// tidy gives every command the same manners: --help, no command called help (a topic may be), and wrong
+// values told as usage.
 func tidy(commands []*urfave.Command) {
 	for _, c := range commands {
 		c.HideHelp, c.OnUsageError = true, badValue
@@ -96,8 +96,8 @@ func tidy(commands []*urfave.Command) {
 	}
 }
 
-// helpFlag is the parser's own help flag once more: that one is a variable which every parse writes to, and several
-// command lines may run in one process.
+// helpFlag is the parser's own help flag once more: that one is a variable which every parse writes to, and
+// several command lines may run in one process.
 func helpFlag() urfave.Flag {
 	return &urfave.BoolFlag{Name: "help", Aliases: []string{"h"}, Usage: "show help", DisableDefaultText: true}
 }

@@ -10,8 +10,9 @@
 // decodes checks.
 package diskv1
 
-// Format versions that this build reads up to. A reader refuses a version that it does not know, and a command
-// carries the oldest version that knows it, so that an older build can still read what it understands.
+// Format versions that this build reads up to. A reader refuses a version that it does not know, and a
+// command carries the oldest version that knows it, so that an older build can still read what it
+// understands.
 const (
 	MetadataCommandVersion  = 2
 	MetadataSnapshotVersion = 1

@@ -125,8 +125,8 @@ func testRemovalOfDead(t *testing.T, s Subject) {
 	b.check(alive)
 }
 
-// Goal: a class gives space back without a write: when nothing in its active bucket is alive, it is rolled and
-// removed. Method: a small rest waits for its age, a large one does not.
+// Goal: a class gives space back without a write: when nothing in its active bucket is alive, it is rolled
+// and removed. Method: a small rest waits for its age, a large one does not.
 func testQuietClass(t *testing.T, s Subject) {
 	seen := &counter{}
 	var now atomic.Int64
@@ -292,8 +292,8 @@ func testBound(t *testing.T, s Subject) {
 	}
 }
 
-// Goal: whatever is written, trimmed, truncated, moved, rewritten, removed and opened again, in whatever order,
-// the store answers as the models do. Method: three logs that share buckets of two classes, per run.
+// Goal: whatever is written, trimmed, truncated, moved, rewritten, removed and opened again, in whatever
+// order, the store answers as the models do. Method: three logs that share buckets of two classes, per run.
 func testRetentionModel(t *testing.T, s Subject) {
 	seen := &counter{}
 	b := open(t, s, engine.Options{BucketBytes: 128 << 10, Observer: seen})
