@@ -100,7 +100,7 @@ func Defaults() Config {
 		BucketBytes:       1 << 30,
 		CommitInterval:    100 * time.Millisecond,
 		RequestBytes:      requestBytes(),
-		TailCacheBytes:    64 << 20,
+		TailCacheBytes:    32 << 20,
 		Now:               time.Now,
 		Logger:            slog.New(slog.DiscardHandler),
 	}

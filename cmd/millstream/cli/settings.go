@@ -68,7 +68,7 @@ var settings = []setting{
 		func(c *serverConfig, v string) error { return takeDuration(&c.member.CommitInterval, v) }},
 	{"storage.bucket_bytes", "1073741824", "size at which a log bucket is closed and the next begun, in bytes",
 		func(c *serverConfig, v string) error { return takeInt64(&c.member.BucketBytes, v) }},
-	{"storage.tail_cache_bytes", "67108864", "memory for recent batches, over all partitions, in bytes",
+	{"storage.tail_cache_bytes", "33554432", "memory for recent batches, over all partitions, in bytes",
 		func(c *serverConfig, v string) error { return takeInt64(&c.member.TailCacheBytes, v) }},
 	{"storage.accept_loss", "false", "start on a log that has lost durable writes, and give them up",
 		func(c *serverConfig, v string) error { return takeBool(&c.member.AcceptLoss, v) }},
