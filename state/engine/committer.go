@@ -75,10 +75,14 @@ func (c *class) room(g *group) error {
 		return nil
 	}
 	if c.s.space.atFloor() {
-		c.refuse(g, func(*item) bool { return true }, err)
+		c.refuse(g, err)
 		return err
 	}
-	c.refuse(g, (*item).bulky, err)
+	for _, it := range g.items {
+		if it.err == nil && it.bulky() {
+			it.err, it.noRoom = err, true
+		}
+	}
 	return nil
 }
 
@@ -165,16 +169,25 @@ func (c *class) settled(g *group) {
 	}
 }
 
-// refuse gives the writes that are meant their reason, and remembers it for those that build on them.
-func (c *class) refuse(g *group, meant func(*item) bool, err error) {
+// refuse remembers why the group's writes were not made, for those that build on them.
+func (c *class) refuse(g *group, err error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	for _, it := range g.items {
-		if it.err == nil && meant(it) {
-			it.err = err
+		if it.err == nil {
 			c.s.replicas[it.w.Replica].refused = err
 		}
 	}
+}
+
+// refuseInTurn remembers the same of one write, when its turn comes: writes before it do not build on it.
+func (c *class) refuseInTurn(it *item) {
+	if !it.noRoom {
+		return
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.s.replicas[it.w.Replica].refused = it.err
 }
 
 // staging is what a replica becomes when the transaction is durable.

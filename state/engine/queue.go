@@ -16,6 +16,7 @@ type item struct {
 	barrier *barrier
 	turn    func() // runs on the committer in its turn
 	size    groupSize
+	noRoom  bool // err says that the disk is full
 }
 
 // barrier is passed when its mark has been taken from the queue of every class.

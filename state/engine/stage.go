@@ -50,6 +50,7 @@ func (c *class) stage(g *group) (*txn, error) {
 	most := c.active.b.most()
 	for _, it := range g.items {
 		if it.err != nil {
+			c.refuseInTurn(it)
 			continue
 		}
 		st := t.replicas[it.w.Replica]

@@ -189,6 +189,22 @@ func testDiskFull(t *testing.T, s Subject) {
 	}
 	b.barrier(l, 0)
 	b.check(l)
+	// In one group: a small write that fits, records that do not, and a small write that builds on them.
+	lost = l.Clone()
+	fits := b.send(l.Class, l.Commit(5))
+	lost.Commit(5)
+	refused := b.send(l.Class, lost.Append(1, some(1, 1000)...))
+	builds := b.send(l.Class, lost.Commit(6))
+	b.barrier(l, 0)
+	if err := fits.wait(); err != nil {
+		t.Fatalf("a small write between the watermark and the floor: %v", err)
+	}
+	for _, w := range []*pending{refused, builds} {
+		if err := w.wait(); fault.CodeOf(err) != fault.DiskFull {
+			t.Fatalf("records without room, and what builds on them: %v", err)
+		}
+	}
+	b.check(l)
 	free.Store(total)
 	if err := b.send(l.Class, lost.Append(1, some(1, 1000)...)).wait(); fault.CodeOf(err) != fault.DiskFull {
 		t.Fatalf("a write that builds on a refused one: %v", err)
