@@ -24,7 +24,8 @@ const (
 // badgerBucket is a bucket in a Badger of its own.
 type badgerBucket struct {
 	db        *badger.DB
-	writtenTo string // its directory; "" for one that is only read
+	failed    <-chan struct{} // closed when a sync of the value log has failed
+	writtenTo string          // its directory; "" for one that is only read
 
 	vl int64 // size of a value-log file; a transaction beyond it would move the mapping under readers
 }
@@ -50,11 +51,12 @@ func badgerOptions(dir string, o Options, log badger.Logger) badger.Options {
 }
 
 func openBadger(dir string, o Options, writable bool, log badger.Logger) (*badgerBucket, error) {
-	db, err := badger.OpenManaged(badgerOptions(dir, o, log).WithReadOnly(!writable))
+	halting := newHaltingLogger(log)
+	db, err := badger.OpenManaged(badgerOptions(dir, o, halting).WithReadOnly(!writable))
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", dir, err)
 	}
-	b := &badgerBucket{db: db, vl: o.ValueLogFileBytes}
+	b := &badgerBucket{db: db, failed: halting.failed, vl: o.ValueLogFileBytes}
 	if writable {
 		b.writtenTo = dir
 	}
@@ -81,10 +83,19 @@ func (b *badgerBucket) append(rows []row) error {
 			return fmt.Errorf("add row %d of %d to a transaction: %w", i, len(rows), err)
 		}
 	}
-	if err := txn.CommitAt(oneTimestamp, nil); err != nil {
+	done := make(chan error, 1)
+	if err := txn.CommitAt(oneTimestamp, func(err error) { done <- err }); err != nil {
 		return fmt.Errorf("commit %d rows: %w", len(rows), err)
 	}
-	return nil
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("commit %d rows: %w", len(rows), err)
+		}
+		return nil
+	case <-b.failed:
+		return fmt.Errorf("commit %d rows: the value log was not synced", len(rows))
+	}
 }
 
 func (b *badgerBucket) get(key []byte, fn func([]byte) error) error {
