@@ -91,7 +91,7 @@ func (m *Member) openActors(ctx context.Context) error {
 	m.table.Store(meta.New().Table())
 	m.broker = broker.New(broker.Config{
 		Self: m.id.member, Table: &m.table, Directory: m.directory, Store: m.store, Submit: m.jobs.Submit,
-		Now: m.config.Now, AutoCreate: m.config.AutoCreateTopics, DefaultPartitions: m.config.DefaultPartitions,
+		Now: m.config.Now, AutoCreate: m.config.AutoCreateTopics,
 		MemberConfig: m.describe, Logger: m.config.Logger,
 	})
 	m.system.Register(replica.Kind(m.replicaPorts, supervise.Replica()))

@@ -37,9 +37,8 @@ type Config struct {
 	Now       func() time.Time
 	Logger    *slog.Logger // says when the disk is full, and when it is not any more
 
-	AutoCreate        bool
-	DefaultPartitions int
-	MemberConfig      func() []config.Entry // what DescribeConfigs tells of this member
+	AutoCreate   bool
+	MemberConfig func() []config.Entry // what DescribeConfigs tells of this member
 }
 
 // Broker implements Port over the replicas of this member.

@@ -118,7 +118,7 @@ func start(t *testing.T, partitions int32, set func(*member)) *member {
 	m.broker = broker.New(broker.Config{
 		Logger: slog.New(slog.DiscardHandler),
 		Self:   1, Table: &m.table, Directory: m, Store: m.drive, Submit: func(job func()) error { return m.submit(job) },
-		Now: func() time.Time { m.rounds.Add(1); return time.Now() }, DefaultPartitions: 1,
+		Now:          func() time.Time { m.rounds.Add(1); return time.Now() },
 		MemberConfig: func() []config.Entry { return []config.Entry{{Key: "broker.id", Value: "1"}} },
 	})
 	m.system.Register(replica.Kind(m.ports, supervise.Replica()))

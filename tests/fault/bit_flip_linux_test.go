@@ -113,7 +113,7 @@ func makePristine(t *testing.T, dir string, acked *journal, end func(*harness.Se
 	mustAgree(t, s.Kafka(), acked, "before anything was flipped")
 	for _, class := range []string{"meta", "long"} {
 		name := filepath.Join(dir, "log", class, "SEQUENCE")
-		await(t, func() bool { return noted(name, quiet) }, "class %s to note how far it came", class)
+		harness.Await(t, limit, func() bool { return noted(name, quiet) }, "class %s to note how far it came", class)
 	}
 	end(s)
 }

@@ -37,7 +37,7 @@ func failSyncs(t *testing.T, how string) {
 	l := startLoad(t, s.Kafka(), rand.New(rand.NewPCG(*seed, 5)), &acked)
 	acked.awaitMore(t, 300)
 	tr := inject(t, s, how)
-	await(t, func() bool { return strings.Contains(s.Log(), fenced) }, "the member to say that it is fenced")
+	harness.Await(t, limit, func() bool { return strings.Contains(s.Log(), fenced) }, "the member to say that it is fenced")
 	if tr.injected() == 0 {
 		t.Fatalf("the store is fenced, but strace has failed no sync:\n%s", s.Log())
 	}

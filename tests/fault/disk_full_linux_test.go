@@ -125,7 +125,7 @@ func awaitRefusal(t *testing.T, s *harness.Server, acked *journal) {
 	t.Helper()
 	var err error
 	timedOut := 0
-	await(t, func() bool {
+	harness.Await(t, limit, func() bool {
 		if err = writeOnce(t, s.Kafka(), acked); errors.Is(err, kerr.RequestTimedOut) {
 			timedOut++
 			err = nil

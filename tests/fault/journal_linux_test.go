@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+
+	"github.com/millstream-io/millstream/tests/harness"
 )
 
 // part names a partition, at a record in it.
@@ -52,7 +54,7 @@ func (j *journal) len() int {
 func (j *journal) awaitMore(t *testing.T, n int) {
 	t.Helper()
 	begin := j.len()
-	await(t, func() bool { return j.len() >= begin+n }, "%d more acknowledged records", n)
+	harness.Await(t, limit, func() bool { return j.len() >= begin+n }, "%d more acknowledged records", n)
 }
 
 // compare returns what the journal has and the log neither has nor refuses, or has otherwise.

@@ -91,18 +91,3 @@ func work(t *testing.T) string {
 	t.Cleanup(func() { removeWork(dir) })
 	return dir
 }
-
-// await polls a fact that comes from another process.
-func await(t *testing.T, fact func() bool, what string, args ...any) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(limit)
-	for !fact() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited %s for "+what, append([]any{limit}, args...)...)
-		}
-	}
-}

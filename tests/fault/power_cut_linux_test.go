@@ -37,7 +37,7 @@ func TestPowerCut(t *testing.T) {
 	for round := range *cuts {
 		before := buckets(v.data())
 		l := startLoad(t, s.Kafka(), rand.New(rand.NewPCG(*seed, uint64(round))), &acked)
-		await(t, func() bool { return buckets(v.data()) > before }, "the next bucket")
+		harness.Await(t, limit, func() bool { return buckets(v.data()) > before }, "the next bucket")
 		extra := fmt.Sprintf("made-in-round-%d", round)
 		create(t, s.Kafka(), extra)
 		acked.awaitMore(t, 100+rng.IntN(1000))

@@ -47,7 +47,7 @@ func inject(t *testing.T, s *harness.Server, what string) *tracer {
 		<-tr.ended
 	})
 	t.Cleanup(tr.Detach)
-	await(t, func() bool { return tr.gone() || tr.traces(s.Pid()) }, "strace to attach")
+	harness.Await(t, limit, func() bool { return tr.gone() || tr.traces(s.Pid()) }, "strace to attach")
 	if tr.gone() {
 		t.Skipf("strace cannot attach: %s", tr.stderr.Bytes())
 	}

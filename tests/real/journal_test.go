@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/millstream-io/millstream/tests/harness"
 )
@@ -40,13 +39,13 @@ func (j *journal) len() int {
 func (j *journal) awaitMore(t *testing.T, n int) {
 	t.Helper()
 	begin := j.len()
-	await(t, func() bool { return j.len() >= begin+n }, "%d more acknowledged records", n)
+	harness.Await(t, limit, func() bool { return j.len() >= begin+n }, "%d more acknowledged records", n)
 }
 
 // awaitQuiet waits until the member has ended.
 func (j *journal) awaitQuiet(t *testing.T, s *harness.Server) {
 	t.Helper()
-	await(t, func() bool { return !s.Running() }, "the end of the member")
+	harness.Await(t, limit, func() bool { return !s.Running() }, "the end of the member")
 }
 
 // compare returns what the journal has and the log has not, or has otherwise.
@@ -62,19 +61,4 @@ func (j *journal) compare(found map[at]uint32) (faults []error) {
 		}
 	}
 	return faults
-}
-
-// await polls a fact that comes from another process.
-func await(t *testing.T, fact func() bool, what string, args ...any) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(limit)
-	for !fact() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited %s for "+what, append([]any{limit}, args...)...)
-		}
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millstream-io/millstream/cluster"
+	"github.com/millstream-io/millstream/tests/harness"
 	"github.com/millstream-io/millstream/topology"
 )
 
@@ -147,7 +148,7 @@ func (in *inputs) awaitMore(t *testing.T, n int) {
 		return len(in.acked)
 	}
 	begin := count()
-	await(t, func() bool { return count() >= begin+n }, "%d more acknowledged lines", n)
+	harness.Await(t, limit, func() bool { return count() >= begin+n }, "%d more acknowledged lines", n)
 }
 
 // compare reads outputs until every acknowledged line that has an "a" came out.
