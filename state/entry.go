@@ -16,12 +16,16 @@ const FrameRoom = 64
 type EntryType uint8
 
 // The entry types: Records holds one or more whole batches; Control a command of a machine, or nothing (the
-// first entry of a term); Conf a membership change; Trim a new log start. Only Records takes offsets.
+// first entry of a term); Conf a membership change; Trim a new log start; Compacted stands in the place of
+// entries of one term of which log compaction left nothing; Clean says how far the log has been compacted and
+// through where tombstones may go. Only Records takes offsets; Compacted keeps those of what it stands for.
 const (
 	EntryRecords EntryType = 1 + iota
 	EntryControl
 	EntryConf
 	EntryTrim
+	EntryCompacted
+	EntryClean
 )
 
 // FrameVersion is the version of the entry header. A store refuses entries of a version it does not know.
@@ -56,10 +60,33 @@ const (
 	frameAtMaxTimestamp = 56
 )
 
+// compactedSize is the payload of a Compacted entry: the index of the last entry that it stands for.
+const compactedSize = 8
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Payload is the part of the frame behind the header. It aliases Frame.
 func (e Entry) Payload() []byte { return e.Frame[FrameRoom:] }
+
+// Through is the index of the last entry that e stands for: its own, but for Compacted, which stands for a run.
+func (e Entry) Through() uint64 {
+	if e.Type != EntryCompacted {
+		return e.Index
+	}
+	return binary.BigEndian.Uint64(e.Payload())
+}
+
+// Compacted returns the sealed entry that stands for all of first to last, of which nothing is left. Both are
+// of one term; either may stand for a run itself. Its frame is new.
+func Compacted(first, last Entry) Entry {
+	e := Entry{
+		Index: first.Index, Term: first.Term, Type: EntryCompacted, Base: first.Base, Last: last.Last,
+		AppendTimeMs: last.AppendTimeMs, MaxTimestampMs: last.MaxTimestampMs,
+		Frame: binary.BigEndian.AppendUint64(make([]byte, FrameRoom, FrameRoom+compactedSize), last.Through()),
+	}
+	e.Seal()
+	return e
+}
 
 // Next is the offset behind the entry.
 func (e Entry) Next() record.Offset { return e.Last + 1 }
@@ -98,7 +125,7 @@ func OpenFrame(f []byte) (Entry, error) {
 	if want, got := binary.BigEndian.Uint32(f[frameAtCRC:]), frameCRC(f); want != got {
 		return Entry{}, fault.New(fault.CorruptRecord, "entry frame checksum is %08x, header says %08x", got, want)
 	}
-	return Entry{
+	e := Entry{
 		Index:          binary.BigEndian.Uint64(f[frameAtIndex:]),
 		Term:           binary.BigEndian.Uint64(f[frameAtTerm:]),
 		Type:           EntryType(f[frameAtType]),
@@ -107,7 +134,22 @@ func OpenFrame(f []byte) (Entry, error) {
 		AppendTimeMs:   int64(binary.BigEndian.Uint64(f[frameAtAppendTime:])),
 		MaxTimestampMs: int64(binary.BigEndian.Uint64(f[frameAtMaxTimestamp:])),
 		Frame:          f,
-	}, nil
+	}
+	if err := e.checkType(); err != nil {
+		return Entry{}, err
+	}
+	return e, nil
+}
+
+// checkType refuses what no build has written, so that nobody takes a payload for what it is not.
+func (e Entry) checkType() error {
+	if e.Type < EntryRecords || e.Type > EntryClean {
+		return fault.New(fault.CorruptRecord, "entry %d has type %d, which this build does not know", e.Index, e.Type)
+	}
+	if e.Type == EntryCompacted && (len(e.Payload()) != compactedSize || e.Through() < e.Index) {
+		return fault.New(fault.CorruptRecord, "entry %d stands for a run of compacted ones that has no end", e.Index)
+	}
+	return nil
 }
 
 // frameCRC covers the whole frame but the checksum field itself.
