@@ -136,9 +136,11 @@ func (c *class) write(t *txn) error {
 			return err
 		}
 	}
+	began := c.s.o.Now()
 	if err := c.active.b.append(t.rows); err != nil {
 		return err
 	}
+	c.s.o.Observer.Committed(c.id, len(t.rows), t.bytes, c.s.o.Now().Sub(began))
 	c.group = next
 	return nil
 }

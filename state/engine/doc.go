@@ -37,5 +37,6 @@
 //   - A reader that was overtaken by a removal begins again; it never takes an older bucket for one that is gone.
 //   - A rewritten bucket has span rows in the place of tail rows, so that nothing in it passes for newer than it is.
 //
-// It must not look into payloads, read a clock for anything but the age of buckets, or delete a row.
+// It must not look into payloads, read a clock for anything but the age of buckets and what it tells its
+// observer, or delete a row.
 package engine

@@ -1,10 +1,16 @@
 package engine
 
-import "github.com/millstream-io/millstream/state"
+import (
+	"time"
 
-// Observer counts what a store gives back to the disk. Its methods are called from the store's goroutines and
+	"github.com/millstream-io/millstream/state"
+)
+
+// Observer counts what a store writes and what it gives back to the disk. Its methods are called from the store's goroutines and
 // must not block.
 type Observer interface {
+	// Committed is told of a group that is durable: its rows, their bytes, and how long the disk took for it.
+	Committed(c state.Class, rows int, bytes int64, took time.Duration)
 	// BucketRemoved is told of a bucket that had nothing alive in it, and of the bytes that its removal
 	// freed.
 	BucketRemoved(c state.Class, bytes int64)
@@ -15,5 +21,6 @@ type Observer interface {
 // nobody is the Observer of a store that has none.
 type nobody struct{}
 
-func (nobody) BucketRemoved(state.Class, int64)          {}
-func (nobody) BucketRewritten(state.Class, int64, int64) {}
+func (nobody) Committed(state.Class, int, int64, time.Duration) {}
+func (nobody) BucketRemoved(state.Class, int64)                 {}
+func (nobody) BucketRewritten(state.Class, int64, int64)        {}

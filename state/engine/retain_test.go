@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state"
@@ -207,8 +208,9 @@ func TestJanitorGivesBack(t *testing.T) {
 // removed passes the sizes of removed buckets on.
 type removed chan int64
 
-func (r removed) BucketRemoved(_ state.Class, bytes int64)  { r <- bytes }
-func (r removed) BucketRewritten(state.Class, int64, int64) {}
+func (r removed) BucketRemoved(_ state.Class, bytes int64)         { r <- bytes }
+func (r removed) Committed(state.Class, int, int64, time.Duration) {}
+func (r removed) BucketRewritten(state.Class, int64, int64)        {}
 
 // Goal: a walk beside writes, rolls, trims and removals finds no damage where there is none. Method: walk
 // without end while a log grows over many buckets and is trimmed.

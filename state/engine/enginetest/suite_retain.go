@@ -22,6 +22,8 @@ func (c *counter) BucketRemoved(_ state.Class, bytes int64) {
 	c.freed.Add(bytes)
 }
 
+func (c *counter) Committed(state.Class, int, int64, time.Duration) {}
+
 func (c *counter) BucketRewritten(_ state.Class, before, after int64) {
 	c.rewritten.Add(1)
 	c.freed.Add(before - after)
