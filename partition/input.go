@@ -108,6 +108,15 @@ type Settings struct {
 	// and so does 0, which is a topic that says nothing.
 	RetentionMs    int64
 	RetentionBytes int64
+
+	// Whether the log is compacted by key, beside or instead of what retention takes; a topic that is only compacted
+	// has a retention of -1. The rest counts where it is: records younger than MinLagMs stay as they are; a
+	// tombstone stays for DeleteRetentionMs, in ms, at least; a pass begins when DirtyRatio of the bytes that
+	// it may look at were appended after the last one, 0 to 1.
+	Compact           bool
+	MinLagMs          int64
+	DeleteRetentionMs int64
+	DirtyRatio        float64
 }
 
 func (Append) input()    {}

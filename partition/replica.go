@@ -131,8 +131,7 @@ func (r *Replica) Step(now time.Time, in Input) Effects {
 	case Tick:
 		r.onTick()
 	case Configure:
-		r.cfg.Settings = in.Settings
-		r.lookLater()
+		r.onConfigure(in)
 	default:
 		must(false, "unknown input %T", in)
 	}

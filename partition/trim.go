@@ -117,6 +117,16 @@ func (r *Replica) policy() retention.Policy {
 	return retention.Policy{Ms: r.cfg.Settings.RetentionMs, Bytes: r.cfg.Settings.RetentionBytes}
 }
 
+// onConfigure lets new settings take effect at once.
+func (r *Replica) onConfigure(in Configure) {
+	r.cfg.Settings = in.Settings
+	if r.ready && r.policy().Limited() {
+		r.trim.lookAt = r.now
+		return
+	}
+	r.lookLater()
+}
+
 func (r *Replica) lookLater() { r.lookAfter(r.cfg.RetentionCheck) }
 
 // lookAfter sees to it that the store is asked when something may be old enough, which is not before idle is
