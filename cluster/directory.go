@@ -51,6 +51,7 @@ type placed struct {
 	ref      atomic.Pointer[actors.Ref]
 	settings atomic.Pointer[partition.Settings]
 	failed   atomic.Pointer[error] // why it ended by itself
+	readOnly atomic.Bool           // since it ended its log is served without being written to
 	voters   []record.ReplicaID
 }
 
@@ -105,8 +106,8 @@ func (d *directory) changed(old, now *placement.Table) {
 
 // replace publishes a new set of residents, stops those that left and starts those that came.
 func (d *directory) replace(start, stop []placement.Hosted) {
-	after := newResidents()
-	for _, p := range d.here.Load().byID {
+	before, after := d.here.Load(), newResidents()
+	for _, p := range before.byID {
 		after.add(p)
 	}
 	for _, h := range stop {
@@ -122,6 +123,9 @@ func (d *directory) replace(start, stop []placement.Hosted) {
 	d.store.SetLive(maps.Keys(after.byID))
 	for _, h := range stop {
 		d.system.Stop(replica.KindName, replica.Name(h.Replica))
+		if p := before.byID[h.Replica]; p != nil && p.readOnly.Load() {
+			d.system.Stop(readOnlyKind, replica.Name(h.Replica))
+		}
 	}
 	for _, p := range fresh {
 		if err := d.activate(p); err != nil {
@@ -164,6 +168,23 @@ func (d *directory) stopped(id actors.Identity, err error) {
 	p.failed.Store(&err)
 	d.log.Error("replica stopped", "topic", topic, "partition", p.tp.Partition, "identity", id.Name,
 		"code", fault.CodeOf(err).String(), "err", err)
+	if fault.CodeOf(err) == fault.CorruptRecord && p.topic != nil && len(p.voters) == 1 {
+		d.serveReadOnly(p)
+	}
+}
+
+// serveReadOnly serves what is left of a partition that damage has ended, which no other replica can mend.
+func (d *directory) serveReadOnly(p *placed) {
+	p.readOnly.Store(true)
+	ref, err := d.system.Activate(readOnlyKind, replica.Name(p.id), 1)
+	if err != nil {
+		d.log.Error("damaged partition not served", "topic", p.topic.Name, "partition", p.tp.Partition, "err", err)
+		return
+	}
+	p.ref.Store(&ref)
+	if d.here.Load().byID[p.id] != p { // it was taken away in this moment, perhaps before there was anything to stop
+		d.system.Stop(readOnlyKind, replica.Name(p.id))
+	}
 }
 
 // name is how messages call the partition: "topic/3".
@@ -188,6 +209,8 @@ func settingsOf(t *placement.Topic) partition.Settings {
 	return partition.Settings{
 		Class: t.Config.Class(), LogAppendTime: t.Config.LogAppendTime,
 		RetentionMs: t.Config.RetentionMs, RetentionBytes: t.Config.RetentionBytes,
+		Compact: t.Config.Compact, MinLagMs: t.Config.MinLagMs,
+		DeleteRetentionMs: t.Config.DeleteRetentionMs, DirtyRatio: t.Config.DirtyRatio,
 	}
 }
 

@@ -52,7 +52,7 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 		"internal":          {create(client.NewTopic{Name: "__consumer_offsets"}), fault.InvalidTopic, "internal"},
 		"replicas":          {create(client.NewTopic{Name: "r", Replicas: 2}), fault.InvalidReplicationFactor, "use 1"},
 		"unknown key":       {create(client.NewTopic{Name: "k", Configs: map[string]string{"retention.m": "1"}}), fault.InvalidConfig, "retention.ms"},
-		"unsupported value": {create(client.NewTopic{Name: "k", Configs: map[string]string{"cleanup.policy": "compact"}}), fault.InvalidConfig, "delete"},
+		"unsupported value": {create(client.NewTopic{Name: "k", Configs: map[string]string{"cleanup.policy": "compcat"}}), fault.InvalidConfig, "compact"},
 	} {
 		if test.err == nil || fault.CodeOf(test.err) != test.code || !strings.Contains(test.err.Error(), test.says) {
 			t.Errorf("%s: code %q, want %q with %q in: %v", name, fault.CodeOf(test.err), test.code, test.says, test.err)

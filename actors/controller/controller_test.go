@@ -182,7 +182,7 @@ func TestRequestsEndInTheTable(t *testing.T) {
 	l := newLog()
 	_, ref := start(t, l)
 	get[Done](t, ref, InitCluster{ClusterID: "c", Metadata: 1}) // again: no fault
-	size, bad := "2048", "compact"
+	size, bad := "2048", "archive"
 	ask := topics("a", "b c", "d")
 	ask[0].Settings = map[string]*string{config.KeyMaxMessageBytes: &size}
 	ask[2].Settings = map[string]*string{config.KeyCleanupPolicy: &bad}

@@ -48,10 +48,12 @@ func createdTopic(c controller.TopicCreated) CreatedTopic {
 	}
 }
 
-// createInternal makes a topic that only the engine writes to.
+// createInternal makes a topic that only the engine writes to, of which the newest record of each key stays.
 func (b *Broker) createInternal(name string, partitions int32, deadline time.Time, done func(error)) {
+	policy := "compact"
 	m := controller.CreateTopics{Deadline: deadline, Topics: []meta.NewTopic{{
 		Name: name, Internal: true, Wanted: placement.Wanted{Partitions: partitions, Replicas: -1},
+		Settings: map[string]*string{config.KeyCleanupPolicy: &policy},
 	}}}
 	ask(b, deadline, m, func(a controller.TopicsCreated, err error) {
 		if err == nil {

@@ -37,7 +37,9 @@ func DescribeBroker(running, defaults Broker) []Entry {
 		add(k.name, k.kind, k.value(running), k.value(defaults), k.doc)
 	}
 	for _, k := range keys {
-		add(clusterKey[k.name], k.kind, k.preset, k.preset, k.doc)
+		if name := clusterKey[k.name]; name != "" {
+			add(name, k.kind, k.preset, k.preset, k.doc)
+		}
 	}
 	return entries
 }
@@ -70,12 +72,22 @@ var brokerKeys = []struct {
 
 // clusterKey maps a topic key to the name that Kafka gives its cluster-wide default.
 var clusterKey = map[string]string{
-	KeyMaxMessageBytes: "message.max.bytes",
-	KeyCompressionType: "compression.type",
-	KeyTimestampType:   "log.message.timestamp.type",
-	KeyCleanupPolicy:   "log.cleanup.policy",
-	KeyRetentionMs:     "log.retention.ms",
-	KeyRetentionBytes:  "log.retention.bytes",
+	KeyMaxMessageBytes:   "message.max.bytes",
+	KeyCompressionType:   "compression.type",
+	KeyTimestampType:     "log.message.timestamp.type",
+	KeyTimestampBefore:   "log.message.timestamp.before.max.ms",
+	KeyTimestampAfter:    "log.message.timestamp.after.max.ms",
+	KeyCleanupPolicy:     "log.cleanup.policy",
+	KeyRetentionMs:       "log.retention.ms",
+	KeyRetentionBytes:    "log.retention.bytes",
+	KeyMinCompactionLag:  "log.cleaner.min.compaction.lag.ms",
+	KeyMaxCompactionLag:  "log.cleaner.max.compaction.lag.ms",
+	KeyDeleteRetentionMs: "log.cleaner.delete.retention.ms",
+	KeyMinDirtyRatio:     "log.cleaner.min.cleanable.ratio",
+	KeyMinInsync:         "min.insync.replicas",
+	KeyUncleanElection:   "unclean.leader.election.enable",
+	KeyFlushMessages:     "log.flush.interval.messages",
+	KeyFlushMs:           "log.flush.interval.ms",
 }
 
 func plaintext(address string) string {

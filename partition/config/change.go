@@ -104,17 +104,16 @@ func (op Op) result(t Topic) (string, error) {
 	case !known:
 		return "", unknownKey(op.Key)
 	case op.Verb == Set:
-		return *op.Value, k.check(*op.Value)
+		return k.accept(*op.Value)
 	case k.kind != TypeList:
 		return "", fault.New(fault.InvalidConfig, "topic key %s holds no list, so nothing can be appended to it or "+
 			"subtracted from it", k.name).WithHint("set it instead")
 	}
-	value := k.parts(t, op)
-	return value, k.check(value)
+	return k.accept(k.edited(t, op))
 }
 
-// parts is the list that Append or Subtract makes of what the topic has.
-func (k *key) parts(t Topic, op Op) string {
+// edited is the list that Append or Subtract makes of what the topic has.
+func (k *key) edited(t Topic, op Op) string {
 	is := k.preset
 	if v, ok := t.Overrides[k.name]; ok {
 		is = v

@@ -32,6 +32,10 @@ func TestPlan(t *testing.T) {
 			map[string]string{KeyMaxMessageBytes: "2048"}},
 		"append what is there": {[]Op{{Key: KeyCleanupPolicy, Verb: Append, Value: ptr("delete")}}, false,
 			map[string]string{KeyMaxMessageBytes: "2048", "later.key": "x", KeyCleanupPolicy: "delete"}},
+		"append to a list": {[]Op{{Key: KeyCleanupPolicy, Verb: Append, Value: ptr("compact")}}, false,
+			map[string]string{KeyMaxMessageBytes: "2048", "later.key": "x", KeyCleanupPolicy: "compact,delete"}},
+		"one spelling": {[]Op{set(KeyCleanupPolicy, " delete, compact,delete,"), set(KeyMinDirtyRatio, "1e-1")}, true,
+			map[string]string{KeyCleanupPolicy: "compact,delete", KeyMinDirtyRatio: "0.1"}},
 	} {
 		change, err := Plan(Stored(before), c.ops, c.replace)
 		if got := change.Apply(before); err != nil || !maps.Equal(got, c.want) {
@@ -59,8 +63,9 @@ func TestPlanRefuses(t *testing.T) {
 		{Op{Key: "nonsense", Verb: Delete}, fault.InvalidConfig, "not in this version"},
 		{Op{Key: KeyMaxMessageBytes, Verb: Append, Value: ptr("1")}, fault.InvalidConfig, "holds no list"},
 		{Op{Key: KeyTimestampType, Verb: Subtract, Value: ptr("1")}, fault.InvalidConfig, "holds no list"},
-		{Op{Key: KeyCleanupPolicy, Verb: Append, Value: ptr("compact")}, fault.InvalidConfig, `takes only "delete"`},
-		{Op{Key: KeyCleanupPolicy, Verb: Subtract, Value: ptr("delete")}, fault.InvalidConfig, `takes only "delete"`},
+		{Op{Key: KeyCleanupPolicy, Verb: Append, Value: ptr("compat")}, fault.InvalidConfig, "nearest is compact"},
+		{Op{Key: KeyCleanupPolicy, Verb: Subtract, Value: ptr("delete")}, fault.InvalidConfig, "is empty"},
+		{Op{Key: KeyFlushMs, Verb: Append, Value: ptr("0")}, fault.InvalidConfig, "holds no list"},
 		{Op{Key: KeyCleanupPolicy, Verb: Append}, fault.InvalidRequest, "no value"},
 		{Op{Key: KeyMaxMessageBytes, Verb: 4, Value: ptr("1")}, fault.InvalidRequest, "is unknown"},
 		{Op{Key: KeyMaxMessageBytes, Verb: -1, Value: ptr("1")}, fault.InvalidRequest, "is unknown"},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -70,6 +71,76 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// Goal: a cleanup policy is taken in any order and kept in one spelling; a topic that compacts is of the class
+// of compacted ones, and retention counts only with delete. Method: every policy, beside a retention of an
+// hour, as a request and out of the log.
+func TestCleanupPolicy(t *testing.T) {
+	for _, c := range []struct {
+		policy, kept string
+		compact      bool
+		retentionMs  int64
+		class        state.Class
+	}{
+		{"delete", "delete", false, 3_600_000, state.ClassShort},
+		{"compact", "compact", true, KeepAll, state.ClassCompact},
+		{"compact,delete", "compact,delete", true, 3_600_000, state.ClassCompact},
+		{"delete, compact", "compact,delete", true, 3_600_000, state.ClassCompact},
+		{"compact,compact", "compact", true, KeepAll, state.ClassCompact},
+	} {
+		parsed, err := Parse(map[string]*string{
+			KeyCleanupPolicy: &c.policy, KeyRetentionMs: ptr("3600000"), KeyRetentionBytes: ptr("5"),
+			KeyMinCompactionLag: ptr("7"), KeyDeleteRetentionMs: ptr("0"), KeyMinDirtyRatio: ptr("0.25"),
+		})
+		if err != nil || parsed.Overrides[KeyCleanupPolicy] != c.kept {
+			t.Fatalf("%q is kept as %q, %v", c.policy, parsed.Overrides[KeyCleanupPolicy], err)
+		}
+		for _, topic := range []Topic{parsed, Stored(parsed.Overrides)} {
+			if topic.Compact != c.compact || topic.RetentionMs != c.retentionMs || topic.Class() != c.class ||
+				(topic.RetentionBytes == 5) != (c.retentionMs > 0) ||
+				topic.MinLagMs != 7 || topic.DeleteRetentionMs != 0 || topic.DirtyRatio != 0.25 {
+				t.Errorf("%q: %+v", c.policy, topic)
+			}
+		}
+	}
+	preset := Default()
+	if preset.Compact || preset.MinLagMs != 0 || preset.DeleteRetentionMs != 86_400_000 || preset.DirtyRatio != 0.5 ||
+		preset.TimestampAfterMs != 3_600_000 || preset.TimestampBeforeMs != math.MaxInt64 {
+		t.Errorf("defaults: %+v", preset)
+	}
+	later := Stored(map[string]string{
+		KeyCleanupPolicy: "archive", KeyRetentionMs: "1", KeyMinDirtyRatio: "2", KeyMinCompactionLag: "x",
+		KeyDeleteRetentionMs: "-5", KeyTimestampBefore: "?", KeyTimestampAfter: "",
+	})
+	later.Overrides, later.keep = nil, false
+	if !reflect.DeepEqual(later, Default()) {
+		t.Errorf("what cannot be read must keep everything, and count as the default: %+v", later)
+	}
+}
+
+// Goal: what clients of Kafka set although it says nothing new is taken and shown as set. Method: each of
+// these values, beside what is described.
+func TestHarmlessValues(t *testing.T) {
+	for key, values := range map[string][]string{
+		KeyMaxCompactionLag: {"9223372036854775807"},
+		KeyMinInsync:        {"1"},
+		KeyUncleanElection:  {"false"},
+		KeyFlushMessages:    {"1", "9223372036854775807"},
+		KeyFlushMs:          {"0", "9223372036854775807"},
+	} {
+		for _, value := range values {
+			topic, err := Parse(map[string]*string{key: &value})
+			if err != nil {
+				t.Errorf("%s=%s: %v", key, value, err)
+			}
+			for _, e := range Describe(topic) {
+				if e.Key == key && (e.Value != value || !e.ReadOnly || e.Source != SourceTopic) {
+					t.Errorf("%s=%s is described as %+v", key, value, e)
+				}
+			}
+		}
+	}
+}
+
 // Goal: every value that this version cannot obey is refused with InvalidConfig, and the message names the
 // limit and what is accepted. Method: one bad setting each, look for the words.
 func TestParseRefuses(t *testing.T) {
@@ -82,15 +153,30 @@ func TestParseRefuses(t *testing.T) {
 		{KeyMaxMessageBytes, "", "whole number"},
 		{KeyCompressionType, "zstd", `takes only "producer"`},
 		{KeyTimestampType, "createtime", "CreateTime, LogAppendTime"},
-		{KeyCleanupPolicy, "compact", `takes only "delete"`},
-		{KeyCleanupPolicy, "delete,compact", `takes only "delete"`},
+		{KeyCleanupPolicy, "compcat", "nearest is compact"},
+		{KeyCleanupPolicy, "delete,Compact", `"Compact" is none of compact, delete`},
+		{KeyCleanupPolicy, " , ", "is empty"},
+		{KeyMinDirtyRatio, "1.1", "from 0 to 1"},
+		{KeyMinDirtyRatio, "NaN", "from 0 to 1"},
+		{KeyMinDirtyRatio, "half", "from 0 to 1"},
+		{KeyMinDirtyRatio, "", "from 0 to 1"},
+		{KeyMinCompactionLag, "-1", "from 0 to 9223372036854775807"},
+		{KeyMaxCompactionLag, "1000", "not in this version"},
+		{KeyDeleteRetentionMs, "-1", "from 0 to 9223372036854775807"},
+		{KeyTimestampBefore, "-1", "from 0 to 9223372036854775807"},
+		{KeyTimestampAfter, "1h", "whole number"},
+		{KeyTimestampType, "LogAppend", "nearest is LogAppendTime"},
+		{KeyMinInsync, "2", `takes only "1"`},
+		{KeyUncleanElection, "true", `takes only "false"`},
+		{KeyFlushMs, "1000", "durable before it is acknowledged"},
+		{"message.timestamp.difference.max.ms", "1", "message.timestamp.before.max.ms"},
 		{KeyRetentionMs, "-2", "from -1 to 9223372036854775807"},
 		{KeyRetentionMs, "7d", "whole number"},
 		{KeyRetentionBytes, "-2", "from -1 to 9223372036854775807"},
 		{KeyRetentionBytes, "9223372036854775808", "whole number"},
 		{"segment.bytes", "1048576", "topics share the files of a member"},
 		{"segment.ms", "1000", "topics share the files of a member"},
-		{"flush.messages", "1", "durable before it is acknowledged"},
+		{KeyFlushMessages, "10000", "durable before it is acknowledged"},
 		{"retention.m", "-1", "nearest is retention.ms"},
 		{"max.mesage.bytes", "2048", "nearest is max.message.bytes"},
 		{"message.timestamp", "CreateTime", "nearest is message.timestamp.type"},
@@ -107,7 +193,7 @@ func TestParseRefuses(t *testing.T) {
 // client cannot blow the message up. Method: one request with many faults, twice.
 func TestParseReportsAllFaults(t *testing.T) {
 	settings := map[string]*string{
-		KeyRetentionMs: ptr("-7"), KeyCleanupPolicy: ptr("compact"), "nonsense": nil,
+		KeyRetentionMs: ptr("-7"), KeyCleanupPolicy: ptr("archive"), "nonsense": nil,
 		strings.Repeat("k", 1<<16): ptr(strings.Repeat("v", 1<<16)),
 	}
 	_, err := Parse(settings)
@@ -120,7 +206,7 @@ func TestParseReportsAllFaults(t *testing.T) {
 			t.Errorf("%q is missing in %v", says, err)
 		}
 	}
-	if len(err.Error()) > 2000 {
+	if len(err.Error()) > 3000 {
 		t.Errorf("the message has %d bytes", len(err.Error()))
 	}
 }
@@ -150,7 +236,9 @@ func TestDescribe(t *testing.T) {
 		if (e.Source == SourceTopic) != (e.Key == KeyMaxMessageBytes) || e.Doc == "" || e.Default == "" {
 			t.Errorf("%+v", e)
 		}
-		fixed := slices.Contains([]string{KeyCompressionType, KeyCleanupPolicy}, e.Key)
+		fixed := slices.Contains([]string{
+			KeyCompressionType, KeyMaxCompactionLag, KeyMinInsync, KeyUncleanElection, KeyFlushMessages, KeyFlushMs,
+		}, e.Key)
 		if fixed != e.ReadOnly {
 			t.Errorf("%s read-only: %v", e.Key, e.ReadOnly)
 		}
@@ -190,6 +278,10 @@ func TestDescribeBroker(t *testing.T) {
 		"message.max.bytes":          {"1048588", SourceDefault},
 		"log.retention.ms":           {"-1", SourceDefault},
 		"log.retention.bytes":        {"-1", SourceDefault},
+		"log.cleanup.policy":         {"delete", SourceDefault},
+		"log.flush.interval.ms":      {"0", SourceDefault},
+
+		"log.message.timestamp.after.max.ms": {"3600000", SourceDefault},
 	} {
 		if e := got[key]; e.Value != want.value || e.Source != want.source {
 			t.Errorf("%s: %+v", key, e)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,14 +12,30 @@ import (
 
 // The names of the topic keys, spelled as in Kafka.
 const (
-	KeyMaxMessageBytes  = "max.message.bytes"
-	KeyCompressionType  = "compression.type"
-	KeyTimestampType    = "message.timestamp.type"
-	KeyCleanupPolicy    = "cleanup.policy"
-	KeyRetentionMs      = "retention.ms"
-	KeyRetentionBytes   = "retention.bytes"
+	KeyMaxMessageBytes   = "max.message.bytes"
+	KeyCompressionType   = "compression.type"
+	KeyTimestampType     = "message.timestamp.type"
+	KeyTimestampBefore   = "message.timestamp.before.max.ms"
+	KeyTimestampAfter    = "message.timestamp.after.max.ms"
+	KeyCleanupPolicy     = "cleanup.policy"
+	KeyRetentionMs       = "retention.ms"
+	KeyRetentionBytes    = "retention.bytes"
+	KeyMinCompactionLag  = "min.compaction.lag.ms"
+	KeyMaxCompactionLag  = "max.compaction.lag.ms"
+	KeyDeleteRetentionMs = "delete.retention.ms"
+	KeyMinDirtyRatio     = "min.cleanable.dirty.ratio"
+	KeyMinInsync         = "min.insync.replicas"
+	KeyUncleanElection   = "unclean.leader.election.enable"
+	KeyFlushMessages     = "flush.messages"
+	KeyFlushMs           = "flush.ms"
+)
+
+// The values of message.timestamp.type and of cleanup.policy.
+const (
 	timestampCreateTime = "CreateTime"
 	timestampAppendTime = "LogAppendTime"
+	policyDelete        = "delete"
+	policyCompact       = "compact"
 )
 
 // Bounds and default of max.message.bytes, in bytes of one batch as it is stored. The default is Kafka's: 1
@@ -36,21 +53,21 @@ const (
 // KeepAll is the value of retention.ms and retention.bytes that keeps everything; both begin with it.
 const KeepAll = -1
 
+// Unbounded is the number of milliseconds that stands for no bound, as in Kafka.
+const Unbounded = math.MaxInt64
+
+// Defaults of the keys of timestamps and of compaction, as in Kafka, in milliseconds.
+const (
+	DefaultTimestampAfterMs  = 3_600_000
+	DefaultDeleteRetentionMs = 86_400_000
+	DefaultDirtyRatio        = 0.5
+)
+
 // shortRetention is the age up to which a topic's records share buckets that are given back soon.
 const shortRetention = 6 * time.Hour
 
-// key is one row of the table. A key takes either exactly `only` (and is then read-only), or one of
-// `oneOf`, or a number in [min, max].
-type key struct {
-	name     string
-	kind     ValueType
-	preset   string // the default
-	only     string
-	oneOf    []string
-	min, max int64
-	doc      string
-	set      func(t *Topic, value string)
-}
+// none is how Unbounded is spelled.
+var none = strconv.FormatInt(Unbounded, 10)
 
 // keys is THE table, in the order in which it is shown.
 var keys = []*key{
@@ -65,7 +82,7 @@ var keys = []*key{
 		},
 	},
 	{
-		name: KeyCompressionType, kind: TypeString, preset: "producer", only: "producer",
+		name: KeyCompressionType, kind: TypeString, preset: "producer", only: []string{"producer"},
 		doc: "Batches are kept in the compression that their producer chose.",
 	},
 	{
@@ -75,18 +92,73 @@ var keys = []*key{
 		set:   func(t *Topic, value string) { t.LogAppendTime = value == timestampAppendTime },
 	},
 	{
-		name: KeyCleanupPolicy, kind: TypeList, preset: "delete", only: "delete",
-		doc: "Old records go by age and size; compaction by key is not in this version.",
+		name: KeyTimestampBefore, kind: TypeLong, preset: none, max: Unbounded,
+		doc: "How many milliseconds the timestamp of a record may lie before its append; not for LogAppendTime.",
+		set: func(t *Topic, value string) { t.TimestampBeforeMs = atLeast0(value, Unbounded) },
+	},
+	{
+		name: KeyTimestampAfter, kind: TypeLong, preset: strconv.Itoa(DefaultTimestampAfterMs), max: Unbounded,
+		doc: "How many milliseconds the timestamp of a record may lie behind its append; not for LogAppendTime.",
+		set: func(t *Topic, value string) { t.TimestampAfterMs = atLeast0(value, DefaultTimestampAfterMs) },
+	},
+	{
+		name: KeyCleanupPolicy, kind: TypeList, preset: policyDelete, parts: []string{policyCompact, policyDelete},
+		doc: "What becomes of old records: delete (by age and size), compact (the newest of each key stays), or both.",
+		set: func(t *Topic, value string) {
+			have := split(value)
+			t.Compact, t.keep = slices.Contains(have, policyCompact), !slices.Contains(have, policyDelete)
+		},
 	},
 	{
 		name: KeyRetentionMs, kind: TypeLong, preset: strconv.Itoa(KeepAll), min: KeepAll, max: math.MaxInt64,
-		doc: "How long records are kept at least after their append, in milliseconds; -1 is for ever, the default.",
+		doc: "How long records are kept at least after their append, in milliseconds; -1 is for ever, the default. " +
+			"Only with delete in cleanup.policy.",
 		set: func(t *Topic, value string) { t.RetentionMs = keptFor(value) },
 	},
 	{
 		name: KeyRetentionBytes, kind: TypeLong, preset: strconv.Itoa(KeepAll), min: KeepAll, max: math.MaxInt64,
-		doc: "How many bytes of its newest records a partition keeps at least; -1 is all, the default.",
+		doc: "How many bytes of its newest records a partition keeps at least; -1 is all, the default. " +
+			"Only with delete in cleanup.policy.",
 		set: func(t *Topic, value string) { t.RetentionBytes = kept(value) },
+	},
+	{
+		name: KeyMinCompactionLag, kind: TypeLong, preset: "0", max: math.MaxInt64,
+		doc: "How many milliseconds after its append a record is safe from compaction.",
+		set: func(t *Topic, value string) { t.MinLagMs = atLeast0(value, 0) },
+	},
+	{
+		name: KeyMaxCompactionLag, kind: TypeLong, preset: none, only: []string{none},
+		doc: "Compaction begins by " + KeyMinDirtyRatio + " alone, however old the records are.",
+	},
+	{
+		name: KeyDeleteRetentionMs, kind: TypeLong, preset: strconv.Itoa(DefaultDeleteRetentionMs), max: math.MaxInt64,
+		doc: "How many milliseconds a null value, the mark of a deleted key, is kept after a compaction has reached it.",
+		set: func(t *Topic, value string) { t.DeleteRetentionMs = atLeast0(value, DefaultDeleteRetentionMs) },
+	},
+	{
+		name: KeyMinDirtyRatio, kind: TypeDouble, preset: ratio(DefaultDirtyRatio),
+		doc: "Part of a partition's bytes that was written since its last compaction, at which the next one begins.",
+		set: func(t *Topic, value string) {
+			if f, ok := asRatio(value); ok {
+				t.DirtyRatio = f
+			}
+		},
+	},
+	{
+		name: KeyMinInsync, kind: TypeInt, preset: "1", only: []string{"1"},
+		doc: "Replicas that must have a batch before acks=all is answered: a majority of them always, at least one.",
+	},
+	{
+		name: KeyUncleanElection, kind: TypeBool, preset: "false", only: []string{"false"},
+		doc: "Only a replica that has everything that was acknowledged can lead.",
+	},
+	{
+		name: KeyFlushMessages, kind: TypeLong, preset: "1", only: []string{"1", none}, why: alwaysDurable,
+		doc: "Every batch is on the disk before it is acknowledged, whatever is set here.",
+	},
+	{
+		name: KeyFlushMs, kind: TypeLong, preset: "0", only: []string{"0", none}, why: alwaysDurable,
+		doc: "Every batch is on the disk before it is acknowledged, whatever is set here.",
 	},
 }
 
@@ -96,10 +168,11 @@ var otherwise = map[string]string{
 	"segment.ms":           sharedBuckets,
 	"segment.jitter.ms":    sharedBuckets,
 	"segment.index.bytes":  sharedBuckets,
+	"index.interval.bytes": sharedBuckets,
 	"file.delete.delay.ms": sharedBuckets,
 	"preallocate":          sharedBuckets,
-	"flush.messages":       alwaysDurable,
-	"flush.ms":             alwaysDurable,
+	"message.timestamp.difference.max.ms": "its two directions are " + KeyTimestampBefore + " and " +
+		KeyTimestampAfter,
 }
 
 const (
@@ -114,34 +187,6 @@ func Keys() []string {
 		names[i] = k.name
 	}
 	return names
-}
-
-// check refuses a value that the key does not take.
-func (k *key) check(value string) error {
-	switch {
-	case k.only != "":
-		if value == k.only {
-			return nil
-		}
-		return fault.New(fault.InvalidConfig, "topic key %s=%q is not in this version, which takes only %q",
-			k.name, clip(value), k.only).WithHint("leave %s out, or set it to %s", k.name, k.only)
-	case k.oneOf != nil:
-		for _, v := range k.oneOf {
-			if v == value {
-				return nil
-			}
-		}
-		return fault.New(fault.InvalidConfig, "topic key %s=%q is none of %s",
-			k.name, clip(value), strings.Join(k.oneOf, ", ")).WithHint("set it to %s", strings.Join(k.oneOf, " or "))
-	default:
-		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || n < k.min || n > k.max || value != strconv.FormatInt(n, 10) {
-			return fault.New(fault.InvalidConfig,
-				"topic key %s=%q is not a whole number from %d to %d, this version's bounds",
-				k.name, clip(value), k.min, k.max).WithHint("the default is %s", k.preset)
-		}
-		return nil
-	}
 }
 
 func keyNamed(name string) (*key, bool) {
@@ -160,7 +205,7 @@ func unknownKey(name string) error {
 			WithHint("leave %s out; the keys are %s", name, strings.Join(Keys(), ", "))
 	}
 	return fault.New(fault.InvalidConfig, "topic key %q is not in this version", clip(name)).
-		WithHint("nearest is %s; the keys are %s", nearest(name), strings.Join(Keys(), ", "))
+		WithHint("nearest is %s; the keys are %s", nearest(name, Keys()), strings.Join(Keys(), ", "))
 }
 
 // clip keeps a client's text from filling a message.

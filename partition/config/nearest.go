@@ -1,11 +1,11 @@
 package config
 
-// nearest returns the key of the table with the smallest edit distance to name; the first of equals.
-func nearest(name string) string {
+// nearest returns the candidate with the smallest edit distance to name; the first of equals.
+func nearest(name string, candidates []string) string {
 	best, least := "", -1
-	for _, k := range keys {
-		if d := distance(clip(name), k.name); least < 0 || d < least {
-			best, least = k.name, d
+	for _, c := range candidates {
+		if d := distance(clip(name), c); least < 0 || d < least {
+			best, least = c, d
 		}
 	}
 	return best

@@ -16,16 +16,28 @@ import (
 // immutable: who wants another one makes it with Parse, or with the settings of a Change. The zero Topic
 // keeps nothing: begin with Default.
 type Topic struct {
-	MaxMessageBytes int
-	LogAppendTime   bool
-	RetentionMs     int64 // milliseconds, KeepAll for ever; never 0, which is set as 1
-	RetentionBytes  int64 // of one partition, KeepAll for all; never 0, which is set as 1
-	Overrides       map[string]string
+	MaxMessageBytes   int
+	LogAppendTime     bool
+	TimestampBeforeMs int64 // how far a producer's timestamp may lie before the clock, Unbounded for any
+	TimestampAfterMs  int64 // and behind it
+	RetentionMs       int64 // milliseconds, KeepAll for ever, which it is without delete; never 0, which is set as 1
+	RetentionBytes    int64 // of one partition, KeepAll for all, likewise; never 0, which is set as 1
+	Compact           bool  // of each key the newest record stays, and every record must have one
+	MinLagMs          int64 // age below which compaction leaves records alone
+	DeleteRetentionMs int64 // how long null values outlive the compaction that has reached them
+	DirtyRatio        float64
+	Overrides         map[string]string
+
+	keep bool // nothing goes by age or size: delete is not in the policy
 }
 
 // Default is the configuration of a topic on which nothing was set.
 func Default() Topic {
-	return Topic{MaxMessageBytes: DefaultMaxMessageBytes, RetentionMs: KeepAll, RetentionBytes: KeepAll}
+	return Topic{
+		MaxMessageBytes: DefaultMaxMessageBytes, RetentionMs: KeepAll, RetentionBytes: KeepAll,
+		TimestampBeforeMs: Unbounded, TimestampAfterMs: DefaultTimestampAfterMs,
+		DeleteRetentionMs: DefaultDeleteRetentionMs, DirtyRatio: DefaultDirtyRatio,
+	}
 }
 
 // Parse checks the settings of a request against the table. A nil value means the default, as if the key
@@ -47,15 +59,17 @@ func Parse(settings map[string]*string) (Topic, error) {
 		if value == nil {
 			continue
 		}
-		if err := k.check(*value); err != nil {
+		accepted, err := k.accept(*value)
+		if err != nil {
 			faults = append(faults, err)
 			continue
 		}
-		t.override(k, *value)
+		t.override(k, accepted)
 	}
 	if len(faults) > 0 {
 		return Topic{}, joined(faults)
 	}
+	t.settle()
 	return t, nil
 }
 
@@ -70,12 +84,24 @@ func Stored(settings map[string]string) Topic {
 			k.set(&t, v)
 		}
 	}
+	t.settle()
 	return t
 }
 
+// settle takes retention back where the policy does not ask for it.
+func (t *Topic) settle() {
+	if t.keep {
+		t.RetentionMs, t.RetentionBytes = KeepAll, KeepAll
+	}
+}
+
 // Class is the retention class that new entries of the topic go to: records that live for hours do not
-// share buckets with those that live for days, so that whole buckets become free early.
+// share buckets with those that live for days, so that whole buckets become free early, and what is
+// compacted is rewritten apart from both.
 func (t Topic) Class() state.Class {
+	if t.Compact {
+		return state.ClassCompact
+	}
 	if t.RetentionMs >= 0 && t.RetentionMs <= shortRetention.Milliseconds() {
 		return state.ClassShort
 	}
@@ -89,7 +115,7 @@ func Describe(t Topic) []Entry {
 	for _, k := range keys {
 		e := Entry{
 			Key: k.name, Value: k.preset, Default: k.preset, Source: SourceDefault,
-			Type: k.kind, ReadOnly: k.only != "", Doc: k.doc,
+			Type: k.kind, ReadOnly: k.only != nil, Doc: k.doc,
 		}
 		if v, ok := t.Overrides[k.name]; ok {
 			e.Value, e.Source = v, SourceTopic

@@ -65,6 +65,9 @@ func (m *Machine) Admit(t state.EntryType, payload []byte) error {
 	if err != nil {
 		return err
 	}
+	if len(rows) == 0 {
+		return fault.New(fault.CorruptRecord, "a batch of committed offsets is empty")
+	}
 	for _, r := range rows {
 		if !r.known {
 			return fault.New(fault.InvalidRequest, "a record is no committed offset").
@@ -151,7 +154,8 @@ func (m *Machine) generation(k key) int32 {
 	return newest
 }
 
-// rows decodes all batches of a payload. Nothing that it returns aliases the payload.
+// rows decodes all batches of a payload, of which log compaction may have left empty ones. Nothing that it
+// returns aliases the payload.
 func (m *Machine) rows(payload []byte) ([]row, error) {
 	var rows []row
 	for len(payload) > 0 {
@@ -163,9 +167,6 @@ func (m *Machine) rows(payload []byte) ([]row, error) {
 			return nil, err
 		}
 		payload = rest
-	}
-	if len(rows) == 0 {
-		return nil, fault.New(fault.CorruptRecord, "a batch of committed offsets is empty")
 	}
 	return rows, nil
 }

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"encoding/binary"
 	"bytes"
 	"fmt"
 	"math/rand/v2"
@@ -132,6 +133,21 @@ func TestAdmitIsAllOrNothing(t *testing.T) {
 	}
 	if err := m.Admit(state.EntryRecords, payloadOf(commit(0, 4, 1))); err != nil {
 		t.Errorf("the good row of a refused batch is pending: %v", err)
+	}
+}
+
+// Goal: a batch of which log compaction has left nothing is applied as nothing, and never admitted. Method: a
+// header without records.
+func TestEmptiedBatch(t *testing.T) {
+	m := New()
+	empty := payloadOf(commit(0, 4, 1))[:record.HeaderSize:record.HeaderSize]
+	binary.BigEndian.PutUint32(empty[8:], record.HeaderSize-12)
+	binary.BigEndian.PutUint32(empty[57:], 0)
+	if err := m.Apply(records(append(make([]byte, state.FrameRoom), empty...))); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Admit(state.EntryRecords, empty); fault.CodeOf(err) != fault.CorruptRecord {
+		t.Error(err)
 	}
 }
 

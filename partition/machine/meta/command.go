@@ -40,11 +40,15 @@ func registerMember(id record.MemberID, address, rack string) Command {
 }
 
 func createTopic(name string, internal bool, settings map[string]string, plan [][]record.MemberID) Command {
-	return command(&diskv1.MetadataCommand{Change: &diskv1.MetadataCommand_CreateTopic{
+	created := command(&diskv1.MetadataCommand{Change: &diskv1.MetadataCommand_CreateTopic{
 		CreateTopic: &diskv1.CreateTopic{
 			Name: name, Internal: internal, Settings: storedSettings(settings), Partitions: storedPlan(plan),
 		},
 	}})
+	if config.Stored(settings).Compact {
+		created.stored.Version = versionOfCompaction
+	}
+	return created
 }
 
 func deleteTopic(id record.TopicID) Command {
@@ -85,13 +89,18 @@ func alterTopic(id record.TopicID, c config.Change) Command {
 		},
 	}})
 	altered.stored.Version = versionOfAlterTopic
+	if config.Stored(c.Set).Compact {
+		altered.stored.Version = versionOfCompaction
+	}
 	return altered
 }
 
-// The oldest versions that know a command: what began with the format, and what came later.
+// The oldest versions that know a command: what began with the format, and what came later. A build that does
+// not know compaction must not take such a topic for one whose records go by age.
 const (
 	versionOfMost       = 1
 	versionOfAlterTopic = 2
+	versionOfCompaction = 3
 )
 
 func command(c *diskv1.MetadataCommand) Command {

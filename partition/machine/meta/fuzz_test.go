@@ -77,7 +77,7 @@ func TestSnapshotDamage(t *testing.T) {
 	}{
 		"none":             {func(stored) {}, fault.None},
 		"no version":       {func(s stored) { s.Version = 0 }, bad},
-		"newer version":    {func(s stored) { s.Version++ }, fault.UnsupportedVersion},
+		"newer version":    {func(s stored) { s.Version = diskv1.MetadataSnapshotVersion + 1 }, fault.UnsupportedVersion},
 		"member twice":     {func(s stored) { s.Members = append(s.Members, s.Members[0]) }, bad},
 		"member 0":         {func(s stored) { s.Members[0].MemberId = 0 }, bad},
 		"topic twice":      {func(s stored) { s.Topics = append(s.Topics, s.Topics[0]) }, bad},

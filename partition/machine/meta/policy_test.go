@@ -77,8 +77,8 @@ func TestPolicyMakesTopics(t *testing.T) {
 // Goal: each refusal has the code that clients expect. Method: one bad request each.
 func TestPolicyRefuses(t *testing.T) {
 	table := small(t).Table()
-	one, three, bad := wanted(1), wanted(3), "compact"
-	compacted := NewTopic{Name: "n", Wanted: one, Settings: map[string]*string{"cleanup.policy": &bad}}
+	one, three, bad := wanted(1), wanted(3), "archive"
+	unknown := NewTopic{Name: "n", Wanted: one, Settings: map[string]*string{"cleanup.policy": &bad}}
 	offsets := NewTopic{Name: config.OffsetsTopic, Internal: true, Wanted: one}
 	made := func(n NewTopic) error { _, err := policy.CreateTopic(table, n); return err }
 	gone := func(r TopicRef) error { _, err := policy.DeleteTopic(table, r); return err }
@@ -103,7 +103,7 @@ func TestPolicyRefuses(t *testing.T) {
 		"exists":           {made(NewTopic{Name: "a.b", Wanted: one}), fault.TopicAlreadyExists},
 		"collides":         {made(NewTopic{Name: "a_b", Wanted: one}), fault.InvalidTopic},
 		"internal exists":  {made(offsets), fault.TopicAlreadyExists},
-		"bad setting":      {made(compacted), fault.InvalidConfig},
+		"bad setting":      {made(unknown), fault.InvalidConfig},
 		"no partition":     {made(NewTopic{Name: "n"}), fault.InvalidPartitions},
 		"too many copies":  {made(NewTopic{Name: "n", Wanted: three}), fault.InvalidReplicationFactor},
 		"delete unknown":   {gone(TopicRef{Name: "n"}), fault.UnknownTopicOrPartition},

@@ -13,10 +13,16 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
+// The oldest versions that know a snapshot: what began with the format, and one with a topic that compacts.
+const (
+	snapshotOfMost       = 1
+	snapshotOfCompaction = 2
+)
+
 // Snapshot returns the whole state, encoded. Equal states give equal bytes within one build.
 func (m *Machine) Snapshot() []byte {
 	s := &diskv1.MetadataSnapshot{
-		Version:        diskv1.MetadataSnapshotVersion,
+		Version:        snapshotOfMost,
 		Index:          m.table.Version,
 		ClusterId:      m.table.ClusterID,
 		NextReplicaId:  uint64(m.nextReplica),
@@ -30,6 +36,9 @@ func (m *Machine) Snapshot() []byte {
 	}
 	for _, topic := range m.table.TopicsByName() {
 		s.Topics = append(s.Topics, storedTopic(topic))
+		if topic.Config.Compact {
+			s.Version = snapshotOfCompaction
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.epochs)) {
 		s.Apps = append(s.Apps, storedApp(name, m.epochs[name], m.table.Apps[name]))

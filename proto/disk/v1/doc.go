@@ -14,7 +14,7 @@ package diskv1
 // command carries the oldest version that knows it, so that an older build can still read what it
 // understands.
 const (
-	MetadataCommandVersion  = 2
-	MetadataSnapshotVersion = 1
+	MetadataCommandVersion  = 3
+	MetadataSnapshotVersion = 2
 	MemberFileVersion       = 1
 )
