@@ -59,7 +59,8 @@ func Next(b []byte) (Batch, []byte, error) {
 	return Batch(b[:n:n]), b[n:], nil
 }
 
-// Check verifies magic, length, counts and checksum. It does not look into the records. Errors:
+// Check verifies magic, length, counts and checksum. It does not look into the records. A batch of which log
+// compaction left only the header passes; whoever takes batches from producers refuses a Count of 0. Errors:
 // fault.CorruptRecord, fault.UnsupportedFormat for an older magic.
 func (b Batch) Check() error {
 	if len(b) < HeaderSize || int64(binary.BigEndian.Uint32(b[atLength:]))+lengthOverhead != int64(len(b)) {
@@ -69,8 +70,11 @@ func (b Batch) Check() error {
 		return fault.New(fault.UnsupportedFormat, "message format %d, only 2 is taken", b[atMagic]).
 			WithHint("use a client that speaks Kafka 0.11 or newer")
 	}
-	if b.Count() < 1 || int64(b.Count()) > int64(b.LastOffsetDelta())+1 {
+	if b.Count() < 0 || b.LastOffsetDelta() < 0 || int64(b.Count()) > int64(b.LastOffsetDelta())+1 {
 		return fault.New(fault.CorruptRecord, "batch counts %d records for %d offsets", b.Count(), b.LastOffsetDelta()+1)
+	}
+	if b.Count() == 0 && len(b) != HeaderSize {
+		return fault.New(fault.CorruptRecord, "batch of no records has %d bytes", len(b))
 	}
 	if got := crc32.Checksum(b[atAttributes:], castagnoli); got != b.CRC() {
 		return fault.New(fault.CorruptRecord, "batch checksum is %08x, header says %08x", got, b.CRC())
@@ -125,7 +129,7 @@ func (b Batch) BaseSequence() Sequence { return Sequence(binary.BigEndian.Uint32
 // LastSequence is the sequence of the last record; sequences wrap to 0 behind 2³¹-1.
 func (b Batch) LastSequence() Sequence { return b.BaseSequence().Plus(b.LastOffsetDelta()) }
 
-// Count is the number of records in the batch.
+// Count is the number of records in the batch: 0 where log compaction left only the header.
 func (b Batch) Count() int32 { return int32(binary.BigEndian.Uint32(b[atCount:])) }
 
 // SetBaseOffset patches the base offset; the checksum does not cover it.

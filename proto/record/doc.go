@@ -12,11 +12,14 @@
 //
 //	Record → Builder.Append → Build (compress, stamp, checksum) → Batch → … → Next, Check → Reader.Open → Reader.Next
 //
+// Log compaction takes records out of a batch with a Filter, or all of them with AppendEmptied; the header and the
+// bytes of what stays remain.
+//
 // The CRC (CRC-32C) covers everything behind it, so base offset and leader epoch can be patched without
 // touching the checksum.
 //
 // Invariants: a Batch is a view and owns nothing; a Batch that passed Check is whole, carries magic 2 and the
-// right checksum, and has 1 ≤ count = lastOffsetDelta+1 records unless compaction removed some.
+// right checksum, and has 1 ≤ count = lastOffsetDelta+1 records unless compaction removed some or all.
 //
 // Nothing here trusts a count or a length: they are checked against the bytes that are there before anything
 // is allocated, and a batch decompresses into a hard limit. Damage is fault.CorruptRecord, never a panic.

@@ -32,6 +32,7 @@ type Reader struct {
 	headerRoom int // bytes of memory that headers may still take
 	headers    []Header
 	names      [rememberedNames]string
+	bare       bool // headers are stepped over
 	err        error
 }
 
@@ -46,6 +47,9 @@ func (r *Reader) Open(b Batch, limit int) error {
 	*r = Reader{names: r.names, headers: r.headers}
 	if len(b) < HeaderSize {
 		return r.fail("batch of %d bytes is shorter than its header", len(b))
+	}
+	if b.Count() == 0 && len(b) == HeaderSize { // emptied: there is nothing to decompress
+		return nil
 	}
 	rest, err := decompress(b.Codec(), b[HeaderSize:], limit)
 	if err != nil {
@@ -62,6 +66,14 @@ func (r *Reader) Open(b Batch, limit int) error {
 		r.timeMs = b.MaxTimestampMs()
 	}
 	return nil
+}
+
+// OpenBare is Open for who needs no headers: they are neither decoded nor checked, and Next leaves rec.Headers
+// nil. Errors: Open's.
+func (r *Reader) OpenBare(b Batch, limit int) error {
+	err := r.Open(b, limit)
+	r.bare = true
+	return err
 }
 
 // Next decodes the next record into rec and reports whether there was one. rec.Headers stays valid, like the
@@ -112,7 +124,9 @@ func (r *Reader) body(b []byte, rec *Record) bool {
 		return false
 	}
 	rec.Headers = nil
-	if count > 0 {
+	if r.bare {
+		b = nil
+	} else if count > 0 {
 		if b, ok1 = r.readHeaders(int(count), b, rec); !ok1 {
 			return false
 		}

@@ -251,6 +251,11 @@ func TestCheck(t *testing.T) {
 		{"length", func(b Batch) { b[atLength+3]++ }, fault.CorruptRecord},
 		{"magic 1", func(b Batch) { b[atMagic] = 1 }, fault.UnsupportedFormat},
 		{"no records", func(b Batch) { binary.BigEndian.PutUint32(b[atCount:], 0); b.putCRC() }, fault.CorruptRecord},
+		{"neither records nor offsets", func(b Batch) {
+			copy(b, b[:HeaderSize].AppendEmptied(nil))
+			binary.BigEndian.PutUint32(b[atLastOffsetDelta:], math.MaxUint32)
+			b[:HeaderSize].putCRC()
+		}, fault.CorruptRecord},
 		{"more records than offsets", func(b Batch) { b[atCount+3]++; b.putCRC() }, fault.CorruptRecord},
 	}
 	for _, tt := range tests {
