@@ -33,10 +33,17 @@ func CPU(pid int) (time.Duration, error) {
 // AnonymousMemory is the resident memory of a process that no file backs, in bytes. Mapped files are left
 // out: the kernel takes them back when it needs room.
 func AnonymousMemory(pid int) (int64, error) {
-	v := field(fmt.Sprintf("/proc/%d/status", pid), "RssAnon")
+	return memoryOf(pid, "RssAnon")
+}
+
+// ResidentMemory is all that a process has in memory, mapped files included, in bytes.
+func ResidentMemory(pid int) (int64, error) { return memoryOf(pid, "VmRSS") }
+
+func memoryOf(pid int, name string) (int64, error) {
+	v := field(fmt.Sprintf("/proc/%d/status", pid), name)
 	kb, err := strconv.ParseInt(strings.TrimSuffix(v, " kB"), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("RssAnon of process %d is %q", pid, v)
+		return 0, fmt.Errorf("%s of process %d is %q", name, pid, v)
 	}
 	return kb << 10, nil
 }

@@ -79,6 +79,38 @@ func Quantile(d []time.Duration, q float64) float64 {
 	return float64(s[min(int(q*float64(len(s))), len(s)-1)]) / float64(time.Millisecond)
 }
 
+// Latencies adds the median, the 99th and the 99.9th percentile of d to figures.
+func Latencies(figures map[string]float64, d []time.Duration) {
+	figures["p50_ms"], figures["p99_ms"], figures["p999_ms"] = Quantile(d, 0.5), Quantile(d, 0.99), Quantile(d, 0.999)
+}
+
+// Ratio prints the ratio of the medians of a figure of two subjects, and returns it; 0 where one is missing. bar says
+// what it has to be.
+func (r *Results) Ratio(figure, subject, to, bar string) float64 {
+	a, b := r.MedianOf(subject, figure), r.MedianOf(to, figure)
+	if b == 0 {
+		fmt.Fprintf(r.out, "# ratio %s %s / %s: none\n", figure, subject, to)
+		return 0
+	}
+	fmt.Fprintf(r.out, "# ratio %s %s / %s = %.2f%s\n", figure, subject, to, a/b, barred(bar))
+	return a / b
+}
+
+// Bar prints the median of a figure beside what it has to be.
+func (r *Results) Bar(figure, subject, bar string) {
+	fmt.Fprintf(r.out, "# %s of %s = %.4g%s\n", figure, subject, r.MedianOf(subject, figure), barred(bar))
+}
+
+// Note prints a line that is no figure.
+func (r *Results) Note(format string, args ...any) { fmt.Fprintf(r.out, "# "+format+"\n", args...) }
+
+func barred(bar string) string {
+	if bar == "" {
+		return ""
+	}
+	return " (has to be " + bar + ")"
+}
+
 func sortedKeys(m map[string]float64) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
