@@ -53,6 +53,7 @@ func (m *Member) openHTTP() error {
 	d := &httpDoor{address: l.Addr().String(), cancel: cancel, done: make(chan error, 1)}
 	o := http.Options{
 		Logger: m.config.Logger, Metrics: m.metrics.Handler(), Health: m.unhealthy, Ready: m.unready,
+		Notes: m.notes, Damage: func() any { return m.Damage() },
 		Observer: m.metrics.HTTP(), DrainTimeout: closeTimeout,
 	}
 	m.http = d
@@ -98,6 +99,10 @@ func (m *Member) unready(ctx context.Context) []string {
 		reasons = append(reasons, fmt.Sprintf("the metadata log does not answer: %v", err))
 	}
 	for _, p := range here.byID {
+		if p.readOnly.Load() && len(reasons) < maxUnready {
+			reasons = append(reasons, fmt.Sprintf("partition %s/%d takes no writes: %v",
+				p.topicName(), p.tp.Partition, *p.failed.Load()))
+		}
 		if p.serving() {
 			continue
 		}
@@ -150,9 +155,15 @@ func (m *Member) snapshot() observe.Snapshot {
 	s.Cluster, s.Member = m.id.cluster, m.id.member
 	s.Topics, s.Tasks = len(table.Topics), len(placement.TasksOf(table, m.id.member))
 	s.FreeBytes, s.WaitingJobs = m.store.Free(), m.jobs.Waiting()
+	for _, d := range m.store.Damaged() {
+		s.LostClasses = append(s.LostClasses, d.Class.String())
+	}
+	s.DamagedRanges = m.damage.total()
 	s.Partitions = func(yield func(observe.Partition) bool) {
 		for _, p := range m.directory.here.Load().byID {
-			if !yield(p.observed()) {
+			o := p.observed()
+			o.DamagedRanges = m.damage.count(p.id)
+			if !yield(o) {
 				return
 			}
 		}
@@ -161,7 +172,9 @@ func (m *Member) snapshot() observe.Snapshot {
 }
 
 func (p *placed) observed() observe.Partition {
-	o := observe.Partition{Replica: p.id, Topic: p.topicName(), Partition: p.tp.Partition, Serving: p.serving()}
+	o := observe.Partition{
+		Replica: p.id, Topic: p.topicName(), Partition: p.tp.Partition, Serving: p.serving(), ReadOnly: p.readOnly.Load(),
+	}
 	if v := p.view.Load(); v != nil {
 		o.Leader, o.Epoch = v.Leader, v.Epoch
 		o.LogStart, o.HighWatermark, o.LastStable, o.LogEnd = v.LogStart, v.HighWatermark, v.LastStable, v.LogEnd

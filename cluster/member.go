@@ -30,6 +30,9 @@ type Member struct {
 
 	lock      *lock
 	store     *engine.Store
+	reader    *watchedStore // the store as readers and replicas see it
+	damage    *damageLog
+	disk      *diskWatch
 	jobs      *pool.Pool
 	system    *actors.System
 	directory *directory
@@ -60,6 +63,8 @@ func Start(ctx context.Context, c Config) (*Member, error) {
 	}
 	m := &Member{config: c.withDefaults(), closed: make(chan struct{})}
 	m.metrics = observe.New(observe.Options{Snapshot: m.snapshot, Logger: m.config.Logger})
+	m.disk = newDiskWatch(m.metrics, m.config.Logger, m.config.Now)
+	m.damage = newDamageLog(m.config.Logger, m.replicaName)
 	if err := m.start(ctx); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/millstream-io/millstream/partition/placement"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
 	"github.com/millstream-io/millstream/state/engine"
 	"github.com/millstream-io/millstream/topology/task"
 )
@@ -33,6 +34,7 @@ const controllerName = "cluster"
 func (m *Member) openStore() (err error) {
 	m.store, err = engine.Open(engine.Options{
 		Dir: filepath.Join(m.dir, logDirName), Logger: m.config.Logger, BucketBytes: m.config.BucketBytes,
+		Observer: m.disk,
 		OnFence: func(err error) {
 			m.fenced.Store(&err)
 			m.config.Logger.Error("store fenced: nothing more is written; restart the member", "err", err)
@@ -41,17 +43,26 @@ func (m *Member) openStore() (err error) {
 	if err != nil {
 		return fmt.Errorf("open the log in %s: %w", m.dir, err)
 	}
+	m.reader = &watchedStore{m.store, m.damage}
 	return m.judgeDamage()
 }
 
-// judgeDamage refuses to go on with a log that has lost what was durable, unless the operator has accepted
-// that.
+// judgeDamage looks at the classes that have lost what was durable. Where the operator accepts the loss, they
+// are mended. Otherwise their partitions are served without being written to; but without the metadata nobody
+// knows what there is to serve.
 func (m *Member) judgeDamage() error {
 	var faults []error
 	for _, d := range m.store.Damaged() {
-		if !m.config.AcceptLoss {
-			faults = append(faults, fault.New(fault.CorruptRecord, "the log in %s: %w", m.dir, d.Err()).
+		if !m.config.AcceptLoss && d.Class == state.ClassMeta {
+			faults = append(faults, fault.New(fault.CorruptRecord, "the metadata log in %s has lost writes, so the member "+
+				"does not know for sure which topics it has: %w", m.dir, d.Err()).
 				WithHint("restore the directory from a copy, or set AcceptLoss (storage.accept_loss) once"))
+			continue
+		}
+		if !m.config.AcceptLoss {
+			m.config.Logger.Error("durable writes are lost: what is left is served, and nothing written to this class",
+				"class", d.Class.String(), "from", d.From, "to", d.To, "reason", d.Reason,
+				"hint", "restore the directory from a copy, or start once with storage.accept_loss")
 			continue
 		}
 		m.config.Logger.Error("loss accepted: durable writes are given up", "class", d.Class.String(),
@@ -90,11 +101,12 @@ func (m *Member) openActors(ctx context.Context) error {
 	}
 	m.table.Store(meta.New().Table())
 	m.broker = broker.New(broker.Config{
-		Self: m.id.member, Table: &m.table, Directory: m.directory, Store: m.store, Submit: m.jobs.Submit,
+		Self: m.id.member, Table: &m.table, Directory: m.directory, Store: m.reader, Submit: m.jobs.Submit,
 		Now: m.config.Now, AutoCreate: m.config.AutoCreateTopics,
 		MemberConfig: m.describe, Logger: m.config.Logger,
 	})
 	m.system.Register(replica.Kind(m.replicaPorts, supervise.Replica()))
+	m.system.Register(actors.Kind{Name: readOnlyKind, Restart: supervise.Replica(), New: m.readOnly})
 	m.system.Register(controller.Kind(m.controllerPorts, supervise.Replica()))
 	m.system.Register(taskactor.Kind(m.observed(tasks.open), supervise.Task()))
 	if err := m.directory.begin(); err != nil {
@@ -145,7 +157,11 @@ func (m *Member) askController(ctx context.Context, request func(deadline time.T
 func (m *Member) awaitReplicas(ctx context.Context) error {
 	for _, h := range placement.ReplicasOf(m.table.Load(), m.id.member) {
 		err := m.awaitReplica(ctx, h.Partition)
-		if p := m.directory.here.Load().byID[h.Replica]; err == nil || p == nil || p.failed.Load() != nil {
+		p := m.directory.here.Load().byID[h.Replica]
+		if p != nil && p.readOnly.Load() { // its reader is on the way
+			err = m.awaitReplica(ctx, h.Partition)
+		}
+		if err == nil || p == nil || p.failed.Load() != nil {
 			continue
 		}
 		return fmt.Errorf("start partition %s/%d: %w", h.Topic.Name, h.Partition.Partition, m.blamed(err))
@@ -194,6 +210,8 @@ func (m *Member) stopped(id actors.Identity, err error) {
 	case replica.KindName:
 		m.directory.stopped(id, err)
 		m.forget(id, err)
+	case readOnlyKind:
+		m.forget(id, err)
 	case taskactor.KindName:
 		m.directory.tasks.stopped(id, err)
 	default:
@@ -210,7 +228,7 @@ func (m *Member) replicaPorts(id actors.Identity) replica.Ports {
 		return replica.Ports{}
 	}
 	ports := replica.Ports{
-		Store: m.store, View: &p.view,
+		Store: m.reader, View: &p.view,
 		Config: partition.Config{
 			Group: p.tp, Name: p.name(), ID: p.id, Voters: p.voters, Settings: *p.settings.Load(),
 			Logger: m.config.Logger, Observer: m.replicaObserver(p.id), MaxTailCacheBytes: m.tailShare(),
@@ -224,6 +242,26 @@ func (m *Member) replicaPorts(id actors.Identity) replica.Ports {
 		ports.Machine = func() partition.Machine { return group.New() }
 	}
 	return ports
+}
+
+// readOnly makes a life of what serves a damaged partition.
+func (m *Member) readOnly(id actors.Identity) actors.Actor {
+	r := &readOnly{p: m.directory.named(id.Name), store: m.reader}
+	if r.p != nil {
+		r.why = *r.p.failed.Load()
+	}
+	return r
+}
+
+// replicaName names a replica for those who have to mend it. One that the table does not name, or not yet, is
+// called by its id.
+func (m *Member) replicaName(id record.ReplicaID) (topic string, p record.Partition, class state.Class) {
+	if m.directory != nil {
+		if at := m.directory.here.Load().byID[id]; at != nil {
+			return at.topicName(), at.tp.Partition, at.settings.Load().Class
+		}
+	}
+	return fmt.Sprintf("replica %d", id), 0, state.ClassCount
 }
 
 // replicaObserver is what a replica is observed by, over all its lives.
@@ -241,6 +279,7 @@ func (m *Member) forget(id actors.Identity, err error) {
 	must(parseErr == nil, "replica actor named %q", id.Name)
 	if err == nil {
 		m.metrics.Forget(record.ReplicaID(n))
+		m.damage.forget(record.ReplicaID(n))
 	}
 }
 

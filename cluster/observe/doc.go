@@ -1,8 +1,8 @@
 // Package observe counts what a member does and tells it to Prometheus. It is the only importer of a metrics
 // library: the other packages declare an Observer each, and this one implements them.
 //
-//	actors, kafka, http, partition, task → Observer (here: atomic counters) ┐
-//	member → Snapshot (asked at each scrape: offsets, leaders, free bytes)  ┴→ registry of the member → handler
+//	actors, engine, kafka, http, partition, task → Observer (here: atomic counters) ┐
+//	member → Snapshot (asked at each scrape: offsets, leaders, free bytes)          ┴→ registry of the member → handler
 //
 // Invariants:
 //   - Every member has a registry of its own; nothing is registered in a global one.

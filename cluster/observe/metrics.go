@@ -43,6 +43,7 @@ type Metrics struct {
 	log      *slog.Logger
 
 	actors     *actorsMeter
+	engine     *engineMeter
 	kafka      *kafkaMeter
 	http       *httpMeter
 	partitions *partitionMeters
@@ -60,7 +61,8 @@ func New(o Options) *Metrics {
 	r := prometheus.NewRegistry()
 	m := &Metrics{
 		registry: r, log: o.Logger,
-		actors: newActorsMeter(r), kafka: newKafkaMeter(r), http: newHTTPMeter(r), tasks: newTasksMeter(r),
+		actors: newActorsMeter(r), engine: newEngineMeter(r), kafka: newKafkaMeter(r), http: newHTTPMeter(r),
+		tasks:      newTasksMeter(r),
 		partitions: newPartitionMeters(r, o.MaxPartitions),
 	}
 	r.MustRegister(

@@ -18,6 +18,7 @@ import (
 	"github.com/millstream-io/millstream/actors"
 	"github.com/millstream-io/millstream/cluster/gateway/kafka"
 	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
 	"github.com/millstream-io/millstream/topology/plan"
 	"github.com/millstream-io/millstream/topology/task"
 )
@@ -30,7 +31,7 @@ func partitionsOf(topic string, n int) func(yield func(Partition) bool) {
 		for i := range n {
 			p := Partition{
 				Replica: record.ReplicaID(i + 1), Topic: topic, Partition: record.Partition(i),
-				Serving: true, Leader: i%2 == 0, Epoch: 7, LogStart: 10, HighWatermark: 20, LastStable: 19, LogEnd: 21,
+				Serving: true, Leader: i%2 == 0, ReadOnly: true, DamagedRanges: 2, Epoch: 7, LogStart: 10, HighWatermark: 20, LastStable: 19, LogEnd: 21,
 			}
 			if !yield(p) {
 				return
@@ -42,7 +43,10 @@ func partitionsOf(topic string, n int) func(yield func(Partition) bool) {
 // busy is a member's metrics after something of everything has happened n times, each time under new names.
 func busy(n int, o Options) *Metrics {
 	o.Snapshot = func() Snapshot {
-		return Snapshot{Started: true, Ready: true, Member: 3, Cluster: "c", Topics: 1, Partitions: partitionsOf("t", n)}
+		return Snapshot{
+			Started: true, Ready: true, Member: 3, Cluster: "c", Topics: 1, Partitions: partitionsOf("t", n),
+			LostClasses: []string{"long"}, DamagedRanges: n,
+		}
 	}
 	m := New(o)
 	for i := range n {
@@ -61,6 +65,11 @@ func busy(n int, o Options) *Metrics {
 		k.Panicked(int16(i))
 		h.Answered(odd, 200, time.Millisecond)
 		h.Refused()
+		e := m.Engine()
+		e.Committed(state.ClassLong, 3, 100, time.Millisecond)
+		e.BucketRemoved(state.ClassLong, 10)
+		e.BucketRewritten(state.ClassShort, 10, 4)
+		m.SlowGroup(state.ClassMeta)
 		p.LeaderChanged(1, 1, true)
 		p.LeaderChanged(2, 0, false)
 		p.Proposed(2, 50)
@@ -106,9 +115,10 @@ func gather(t *testing.T, g prometheus.Gatherer) []family {
 
 // The last word of a name says what is counted or in what unit.
 var (
-	packages = "actors|build|http|kafka|member|partition|store|task"
+	packages = "actors|build|engine|http|kafka|member|partition|store|task"
 	units    = "messages|restarts|timeouts|jobs|info|seconds|bytes|answers|connections|panics|throttles|ready|topics|" +
-		"partitions|tasks|inputs|offset|epoch|leader|entries|batches|stalls|changes|records|resets|retries|steps|fenced"
+		"partitions|tasks|inputs|offset|epoch|leader|entries|batches|stalls|changes|records|resets|retries|steps|fenced|" +
+		"buckets|groups|lost|only|ranges|rows"
 	ruleOfNames = regexp.MustCompile(`^millstream_(` + packages + `)_([a-z]+_)*(` + units + `)(_total)?$`)
 )
 
@@ -124,7 +134,7 @@ func breaches(f family) []string {
 	bad(f.counter == strings.HasSuffix(f.name, "_total"), "counters, and only they, end in _total")
 	bad(strings.HasSuffix(f.help, ".") && len(f.help) > 10, "help is no sentence")
 	known := []string{
-		"api", "app", "call", "cause", "cluster", "decision", "goversion", "kind", "node", "partition", "reason",
+		"api", "app", "call", "cause", "class", "cluster", "decision", "goversion", "kind", "node", "partition", "reason",
 		"revision", "route", "status", "subtopology", "topic", "version",
 	}
 	for _, l := range f.labels {
@@ -183,7 +193,8 @@ func TestLabelsAreBounded(t *testing.T) {
 	m := busy(n, Options{MaxPartitions: limit})
 	most := map[string]int{
 		"kind": (maxKinds + 1) * 4, "reason": (maxKinds + 1) * 4, "api": len(apiNames), "route": maxRoutes + 1, "cause": 6,
-		"app": (maxSubs + 1) * (maxWhats + 1), "topic": limit + 1,
+		"class": int(state.ClassCount),
+		"app":   (maxSubs + 1) * (maxWhats + 1), "topic": limit + 1,
 	}
 	for _, f := range own(gather(t, m.registry)) {
 		for _, l := range f.labels {
@@ -197,6 +208,12 @@ func TestLabelsAreBounded(t *testing.T) {
 		"millstream_kafka_request_bytes_total": 100 * n, "millstream_partition_proposed_bytes_total": 50 * n,
 		"millstream_partition_leader_changes_total": n, "millstream_partition_dropped_inputs_total": n,
 		"millstream_task_taken_records_total": 3 * n, "millstream_task_retries_total": n,
+		"millstream_engine_group_rows_total": 3 * n, "millstream_engine_group_bytes_total": 100 * n,
+		"millstream_engine_slow_groups_total": n, "millstream_engine_removed_buckets_total": n,
+		"millstream_engine_removed_bytes_total": 10 * n, "millstream_engine_rewritten_buckets_total": n,
+		"millstream_engine_rewrite_read_bytes_total": 10 * n, "millstream_engine_rewrite_written_bytes_total": 4 * n,
+		"millstream_engine_lost": 1, "millstream_store_damaged_ranges": n,
+		"millstream_partition_damaged_ranges": 2 * limit, "millstream_partition_read_only": limit,
 		"millstream_http_answers_total": n, "millstream_member_partitions": n,
 		"millstream_member_unlisted_partitions": n - limit, "millstream_partition_leader_epoch": 7 * limit,
 	} {

@@ -25,6 +25,9 @@ type Snapshot struct {
 	WaitingJobs int   // disk reads and other blocking jobs that wait for a worker
 	FreeBytes   int64 // that may still be written before writes are refused
 
+	LostClasses   []string // retention classes that lost durable writes and take no more
+	DamagedRanges int      // of entries that readers found, over all partitions
+
 	// Partitions yields those that live here, the metadata log included. No two have the same topic and
 	// number.
 	Partitions iter.Seq[Partition]
@@ -37,7 +40,10 @@ type Partition struct {
 	Partition record.Partition
 	Serving   bool // it has published a view; where not, what follows means nothing
 	Leader    bool
+	ReadOnly  bool // damage keeps it from taking writes
 	Epoch     record.Epoch
+
+	DamagedRanges int // of its entries, that readers found
 
 	LogStart, HighWatermark, LastStable, LogEnd record.Offset
 }
@@ -75,6 +81,9 @@ var (
 	free = describe("millstream_store_free_bytes",
 		"Bytes that may still be written before writes are refused.")
 	fenced = describe("millstream_store_fenced", "1 once a storage error has stopped all writes.")
+	lost   = describe("millstream_engine_lost", "1 where a class lost durable writes and takes no more.", "class")
+	ranges = describe("millstream_store_damaged_ranges",
+		"Ranges of damaged entries that readers found, over all partitions.")
 )
 
 // The metrics of each partition.
@@ -93,13 +102,18 @@ var (
 	stalls  = perPartition("millstream_partition_intake_stalls_total",
 		"Times that intake waited because too much was uncommitted.")
 	leaders = perPartition("millstream_partition_leader_changes_total", "Leaders that this replica has seen come.")
+
+	readOnly = perPartition("millstream_partition_read_only", "1 where damage keeps a partition from taking writes.")
+	damaged  = perPartition("millstream_partition_damaged_ranges",
+		"Ranges of damaged entries that readers found; left out where there is none.")
 )
 
 // Describe implements prometheus.Collector.
 func (c *snapshotCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		memberInfo, ready, topics, hosted, serving, leading, unlisted, hostedTasks, jobs, free, fenced,
-		logStart, watermark, stable, logEnd, epoch, isLeader, entries, batches, bytes, stalls, leaders,
+		memberInfo, ready, topics, hosted, serving, leading, unlisted, hostedTasks, jobs, free, fenced, lost, ranges,
+		logStart, watermark, stable, logEnd, epoch, isLeader, entries, batches, bytes, stalls, leaders, readOnly,
+		damaged,
 	} {
 		to <- d
 	}
@@ -136,6 +150,10 @@ func (c *snapshotCollector) Collect(to chan<- prometheus.Metric) {
 	out.gauge(hostedTasks, float64(s.Tasks))
 	out.gauge(jobs, float64(s.WaitingJobs))
 	out.gauge(free, float64(s.FreeBytes))
+	out.gauge(ranges, float64(s.DamagedRanges))
+	for _, class := range s.LostClasses {
+		out.gauge(lost, 1, class)
+	}
 	var n struct{ all, serving, leading, unlisted int }
 	meters, shared := c.partitions.now()
 	for p := range s.Partitions {
@@ -164,6 +182,12 @@ func (c *snapshotCollector) Collect(to chan<- prometheus.Metric) {
 func collectPartition(out sink, p Partition, m *partitionMeter) {
 	number := strconv.Itoa(int(p.Partition))
 	collectCounts(out, m, p.Topic, number)
+	if p.DamagedRanges > 0 {
+		out.gauge(damaged, float64(p.DamagedRanges), p.Topic, number)
+	}
+	if p.ReadOnly {
+		out.gauge(readOnly, 1, p.Topic, number)
+	}
 	if !p.Serving {
 		return
 	}

@@ -5,6 +5,7 @@
 //	  GET /metrics        what the member counts, as Prometheus reads it
 //	  GET /healthz        200 while the member can do its work, else 503 and why
 //	  GET /readyz         200 once it answers for all that lives on it, else 503 and why
+//	  GET /damage         what of the log is damaged, as JSON
 //	  GET /debug/pprof/   profiles of the whole process
 //
 // Invariants:

@@ -120,6 +120,27 @@ func TestChecksTellReasons(t *testing.T) {
 	}
 }
 
+// Goal: notes are told beside both checks and change neither; damage is told as JSON. Method: a door with both,
+// and one with none.
+func TestNotesAndDamage(t *testing.T) {
+	d := open(t, Options{
+		Notes: func() []string { return []string{"the disk is slow"} }, Damage: func() any { return []int{1, 2} },
+	})
+	if code, text := d.get("/healthz"); code != 200 || text != "ok\nnote: the disk is slow\n" {
+		t.Errorf("health: %d %q", code, text)
+	}
+	code, text := d.get("/readyz", "Accept: application/json")
+	if code != 200 || text != `{"status":"ok","notes":["the disk is slow"]}`+"\n" {
+		t.Errorf("ready: %d %q", code, text)
+	}
+	if code, text := d.get("/damage"); code != 200 || strings.Join(strings.Fields(text), "") != "[1,2]" {
+		t.Errorf("damage: %d %q", code, text)
+	}
+	if code, _ := open(t, Options{}).get("/damage"); code != 404 {
+		t.Errorf("damage of a door that was told none: %d", code)
+	}
+}
+
 // Goal: only what the door knows is served, and only read. Method: a table of paths and methods.
 func TestPathsAndMethods(t *testing.T) {
 	metrics := nethttp.HandlerFunc(func(w nethttp.ResponseWriter, _ *nethttp.Request) { io.WriteString(w, "metrics") })

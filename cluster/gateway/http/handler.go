@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	nethttp "net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -19,13 +20,21 @@ func handler(o Options, loopback bool) nethttp.Handler {
 		mux.Handle("GET /metrics", o.Metrics)
 	}
 	mux.HandleFunc("GET /healthz", func(w nethttp.ResponseWriter, r *nethttp.Request) {
-		report(w, r, o.Health())
+		report(w, r, o.Health(), o.Notes())
 	})
 	mux.HandleFunc("GET /readyz", func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), o.CheckTimeout)
 		defer cancel()
-		report(w, r, o.Ready(ctx))
+		report(w, r, o.Ready(ctx), o.Notes())
 	})
+	if o.Damage != nil {
+		mux.HandleFunc("GET /damage", func(w nethttp.ResponseWriter, _ *nethttp.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			e := json.NewEncoder(w)
+			e.SetIndent("", "  ")
+			_ = e.Encode(o.Damage())
+		})
+	}
 	p := profiles{allowance: o.WriteTimeout}
 	mux.HandleFunc("GET /debug/pprof/{$}", p.index)
 	mux.HandleFunc("GET /debug/pprof/{name}", p.named)
@@ -60,8 +69,8 @@ func plainHost(hostport string) bool {
 }
 
 // report answers a check: 200 where there is no reason against, else 503 with the reasons, one a line, or as
-// JSON to those who ask for it.
-func report(w nethttp.ResponseWriter, r *nethttp.Request, reasons []string) {
+// JSON to those who ask for it. Notes follow in either case.
+func report(w nethttp.ResponseWriter, r *nethttp.Request, reasons, notes []string) {
 	status, word := nethttp.StatusOK, "ok"
 	if len(reasons) > 0 {
 		status, word = nethttp.StatusServiceUnavailable, "unavailable"
@@ -72,16 +81,20 @@ func report(w nethttp.ResponseWriter, r *nethttp.Request, reasons []string) {
 		_ = json.NewEncoder(w).Encode(struct {
 			Status  string   `json:"status"`
 			Reasons []string `json:"reasons,omitempty"`
-		}{word, reasons})
+			Notes   []string `json:"notes,omitempty"`
+		}{word, reasons, notes})
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	lines := word
-	if len(reasons) > 0 {
-		lines = strings.Join(reasons, "\n")
+	lines := reasons
+	if len(reasons) == 0 {
+		lines = []string{word}
 	}
-	_, _ = io.WriteString(w, lines+"\n")
+	for _, n := range notes {
+		lines = append(slices.Clip(lines), "note: "+n)
+	}
+	_, _ = io.WriteString(w, strings.Join(lines, "\n")+"\n")
 }
 
 // watched tells the observer of each answer.

@@ -31,6 +31,11 @@ type Options struct {
 	// Ready says why the member should get no traffic now; none means that it should. It may block until ctx
 	// ends, which is CheckTimeout from the request on. Nil is always ready.
 	Ready func(ctx context.Context) []string
+	// Notes says what an operator should know of a member that can do its work; it is told with both checks
+	// and changes neither. It must not block. Nil says nothing.
+	Notes func() []string
+	// Damage answers /damage, as JSON; nil leaves the path out. It must not block.
+	Damage func() any
 	// Observer is told what happens; nil means nobody.
 	Observer Observer
 
@@ -75,6 +80,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Ready == nil {
 		o.Ready = func(context.Context) []string { return nil }
+	}
+	if o.Notes == nil {
+		o.Notes = func() []string { return nil }
 	}
 	if o.Observer == nil {
 		o.Observer = nobody{}
