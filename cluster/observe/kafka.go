@@ -35,6 +35,7 @@ var apiNames = [...]string{
 // kafkaMeter counts what the Kafka door does.
 type kafkaMeter struct {
 	opened                                 prometheus.Counter
+	open                                   prometheus.Gauge
 	payload, copied, throttles, throttling prometheus.Counter
 	closed                                 *prometheus.CounterVec
 	apis                                   *bounded[int16, apiMeter]
@@ -63,6 +64,7 @@ func newKafkaMeter(r *prometheus.Registry) *kafkaMeter {
 	panics := counters(r, "millstream_kafka_handler_panics_total", "Handlers that panicked.", "api")
 	k := &kafkaMeter{
 		opened:  counter(r, "millstream_kafka_opened_connections_total", "Connections that were taken."),
+		open:    gauge(r, "millstream_kafka_open_connections", "Connections that are open."),
 		payload: counter(r, "millstream_kafka_payload_bytes_total", "Bytes of records in produce requests."),
 		copied: counter(r, "millstream_kafka_copied_bytes_total",
 			"Payload bytes that were copied between the socket and the log entry."),
@@ -82,7 +84,7 @@ func newKafkaMeter(r *prometheus.Registry) *kafkaMeter {
 	}
 	for _, c := range []kafka.Cause{
 		kafka.CauseClient, kafka.CauseDrain, kafka.CauseMalformed, kafka.CauseTimeout, kafka.CausePanic,
-		kafka.CauseRefused,
+		kafka.CauseRefused, kafka.CauseLimit,
 	} {
 		k.closed.WithLabelValues(string(c))
 	}
@@ -97,11 +99,18 @@ func apiName(key int16, other bool) string {
 }
 
 // Opened implements kafka.Observer.
-func (k *kafkaMeter) Opened() { k.opened.Inc() }
+func (k *kafkaMeter) Opened() {
+	k.opened.Inc()
+	k.open.Inc()
+}
 
-// Closed implements kafka.Observer. There is no gauge of open connections: a refused one may have been opened
-// or not.
-func (k *kafkaMeter) Closed(c kafka.Cause) { k.closed.WithLabelValues(string(c)).Inc() }
+// Closed implements kafka.Observer.
+func (k *kafkaMeter) Closed(c kafka.Cause) {
+	k.closed.WithLabelValues(string(c)).Inc()
+	if c != kafka.CauseLimit {
+		k.open.Dec()
+	}
+}
 
 // Answered implements kafka.Observer.
 func (k *kafkaMeter) Answered(key, _ int16, inBytes, outBytes int, took time.Duration) {

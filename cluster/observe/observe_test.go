@@ -192,7 +192,7 @@ func TestLabelsAreBounded(t *testing.T) {
 	const n, limit = 3000, 100
 	m := busy(n, Options{MaxPartitions: limit})
 	most := map[string]int{
-		"kind": (maxKinds + 1) * 4, "reason": (maxKinds + 1) * 4, "api": len(apiNames), "route": maxRoutes + 1, "cause": 6,
+		"kind": (maxKinds + 1) * 4, "reason": (maxKinds + 1) * 4, "api": len(apiNames), "route": maxRoutes + 1, "cause": 7,
 		"class": int(state.ClassCount),
 		"app":   (maxSubs + 1) * (maxWhats + 1), "topic": limit + 1,
 	}
@@ -307,6 +307,21 @@ func TestTaskObserverPassesOn(t *testing.T) {
 	}
 	if got := sum(t, m, "millstream_task_refused_records_total", "decision=skip"); got != 1 {
 		t.Errorf("refused: %v", got)
+	}
+}
+
+// Goal: the gauge of open connections goes up and down with them, and one that was too many does not count.
+// Method: five come, two go, one is refused at the door.
+func TestOpenConnections(t *testing.T) {
+	m := New(Options{})
+	for range 5 {
+		m.Kafka().Opened()
+	}
+	for _, c := range []kafka.Cause{kafka.CauseClient, kafka.CauseRefused, kafka.CauseLimit} {
+		m.Kafka().Closed(c)
+	}
+	if got := sum(t, m, "millstream_kafka_open_connections"); got != 3 {
+		t.Errorf("%v connections are open, want 3", got)
 	}
 }
 

@@ -12,13 +12,14 @@ const (
 	CauseMalformed Cause = "malformed" // it sent what cannot be read
 	CauseTimeout   Cause = "timeout"   // idle, half-open, or it took its answers too slowly
 	CausePanic     Cause = "panic"     // a handler panicked
-	CauseRefused   Cause = "refused"   // too many connections, or a Produce with acks 0 was refused
+	CauseRefused   Cause = "refused"   // a Produce with acks 0 was refused
+	CauseLimit     Cause = "limit"     // it was one too many and was never taken
 )
 
 // Observer is told what a door does. Its calls come from many goroutines and must not block.
 type Observer interface {
 	// Opened is called for each connection that is taken, Closed once when it has ended. Of a connection
-	// that is one too many only Closed is told, with CauseRefused.
+	// that is one too many only Closed is told, with CauseLimit.
 	Opened()
 	Closed(Cause)
 	// Answered is called when an answer has been written: bytes of the request and of the answer, and the

@@ -78,7 +78,7 @@ func (s *server) open(nc net.Conn) {
 	defer s.mu.Unlock()
 	if len(s.conns) >= s.o.MaxConnections {
 		nc.Close()
-		s.o.Observer.Closed(CauseRefused)
+		s.o.Observer.Closed(CauseLimit)
 		s.o.Logger.Warn("kafka connection refused", "remote", nc.RemoteAddr().String(),
 			"err", "too many connections", "limit", s.o.MaxConnections)
 		return
