@@ -45,10 +45,10 @@ func NewBuilder(cleaned uint64, limitBytes int) *Builder {
 	}
 }
 
-// Add goes over the next entry; those that are clean already are passed by. Entries must be committed, durable
-// and in order without gaps, runs in their places. It returns full where e has keys for which there is no room:
-// then the pass goes through the entry before, and further entries are not looked at. e's frame may change
-// afterwards. Error: fault.CorruptRecord for a payload that is no row of batches, or for a gap.
+// Add goes over the next entry; those that are clean already are passed by. Entries must be committed,
+// durable and in order without gaps, runs in their places. It returns full where e has keys for which there
+// is no room: then the pass goes through the entry before, and further entries are not looked at. e's frame
+// may change afterwards. Error: fault.CorruptRecord for a payload that is no row of batches, or for a gap.
 func (b *Builder) Add(e state.Entry) (full bool, err error) {
 	if b.full || e.Through() <= b.through {
 		return b.full, nil
@@ -74,20 +74,21 @@ func (b *Builder) Full() bool { return b.full }
 // Keys is the number of different keys so far.
 func (b *Builder) Keys() int { return b.keys.used }
 
-// Plan makes the second half of the pass and ends the first. tombstones is the index through which tombstones
-// may go. end is the offset behind the last record that was committed when the pass began: of the batch in front of
-// it at least the header stays, so that readers come to the end.
+// Plan makes the second half of the pass and ends the first. tombstones is the index through which
+// tombstones may go. end is the offset behind the last record that was committed when the pass began: of
+// the batch in front of it at least the header stays, so that readers come to the end.
 func (b *Builder) Plan(tombstones uint64, end record.Offset) *Plan {
 	p := &Plan{
 		keys: b.keys, through: b.through, tombstones: tombstones, end: end,
 		producers: b.producers, newestMs: b.newestMs, opaque: b.opaque,
 	}
+	p.keep = p.keepRecord
 	*b = Builder{through: b.through, full: true}
 	return p
 }
 
-// addRecords notes the batches of an entry. What a full map took of it may stay: newer records of these keys are
-// in the log, though above the pass.
+// addRecords notes the batches of an entry. What a full map took of it may stay: newer records of these
+// keys are in the log, though above the pass.
 func (b *Builder) addRecords(e state.Entry) error {
 	for rest := e.Payload(); len(rest) > 0; {
 		var batch record.Batch
@@ -111,11 +112,12 @@ func (b *Builder) addRecords(e state.Entry) error {
 	return nil
 }
 
-// addProducer notes the newest batch of a producer. Of producers that find no room the last batches stay where
-// they could go.
+// addProducer notes the newest batch of a producer. Of producers that find no room the last batches stay
+// where they could go.
 func (b *Builder) addProducer(batch record.Batch) {
 	id := batch.ProducerID()
-	if _, known := b.producers[id]; id != record.NoProducer && (known || len(b.producers) < producer.MaxProducers) {
+	_, known := b.producers[id]
+	if id != record.NoProducer && (known || len(b.producers) < producer.MaxProducers) {
 		b.producers[id] = batch.BaseOffset()
 	}
 }

@@ -17,8 +17,8 @@ func hashKey(key []byte) keyHash {
 	return keyHash(sum[:16])
 }
 
-// keyMap knows the newest offset of each key. It is one array with open addressing, at most three quarters full,
-// because Go's maps can't be told how much memory they may take.
+// keyMap knows the newest offset of each key. It is one array with open addressing, at most three quarters
+// full, because Go's maps can't be told how much memory they may take.
 type keyMap struct {
 	slots []slot
 	used  int // keys in it
@@ -66,8 +66,8 @@ func (m *keyMap) newest(h keyHash) (record.Offset, bool) {
 	return s.behind - 1, s.behind != 0
 }
 
-// put notes a key at an offset. It returns false, and notes nothing, where the key is new and the map is full;
-// beyond lets it grow then.
+// put notes a key at an offset. It returns false, and notes nothing, where the key is new and the map is
+// full; beyond lets it grow then.
 func (m *keyMap) put(h keyHash, o record.Offset, beyond bool) bool {
 	s := m.find(h)
 	if s.behind == 0 {

@@ -13,8 +13,8 @@ const (
 	marksSize    = 1 + 2*16 + 8
 )
 
-// Clean is the payload of a state.EntryClean: the leader's log was compacted through index Cleaned, and tombstones
-// may go through index Tombstones. 0 says nothing about that one.
+// Clean is the payload of a state.EntryClean: the leader's log was compacted through index Cleaned, and
+// tombstones may go through index Tombstones. 0 says nothing about that one.
 type Clean struct {
 	Cleaned, Tombstones uint64
 }
@@ -29,21 +29,23 @@ func (c Clean) Append(dst []byte) []byte {
 // DecodeClean is the opposite of Append. Error: fault.CorruptRecord.
 func DecodeClean(b []byte) (Clean, error) {
 	if len(b) != cleanSize || b[0] != cleanVersion {
-		return Clean{}, fault.New(fault.CorruptRecord, "%d bytes are no mark of compaction of version %d", len(b), cleanVersion)
+		return Clean{}, fault.New(fault.CorruptRecord, "no mark of compaction of version %d in %d bytes",
+			cleanVersion, len(b))
 	}
 	return Clean{binary.BigEndian.Uint64(b[1:]), binary.BigEndian.Uint64(b[9:])}, nil
 }
 
-// Mark says that a leader's log was clean through Cleaned, and when that was appended, in milliseconds since 1970.
+// Mark says that a leader's log was clean through Cleaned, and when that was appended, in milliseconds
+// since 1970.
 type Mark struct {
 	Cleaned      uint64
 	AppendTimeMs int64
 }
 
-// Marks is what the log says about its compaction: the oldest mark whose tombstones may not go yet and the newest
-// one (of those between nothing is remembered: their tombstones go with the newest), and the index through which
-// tombstones may go. A mark without Cleaned is none. The zero value is a log that was never compacted; all replicas
-// that applied the same entries have the same Marks.
+// Marks is what the log says about its compaction: the oldest mark whose tombstones may not go yet and the
+// newest one (of those between nothing is remembered: their tombstones go with the newest), and the index
+// through which tombstones may go. A mark without Cleaned is none. The zero value is a log that was never
+// compacted; all replicas that applied the same entries have the same Marks.
 type Marks struct {
 	Oldest, Newest Mark
 	Tombstones     uint64
@@ -68,9 +70,9 @@ func (m *Marks) Apply(payload []byte, appendTimeMs int64) error {
 	return nil
 }
 
-// Ripe returns the index through which tombstones may go from nowMs on, and whether that is more than is said
-// already: it was marked clean at least deleteRetentionMs ago, and every replica holds the log through it, which
-// reaches minMatch.
+// Ripe returns the index through which tombstones may go from nowMs on, and whether that is more than is
+// said already: it was marked clean at least deleteRetentionMs ago, and every replica holds the log through
+// it, which reaches minMatch.
 func (m Marks) Ripe(nowMs, deleteRetentionMs int64, minMatch uint64) (tombstones uint64, ok bool) {
 	for _, k := range [...]Mark{m.Newest, m.Oldest} {
 		if k.Cleaned > m.Tombstones && k.Cleaned <= minMatch && nowMs-k.AppendTimeMs >= deleteRetentionMs {
@@ -80,8 +82,8 @@ func (m Marks) Ripe(nowMs, deleteRetentionMs int64, minMatch uint64) (tombstones
 	return 0, false
 }
 
-// Append appends the encoded marks to dst, for a row that a replica carries: version, oldest, newest, tombstones,
-// big-endian.
+// Append appends the encoded marks to dst, for a row that a replica carries: version, oldest, newest,
+// tombstones, big-endian.
 func (m Marks) Append(dst []byte) []byte {
 	dst = append(dst, marksVersion)
 	for _, k := range [...]Mark{m.Oldest, m.Newest} {
@@ -94,7 +96,8 @@ func (m Marks) Append(dst []byte) []byte {
 // DecodeMarks is the opposite of Append. Error: fault.CorruptRecord.
 func DecodeMarks(b []byte) (Marks, error) {
 	if len(b) != marksSize || b[0] != marksVersion {
-		return Marks{}, fault.New(fault.CorruptRecord, "%d bytes are no marks of compaction of version %d", len(b), marksVersion)
+		return Marks{}, fault.New(fault.CorruptRecord, "no marks of compaction of version %d in %d bytes",
+			marksVersion, len(b))
 	}
 	var m Marks
 	for i, k := range [...]*Mark{&m.Oldest, &m.Newest} {

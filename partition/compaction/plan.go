@@ -23,7 +23,9 @@ type Plan struct {
 	frame   []byte // of the entry at hand
 	counted uint64 // entries through here are in facts
 	facts   Facts
-	entry   Facts // of the entry at hand
+	index   uint64                   // of the entry at hand
+	entry   Facts                    // of the entry at hand
+	keep    func(record.Record) bool // keepRecord, made once
 }
 
 // Facts is what a pass found and left. Every entry counts once, however often it was asked for.
@@ -32,7 +34,7 @@ type Facts struct {
 	Emptied       int64  // batches of which only the header is left
 	Opaque        int64  // batches that stay whole because their keys are not known
 	Tombstones    int64  // records among Kept that have no value
-	Waiting       uint64 // lowest index of a tombstone that goes when tombstones may go through it; 0: there is none
+	Waiting       uint64 // lowest index of a tombstone that goes as soon as it may; 0: there is none
 	Before, After int64  // bytes of frames, without what a store writes in the place of what went
 }
 
@@ -49,7 +51,7 @@ func (p *Plan) Keep(e state.Entry) (kept state.Entry, some bool, err error) {
 	if e.Through() > p.through {
 		return e, true, nil
 	}
-	p.entry = Facts{Before: int64(len(e.Frame))}
+	p.index, p.entry = e.Index, Facts{Before: int64(len(e.Frame))}
 	kept, some = e, true
 	switch e.Type {
 	case state.EntryRecords:
@@ -104,7 +106,7 @@ func (p *Plan) appendBatch(dst []byte, e state.Entry, b record.Batch) (out []byt
 	before := p.entry
 	out, kept, err := dst, b.Count(), error(nil)
 	if k == plain {
-		out, kept, err = p.filter.Append(dst, b, 0, func(r record.Record) bool { return p.keepRecord(e, r) })
+		out, kept, err = p.filter.Append(dst, b, 0, p.keep)
 	}
 	if err != nil || k == transactional {
 		// Not damage of this log: the frame's checksum holds, so it was produced like this.
@@ -125,9 +127,9 @@ func (p *Plan) appendBatch(dst []byte, e state.Entry, b record.Batch) (out []byt
 	return out, kept == b.Count()
 }
 
-// keepRecord is the rule for one record.
-func (p *Plan) keepRecord(e state.Entry, r record.Record) bool {
-	if !p.stays(e, r) {
+// keepRecord asks the rules for one record of the entry at hand, and counts it.
+func (p *Plan) keepRecord(r record.Record) bool {
+	if !p.stays(r) {
 		p.entry.Dropped++
 		return false
 	}
@@ -135,13 +137,14 @@ func (p *Plan) keepRecord(e state.Entry, r record.Record) bool {
 	if r.Value == nil {
 		p.entry.Tombstones++
 		if r.Offset < p.opaque {
-			p.entry.Waiting = e.Index
+			p.entry.Waiting = p.index
 		}
 	}
 	return true
 }
 
-func (p *Plan) stays(e state.Entry, r record.Record) bool {
+// stays is the rule for one record.
+func (p *Plan) stays(r record.Record) bool {
 	if r.Key == nil {
 		return false
 	}
@@ -150,11 +153,11 @@ func (p *Plan) stays(e state.Entry, r record.Record) bool {
 	}
 	// Invariant: all that this tombstone hides is gone, by an earlier pass or this one, which goes oldest
 	// first. Only a batch below it that was kept whole may still hold some.
-	return r.Value != nil || e.Index > p.tombstones || r.Offset > p.opaque
+	return r.Value != nil || p.index > p.tombstones || r.Offset > p.opaque
 }
 
-// staysEmpty reports whether the header of an emptied batch stays. Of producers that did not write since the last
-// pass it is not known which batch is the newest, so all of theirs stay until they expire.
+// staysEmpty reports whether the header of an emptied batch stays. Of producers that did not write since
+// the last pass it is not known which batch is the newest, so all of theirs stay until they expire.
 func (p *Plan) staysEmpty(e state.Entry, b record.Batch) bool {
 	if b.LastOffset()+1 >= p.end {
 		return true
@@ -173,8 +176,13 @@ func (p *Plan) count(e state.Entry) {
 	}
 	p.counted = e.Through()
 	f, n := &p.facts, p.entry
-	f.Kept, f.Dropped, f.Emptied, f.Opaque = f.Kept+n.Kept, f.Dropped+n.Dropped, f.Emptied+n.Emptied, f.Opaque+n.Opaque
-	f.Tombstones, f.Before, f.After = f.Tombstones+n.Tombstones, f.Before+n.Before, f.After+n.After
+	f.Kept += n.Kept
+	f.Dropped += n.Dropped
+	f.Emptied += n.Emptied
+	f.Opaque += n.Opaque
+	f.Tombstones += n.Tombstones
+	f.Before += n.Before
+	f.After += n.After
 	if f.Waiting == 0 {
 		f.Waiting = n.Waiting
 	}

@@ -9,10 +9,10 @@ type Policy struct {
 	MinDirtyRatio float64
 }
 
-// Log is a log as a policy sees it. Spans are in order. Bound is the last index that may be gone over: committed,
-// applied, and below what the newest durable snapshot covers. Cleaned is the index through which this replica's log
-// is clean, Waiting the lowest index of a tombstone in it that waits (0: none; Facts.Waiting of the last pass), and
-// Tombstones the index through which tombstones may go.
+// Log is a log as a policy sees it. Spans are in order. Bound is the last index that may be gone over:
+// committed, applied, and below what the newest durable snapshot covers. Cleaned is the index through which
+// this replica's log is clean, Waiting the lowest index of a tombstone in it that waits (0: none;
+// Facts.Waiting of the last pass), and Tombstones the index through which tombstones may go.
 type Log struct {
 	Spans      []state.Span
 	Bound      uint64
@@ -21,8 +21,8 @@ type Log struct {
 	Tombstones uint64
 }
 
-// Plan returns through which index a pass at nowMs would go, at least Cleaned, and whether it is worth it: enough
-// is dirty, or tombstones may go that waited.
+// Plan returns through which index a pass at nowMs would go, at least Cleaned, and whether it is worth it:
+// enough is dirty, or tombstones may go that waited.
 func (p Policy) Plan(nowMs int64, l Log) (through uint64, worth bool) {
 	through = l.Cleaned
 	clean, dirty := 0.0, 0.0 // bytes

@@ -12,8 +12,8 @@
 //
 //	Record → Builder.Append → Build (compress, stamp, checksum) → Batch → … → Next, Check → Reader.Open → Reader.Next
 //
-// Log compaction takes records out of a batch with a Filter, or all of them with AppendEmptied; the header and the
-// bytes of what stays remain.
+// Log compaction takes records out of a batch with a Filter, or all of them with AppendEmptied; the header
+// and the bytes of what stays remain.
 //
 // The CRC (CRC-32C) covers everything behind it, so base offset and leader epoch can be patched without
 // touching the checksum.

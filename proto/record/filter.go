@@ -1,8 +1,6 @@
 package record
 
-import (
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // Filter takes records out of batches, for log compaction. It keeps its buffers from batch to batch. The zero
 // value is ready. One goroutine only.
@@ -11,21 +9,21 @@ type Filter struct {
 	records []byte // what stays, uncompressed
 }
 
-// Append appends to dst b without the records that keep refuses, and returns how many stay. Where all stay, or
-// none, it appends nothing: the caller has b already, or takes AppendEmptied. What stays keeps its bytes, and with
-// them offset, timestamp and headers; the batch keeps its codec, base offset, last offset delta, timestamps,
-// attributes, producer and leader epoch.
+// Append appends to dst b without the records that keep refuses, and returns how many stay. Where all stay,
+// or none, it appends nothing: the caller has b already, or takes AppendEmptied. What stays keeps its
+// bytes, and with them offset, timestamp and headers; the batch keeps its codec, base offset, last offset
+// delta, timestamps, attributes, producer and leader epoch.
 //
-// keep sees the records in order, once each and without headers; key and value are valid inside it only. limit is
-// Open's. The bytes of b do not change, and dst does not alias them afterwards. Errors: Open's, and then dst
-// is as it was.
-func (f *Filter) Append(dst []byte, b Batch, limit int, keep func(Record) bool) (out []byte, kept int32, err error) {
+// keep sees the records in order, once each and without headers; key and value are valid inside it only.
+// limit is Open's. The bytes of b do not change, and dst does not alias them afterwards. Errors: Open's,
+// and then dst is as it was.
+func (f *Filter) Append(dst []byte, b Batch, limit int, keep func(Record) bool) ([]byte, int32, error) {
 	all, kept, err := f.walk(b, limit, keep)
 	if err != nil || kept == 0 || kept == b.Count() {
 		return dst, kept, err
 	}
 	at := len(dst)
-	out = append(dst, b[:HeaderSize]...)
+	out := append(dst, b[:HeaderSize]...)
 	if c := b.Codec(); c == CodecNone {
 		out = append(out, all...)
 	} else if out, err = compress(c, out, all); err != nil {
@@ -66,10 +64,10 @@ func (f *Filter) walk(b Batch, limit int, keep func(Record) bool) (stay []byte, 
 	return f.records, kept, nil
 }
 
-// AppendEmptied appends to dst what is left of b when all its records went: the header, with no records and no
-// compression. It keeps base offset, last offset delta, timestamps, producer, base sequence and leader epoch, so
-// readers step over it and a replica learns from it what the producer has written. The bytes of b do not
-// change.
+// AppendEmptied appends to dst what is left of b when all its records went: the header, with no records and
+// no compression. It keeps base offset, last offset delta, timestamps, producer, base sequence and leader
+// epoch, so readers step over it and a replica learns from it what the producer has written. The bytes of b
+// do not change.
 func (b Batch) AppendEmptied(dst []byte) []byte {
 	at := len(dst)
 	dst = append(dst, b[:HeaderSize]...)

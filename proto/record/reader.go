@@ -68,8 +68,8 @@ func (r *Reader) Open(b Batch, limit int) error {
 	return nil
 }
 
-// OpenBare is Open for who needs no headers: they are neither decoded nor checked, and Next leaves rec.Headers
-// nil. Errors: Open's.
+// OpenBare is Open for who needs no headers: they are neither decoded nor checked, and Next leaves
+// rec.Headers nil. Errors: Open's.
 func (r *Reader) OpenBare(b Batch, limit int) error {
 	err := r.Open(b, limit)
 	r.bare = true
