@@ -3,7 +3,8 @@ package state
 import "github.com/millstream-io/millstream/proto/record"
 
 // Compaction says what log compaction leaves of one replica's log: Keep is asked for every entry up to Through,
-// in the order of the log, and tells what stays of it.
+// in the order of the log, and tells what stays of it. It is not asked for runs, of which nothing is left
+// already, and may be asked for an entry more than once, then with all behind it once more.
 type Compaction struct {
 	Replica record.ReplicaID
 	Through uint64 // entries above it stay as they are

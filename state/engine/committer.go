@@ -93,10 +93,14 @@ func (c *class) prepare(g *group) error {
 			return err
 		}
 	}
+	collides, err := c.collides(g)
+	if err != nil {
+		return err
+	}
 	bytes, age := int64(c.group.bucketBytes), c.age()
 	o := c.s.o
 	switch {
-	case bytes >= o.BucketBytes, bytes > 0 && age >= o.BucketAge, c.returns(g):
+	case bytes >= o.BucketBytes, bytes > 0 && age >= o.BucketAge, c.returns(g), collides:
 		return c.roll()
 	case bytes >= o.BucketBytes/4*3, bytes > 0 && age >= o.BucketAge/4*3:
 		c.openNext()
@@ -228,16 +232,22 @@ func (st *staging) check(w state.Write) error {
 	if first.Index > st.tail.Last+1 && first.Index != t.First {
 		return bad("there is a gap before the entries")
 	}
-	if t.Last != last.Index || t.LastTerm != last.Term || first.Index < t.First {
-		return bad("the tail does not end with the entries")
-	}
-	for i, e := range w.Entries {
-		if e.Index != first.Index+uint64(i) {
+	next := first.Index
+	for _, e := range w.Entries {
+		if e.Index != next {
 			return bad("the indexes are not contiguous")
 		}
 		if len(e.Frame) < state.FrameRoom {
 			return bad("a frame has no header")
 		}
+		through, ok := runEnd(e)
+		if !ok {
+			return bad("a run has no end")
+		}
+		next = through + 1
+	}
+	if t.Last+1 != next || t.LastTerm != last.Term || first.Index < t.First {
+		return bad("the tail does not end with the entries")
 	}
 	return nil
 }

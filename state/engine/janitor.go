@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -24,6 +25,7 @@ func (s *Store) look() {
 // store has no timer running.
 func (s *Store) janitor() {
 	defer s.wg.Done()
+	defer s.refuseLate()
 	var again <-chan time.Time
 	for {
 		select {
@@ -44,6 +46,16 @@ func (s *Store) janitor() {
 			again = time.After(next)
 		}
 	}
+}
+
+// refuseLate ends the compactions that wait when there will be no janitor any more. Those that come later are
+// refused by Compact: it looks whether the store closes, or is fenced, before it queues them.
+func (s *Store) refuseLate() {
+	err := s.fencedErr()
+	if err == nil {
+		err = errClosing()
+	}
+	s.refuseCompactions(err)
 }
 
 // rest waits, and reports false where the store closes meanwhile.
@@ -75,10 +87,11 @@ func (s *Store) stopping() bool {
 	}
 }
 
-// Reclaim gives back what is dead now and returns when there is nothing more to give: buckets without
-// anything alive are removed, those kept by little rewritten. A Store does the same by itself soon after the
-// beginning of a log has moved or a replica has died; a Memory does it here only. It blocks on the disk.
-// Errors: what kept it from giving everything back; fault.StorageError where the store is fenced.
+// Reclaim gives back what is dead now, does the compactions that wait, and returns when there is nothing more to
+// give: buckets without anything alive are removed, those kept by little rewritten. A Store does the same by
+// itself soon after the beginning of a log has moved, a replica has died, or somebody called Compact; a Memory
+// removes and rewrites here only. It blocks on the disk. Errors: what kept it from giving everything back;
+// fault.StorageError where the store is fenced.
 func (s *Store) Reclaim() error {
 	_, err := s.tidy()
 	return err
@@ -89,19 +102,22 @@ func (s *Store) Reclaim() error {
 func (s *Store) tidy() (next time.Duration, err error) {
 	s.tidying.Lock()
 	defer s.tidying.Unlock()
-	if len(s.Damaged()) > 0 {
+	if lost := s.Damaged(); len(lost) > 0 {
+		s.refuseCompactions(lost[0].Err())
 		return 0, nil // what seems dead may only be lost
 	}
 	for !s.stopping() {
 		sv, err := s.survey()
 		if err != nil {
+			s.refuseCompactions(err)
 			return 0, err
 		}
 		done, err := s.gain(sv)
+		compacted := s.compactWaiting() // what cannot be given back is no reason not to
 		if err != nil {
 			return 0, err
 		}
-		if !done {
+		if !done && !compacted {
 			return sv.next, nil
 		}
 	}
@@ -197,7 +213,7 @@ func (c *class) removeDead(sv *survey) (bool, error) {
 		if err != nil {
 			return done, err
 		}
-		gone, err := c.replace(h, nil, p.dead)
+		gone, err := c.replace([]*handle{h}, nil, p.dead)
 		if err != nil || !gone {
 			return done, err
 		}
@@ -208,20 +224,20 @@ func (c *class) removeDead(sv *survey) (bool, error) {
 	return done, nil
 }
 
-// replace takes a sealed bucket out of the class, and puts by in its place unless it is nil: in the manifest
-// first; then new readers go elsewhere, the last old one lets go, and the files are removed. It reports false
-// where one of the dead replicas in the bucket came back to life.
-func (c *class) replace(h, by *handle, dead deaths) (bool, error) {
+// replace takes sealed buckets that stand together out of the class, and puts by in their place unless it is
+// nil: in the manifest first; then new readers go elsewhere, the last old one lets go, and the files are
+// removed. It reports false where one of the dead replicas in the buckets came back to life.
+func (c *class) replace(old []*handle, by *handle, dead deaths) (bool, error) {
 	if !c.s.bury(dead) {
 		return false, nil
 	}
-	err := c.rename(func(old []*handle) []*handle {
+	err := c.rename(func(before []*handle) []*handle {
 		var hs []*handle
-		for _, o := range old {
+		for _, h := range before {
 			switch {
-			case o != h:
-				hs = append(hs, o)
-			case by != nil:
+			case !slices.Contains(old, h):
+				hs = append(hs, h)
+			case by != nil && h == old[len(old)-1]:
 				hs = append(hs, by)
 			}
 		}
@@ -229,13 +245,15 @@ func (c *class) replace(h, by *handle, dead deaths) (bool, error) {
 		return hs
 	})
 	if err != nil {
-		return false, c.s.fence(fmt.Errorf("take bucket %s from class %s: %w", h.id, c.id, err))
+		return false, c.s.fence(fmt.Errorf("take bucket %s from class %s: %w", old[0].id, c.id, err))
 	}
-	if err := h.retire(); err != nil {
-		return false, c.s.fence(fmt.Errorf("close bucket %s of class %s: %w", h.id, c.id, err))
-	}
-	if err := c.vol.remove(h.id.String()); err != nil { // the next start tries again
-		c.s.o.Logger.Warn("bucket not removed", "class", c.id.String(), "bucket", h.id.String(), "err", err)
+	for _, h := range old {
+		if err := h.retire(); err != nil {
+			return false, c.s.fence(fmt.Errorf("close bucket %s of class %s: %w", h.id, c.id, err))
+		}
+		if err := c.vol.remove(h.id.String()); err != nil { // the next start tries again
+			c.s.o.Logger.Warn("bucket not removed", "class", c.id.String(), "bucket", h.id.String(), "err", err)
+		}
 	}
 	return true, nil
 }

@@ -57,11 +57,12 @@ func (m *Memory) reopen() error {
 	return s.recover()
 }
 
-// Step settles the next group of the first class that has one, and reports false where no class has: writes
-// without Sync wait for one that has it. done functions run before it returns and may call Append.
+// Step settles the next group of the first class that has one, or does the compactions that wait, and reports
+// false where there was nothing: writes without Sync wait for one that has it. done functions run before it
+// returns and may call Append and Compact.
 func (m *Memory) Step() bool { return m.step(false) }
 
-// Flush settles everything that is queued, writes without Sync too.
+// Flush settles everything that is queued, writes without Sync and compactions too.
 func (m *Memory) Flush() {
 	for m.step(true) {
 	}
@@ -73,12 +74,14 @@ func (m *Memory) step(all bool) bool {
 			return true
 		}
 	}
-	return false
+	m.tidying.Lock()
+	defer m.tidying.Unlock()
+	return m.compactWaiting()
 }
 
-// Pending is the number of writes and barriers that wait, over all classes.
+// Pending is the number of writes, barriers and compactions that wait, over all classes.
 func (m *Memory) Pending() int {
-	n := 0
+	n := len(m.compactions)
 	for _, c := range m.classes {
 		n += len(c.queue)
 	}
@@ -88,7 +91,7 @@ func (m *Memory) Pending() int {
 // Disk returns what the store writes to.
 func (m *Memory) Disk() *MemoryDisk { return m.disk }
 
-// Crash kills the store and opens it again. Queued writes are lost and their done never runs; of each class
+// Crash kills the store and opens it again. Queued writes and compactions are lost and their done never runs; of each class
 // the group that may have been on its way to the disk lands or does not, as rng says. Barriers are
 // forgotten. Errors as in Open.
 func (m *Memory) Crash(rng *rand.Rand) error {

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"slices"
 	"sync/atomic"
 
+	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 )
 
@@ -17,6 +19,7 @@ type item struct {
 	turn    func() // runs on the committer in its turn
 	size    groupSize
 	noRoom  bool // err says that the disk is full
+	apart   bool // what is before it in the log must stand in the bucket when it is staged
 }
 
 // barrier is passed when its mark has been taken from the queue of every class.
@@ -105,6 +108,11 @@ type group struct {
 	turn    func()
 }
 
+// has reports whether a write of the replica is in the group.
+func (g *group) has(id record.ReplicaID) bool {
+	return slices.ContainsFunc(g.items, func(it *item) bool { return it.w.Replica == id })
+}
+
 // groupLimits are the limits of an ordinary group.
 var groupLimits = limits{rows: groupRows, valueBytes: groupValueBytes, inlineBytes: groupInlineBytes}
 
@@ -149,7 +157,7 @@ func (c *class) take(all bool) *group {
 			n++
 			break
 		}
-		if size := g.size.plus(it.size); n > 0 && !size.within(groupLimits) {
+		if size := g.size.plus(it.size); n > 0 && !size.within(groupLimits) || it.apart && g.has(it.w.Replica) {
 			break
 		}
 		g.items = append(g.items, it)

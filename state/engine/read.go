@@ -109,12 +109,12 @@ func (s *Store) entries(v view, lo, hi uint64, maxBytes int, dst []state.Entry) 
 	}
 	hi = min(hi, v.tail.Last+1)
 	bytes := 0
-	for i := lo; i < hi; i++ {
-		e, err := s.entry(v, i, true)
+	for i := lo; i < hi; {
+		e, through, err := s.entry(v, i, true)
 		if err != nil {
 			return dst, err
 		}
-		dst = append(dst, e)
+		dst, i = append(dst, e), through+1
 		if bytes += len(e.Frame); bytes >= maxBytes {
 			break
 		}
@@ -127,57 +127,65 @@ func outOfLog(v view, index uint64) error {
 		v.tail.First, v.tail.Last)
 }
 
-// entry reads and verifies one entry of the log. Without keep its frame is nil: it was only looked at.
-// Errors: fault.CorruptRecord, and fault.OffsetOutOfRange where the log lost the entry since v was taken.
-func (s *Store) entry(v view, index uint64, keep bool) (state.Entry, error) {
-	h, err := s.locate(v, func(sp span) bool { return sp.lo <= index })
-	if err != nil {
-		return state.Entry{}, s.readErr(v.id, err)
-	}
-	var e state.Entry
-	err = errNoRow
-	if h != nil {
-		key := makeKey(v.id, kindEntry, index)
-		err = h.read(func(b bucket) error {
-			return b.get(key, func(frame []byte) (err error) {
-				e, err = openEntry(frame, index, keep)
-				return err
-			})
-		})
-	}
+// entry reads and verifies the entry that has an index of the log, and returns the last index that it stands
+// for. Without keep its frame is nil: it was only looked at. Errors: fault.CorruptRecord, and
+// fault.OffsetOutOfRange where the log lost the entry since v was taken.
+func (s *Store) entry(v view, index uint64, keep bool) (e state.Entry, through uint64, err error) {
+	e, through, err = s.find(v, index, keep)
 	if !errors.Is(err, errNoRow) {
-		return e, s.readErr(v.id, err)
+		return e, through, s.readErr(v.id, err)
 	}
 	if !s.sure(v, nil) {
-		return state.Entry{}, errGone
+		return state.Entry{}, 0, errGone
 	}
 	now, err := s.view(v.id)
 	if err != nil {
-		return state.Entry{}, err
+		return state.Entry{}, 0, err
 	}
 	if index < now.tail.First || index > now.tail.Last {
-		return state.Entry{}, outOfLog(now, index)
+		return state.Entry{}, 0, outOfLog(now, index)
 	}
-	return state.Entry{}, fault.New(fault.CorruptRecord, "entry %d of replica %d is lost", index, v.id)
+	return state.Entry{}, 0, errLost(v.id, index)
 }
 
-// openEntry verifies a stored frame, which must be that of index.
-func openEntry(frame []byte, index uint64, keep bool) (state.Entry, error) {
+// find looks an entry up where it must stand. Error: errNoRow where it does not.
+func (s *Store) find(v view, index uint64, keep bool) (e state.Entry, through uint64, err error) {
+	h, err := s.locate(v, func(sp span) bool { return sp.lo <= index })
+	if err != nil {
+		return state.Entry{}, 0, err
+	}
+	if h == nil {
+		return state.Entry{}, 0, errNoRow
+	}
+	err = h.read(func(b bucket) (err error) {
+		e, through, err = lookUp(b, v.id, index, keep)
+		return err
+	})
+	return e, through, err
+}
+
+func errLost(id record.ReplicaID, index uint64) error {
+	return fault.New(fault.CorruptRecord, "entry %d of replica %d is lost", index, id)
+}
+
+// openEntry verifies a stored frame, which must be that of index. It returns the last index that the entry
+// stands for.
+func openEntry(frame []byte, index uint64, keep bool) (e state.Entry, through uint64, err error) {
 	if keep {
 		frame = append(make([]byte, 0, len(frame)), frame...)
 	}
-	e, err := state.OpenFrame(frame)
-	if err != nil {
-		return state.Entry{}, err
+	if e, err = state.OpenFrame(frame); err != nil {
+		return state.Entry{}, 0, err
 	}
 	if e.Index != index {
-		return state.Entry{}, fault.New(fault.CorruptRecord, "entry %d stands in the place of entry %d",
+		return state.Entry{}, 0, fault.New(fault.CorruptRecord, "entry %d stands in the place of entry %d",
 			e.Index, index)
 	}
+	through = e.Through()
 	if !keep {
 		e.Frame = nil
 	}
-	return e, nil
+	return e, through, nil
 }
 
 // locate returns the newest bucket whose span of the replica is taken by fits; nil where there is none.

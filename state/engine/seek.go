@@ -70,7 +70,8 @@ func (s *Store) hint(v view, k kind, index uint64, fits func(span) bool) (uint64
 	return to, s.readErr(v.id, err)
 }
 
-// search returns the first index of the log whose entry holds, or Last+1. holds must be false up to some
+// search returns the first index of the log whose entry holds, or Last+1; a run answers for all its indexes.
+// holds must be false up to some
 // entry and true from there on, as offsets and running maxima are. It gallops away from index from in the
 // right direction and halves what it has enclosed: exact from wherever it begins, and quick from nearby.
 func (s *Store) search(v view, from uint64, holds func(state.Entry) bool) (uint64, error) {
@@ -80,15 +81,15 @@ func (s *Store) search(v view, from uint64, holds func(state.Entry) bool) (uint6
 	}
 	probe := min(max(from, lo), hi-1)
 	for step, first, down := uint64(1), true, false; lo < hi; step *= 2 {
-		e, err := s.entry(v, probe, false)
+		e, through, err := s.entry(v, probe, false)
 		if err != nil {
 			return 0, err
 		}
 		ok := holds(e)
 		if ok {
-			hi = probe
+			hi = max(lo, e.Index)
 		} else {
-			lo = probe + 1
+			lo = min(through+1, hi)
 		}
 		if first {
 			first, down = false, ok
@@ -104,14 +105,14 @@ func (s *Store) search(v view, from uint64, holds func(state.Entry) bool) (uint6
 	}
 	for lo < hi {
 		mid := lo + (hi-lo)/2
-		e, err := s.entry(v, mid, false)
+		e, through, err := s.entry(v, mid, false)
 		if err != nil {
 			return 0, err
 		}
 		if holds(e) {
-			hi = mid
+			hi = max(lo, e.Index)
 		} else {
-			lo = mid + 1
+			lo = min(through+1, hi)
 		}
 	}
 	return hi, nil

@@ -92,6 +92,9 @@ func (sp *space) left() int64 {
 	return max(0, free-watermark(total))
 }
 
+// took is told of bytes that were written.
+func (sp *space) took(int64) {}
+
 // restore makes the ballast again once there is room for two of it.
 func (sp *space) restore(free, total int64) error {
 	sp.mu.Lock()

@@ -41,8 +41,11 @@ func (s *Store) measure(v view, known []state.Span) ([]state.Span, error) {
 		if lo > end {
 			continue // all that it had was truncated and written again
 		}
-		one := state.Span{First: lo, Last: end, Sealed: at[0].h.isSealed()}
-		if i := slices.IndexFunc(known, func(k state.Span) bool { return k.Sealed && k.First == lo && k.Last == end }); i >= 0 {
+		one := state.Span{First: lo, Last: end, Sealed: at[0].h.isSealed(), Generation: at[0].h.id.generation}
+		same := func(k state.Span) bool {
+			return k.Sealed && k.First == lo && k.Last == end && k.Generation == one.Generation
+		}
+		if i := slices.IndexFunc(known, same); i >= 0 {
 			one = known[i]
 		} else if err := s.fill(v, at[0].h, &one); err != nil {
 			return nil, err
@@ -80,11 +83,11 @@ func (s *Store) holding(v view) ([]place, error) {
 
 // fill reads what a span's bounds do not tell.
 func (s *Store) fill(v view, h *handle, sp *state.Span) error {
-	first, err := s.entry(v, sp.First, false)
+	first, _, err := s.entry(v, sp.First, false)
 	if err != nil {
 		return err
 	}
-	last, err := s.entry(v, sp.Last, false)
+	last, _, err := s.entry(v, sp.Last, false)
 	if err != nil {
 		return err
 	}

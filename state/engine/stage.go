@@ -61,6 +61,13 @@ func (c *class) stage(g *group) (*txn, error) {
 		if it.err = c.admit(st, it, most); it.err != nil {
 			continue
 		}
+		cut, err := c.cutRun(st, it)
+		if err != nil {
+			return nil, err
+		}
+		if it.err != nil {
+			continue
+		}
 		if t.replicas[st.id] == nil {
 			t.replicas[st.id] = st
 			t.order = append(t.order, st)
@@ -70,7 +77,11 @@ func (c *class) stage(g *group) (*txn, error) {
 				return nil, err
 			}
 		}
-		c.stageWrite(t, st, it.w)
+		w := it.w
+		if cut != nil {
+			w.Entries = append([]state.Entry{*cut}, w.Entries...)
+		}
+		c.stageWrite(t, st, w)
 	}
 	return t, nil
 }

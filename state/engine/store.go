@@ -36,13 +36,14 @@ type Store struct {
 	unrecorded chan struct{} // tells the recorder that a group was made durable
 	quit       chan struct{} // closed when the store closes
 
-	mu       sync.RWMutex
-	replicas map[record.ReplicaID]*replica
-	live     map[record.ReplicaID]bool // as SetLive said; nil before its first call
-	closing  bool
-	patience time.Duration // of Close with a fenced store
-	closed   sync.Once
-	closeErr error
+	mu          sync.RWMutex
+	replicas    map[record.ReplicaID]*replica
+	live        map[record.ReplicaID]bool // as SetLive said; nil before its first call
+	closing     bool
+	compactions []*compaction // that wait
+	patience    time.Duration // of Close with a fenced store
+	closed      sync.Once
+	closeErr    error
 }
 
 var _ state.LogStore = (*Store)(nil)
@@ -63,6 +64,7 @@ type replica struct {
 	floor   state.Incarnation // writes of lower incarnations are refused
 	queued  int               // writes that have not been settled
 	queue   state.Class       // where they wait
+	sent    uint64            // last index of the log as the newest of them will leave it
 	refused error             // why the last write was refused; what builds on it is refused for the same reason
 }
 
@@ -164,8 +166,11 @@ func (s *Store) Append(c state.Class, w state.Write, done func(error)) {
 		it.err = fault.New(fault.InvalidRequest, "replica %d has writes waiting in class %s and sends one to %s",
 			w.Replica, r.queue, c)
 	default:
+		if it.apart = r.apart(w); it.apart {
+			it.size.add(runBytes)
+		}
 		r.queued++
-		r.queue = c
+		r.queue, r.sent = c, w.Tail.Last
 		it.counted = true
 	}
 	s.classes[c].push(it)
@@ -222,7 +227,8 @@ func (s *Store) deadLocked(r *replica, nowMs int64) bool {
 func (s *Store) Free() int64 { return s.space.left() }
 
 // Close implements state.LogStore. Writes that have not been settled are, so their done runs before Close
-// returns. A fenced store that does not come to an end is left after 10 s, with fault.StorageError.
+// returns; compactions are broken off. A fenced store that does not come to an end is left after 10 s, with
+// fault.StorageError.
 func (s *Store) Close() error {
 	s.closed.Do(func() {
 		s.mu.Lock()
@@ -250,6 +256,7 @@ func (s *Store) finish() error {
 			}
 		}
 	}
+	s.refuseCompactions(errClosing())
 	var errs []error
 	for _, c := range s.classes {
 		errs = append(errs, c.close())

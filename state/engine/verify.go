@@ -138,30 +138,36 @@ func (w *verifier) piece(ctx context.Context, p piece) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		from := makeKey(w.id, kindEntry, next)
-		left, ended := verifyBytes, true
+		left := verifyBytes
 		err := p.h.read(func(b bucket) error {
+			from, err := beginning(b, w.id, next)
+			if err != nil {
+				return err
+			}
 			return b.scan(from[:keyAtIndex], from, func(key, frame []byte) (bool, error) {
 				i := keyIndex(key)
 				if i > p.hi {
 					return false, nil
 				}
-				w.missing(p, next, i)
-				if e, err := openEntry(frame, i, false); err != nil {
+				if i > next {
+					w.missing(p, next, i)
+				}
+				e, through, err := openEntry(frame, i, false)
+				if err != nil {
 					w.bad(p, i, err)
+					through = i
 				} else {
 					w.good(e)
 				}
-				next = i + 1
+				next = through + 1
 				left -= len(frame)
-				ended = left > 0
-				return ended, nil
+				return left > 0, nil
 			})
 		})
 		if err != nil {
 			return err
 		}
-		if ended {
+		if left > 0 {
 			w.missing(p, next, p.hi+1)
 			return nil
 		}
