@@ -43,6 +43,7 @@ func (k coreCopies) Proposed(batches, bytes int) {
 func (coreCopies) LeaderChanged(record.Epoch, record.ReplicaID, bool) {}
 func (coreCopies) Waiting(int)                                        {}
 func (coreCopies) Dropped(string)                                     {}
+func (coreCopies) Compacted(int64, int64, uint64)                     {}
 
 // countCopies runs a member under a load of one size and returns copies per payload byte, at the door and in
 // the core.

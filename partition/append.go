@@ -168,17 +168,18 @@ func (r *Replica) take(p pending) error {
 		return r.wrongEpoch(p.epoch)
 	}
 	payload := p.frame[state.FrameRoom:]
-	if p.entry == state.EntryTrim {
+	switch p.entry {
+	case state.EntryTrim:
 		if r.trimmed(p) {
 			return nil
 		}
-	} else if p.entry == state.EntryRecords {
+	case state.EntryRecords:
 		dup, err := r.checkBatches(p, payload)
 		if dup || err != nil {
 			return err
 		}
 	}
-	if r.cfg.Machine != nil && p.entry != state.EntryTrim {
+	if r.cfg.Machine != nil && p.entry != state.EntryTrim && p.entry != state.EntryClean {
 		if err := r.cfg.Machine.Admit(p.entry, payload); err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ type Config struct {
 	MaxUncommittedBytes int // of frames proposed and not applied, beyond which intake waits; default 32 MB
 	MaxIntakeBytes      int // of payloads that wait for that, beyond which they are refused; default 64 MB
 
-	RetentionCheck time.Duration // how often a leader compares the log with its retention; default 30 s
+	RetentionCheck time.Duration // how often the log is looked at for retention and compaction; default 30 s
 	TrimHold       time.Duration // how long entries below the log start wait for followers at most; default 1 min
 
 	SnapshotEntries int // applied entries between two snapshots of producers and machine; default 10,000
@@ -69,6 +69,9 @@ type Observer interface {
 	Proposed(batches, bytes int)
 	// Waiting says that so many payload bytes wait because too much is uncommitted.
 	Waiting(bytes int)
+	// Compacted says that the log was compacted: bytes of frames before and after, and how many applied entries
+	// lie behind what is clean.
+	Compacted(before, after int64, behind uint64)
 	// Dropped says that an input was of no use, and why: a constant phrase.
 	Dropped(why string)
 }
@@ -119,4 +122,5 @@ type nobody struct{}
 func (nobody) LeaderChanged(record.Epoch, record.ReplicaID, bool) {}
 func (nobody) Proposed(int, int)                                  {}
 func (nobody) Waiting(int)                                        {}
+func (nobody) Compacted(int64, int64, uint64)                     {}
 func (nobody) Dropped(string)                                     {}

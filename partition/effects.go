@@ -15,7 +15,8 @@ import (
 type Effects struct {
 	Persist []Persist
 	Read    *Read
-	Spans   *Spans // at most one is under way
+	Spans   *Spans   // at most one is under way
+	Compact *Compact // at most one is under way
 	Send    []raftpb.Message
 	Replies []Reply
 	View    *segment.View // not nil: what readers see from now on; none comes before the replay at start is over
@@ -43,6 +44,17 @@ type Spans struct {
 	Measure bool
 	Known   []state.Span
 	From    record.Offset
+}
+
+// Compact asks for the log to be compacted: learn the newest offset of each key from the entries behind Cleaned
+// through Through, then let the store drop what is not the newest from all of them; the end comes back as
+// Compacted. The log begins with First. Tombstones may go through index Tombstones. End is the high watermark.
+type Compact struct {
+	First      uint64
+	Cleaned    uint64
+	Through    uint64
+	Tombstones uint64
+	End        record.Offset
 }
 
 // Reply answers one request. Base is the offset of the first appended record, or the log start for Trim;

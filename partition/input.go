@@ -5,6 +5,7 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/millstream-io/millstream/partition/compaction"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 )
@@ -90,6 +91,24 @@ type Measured struct {
 	Err   error
 }
 
+// Compacted answers a Compact effect: Through is the last index that the pass came to, Facts what it found, Before
+// and After the bytes of frames. Errors of the store and of reading; fault.ThrottlingQuotaExceeded where there was
+// no memory for the keys. All but damage pass: the core tries again.
+type Compacted struct {
+	By            state.Incarnation
+	Through       uint64
+	Facts         compaction.Facts
+	Before, After int64
+	Err           error
+}
+
+// Damaged tells of an entry of this replica's log that its reader could not verify.
+type Damaged struct{ Err error }
+
+// TransferLeader asks a leader to let another voter lead; To 0 lets it choose. There is no reply: the next view
+// tells who leads. A replica that does not lead forgets it.
+type TransferLeader struct{ To record.ReplicaID }
+
 // Received is a raft message of another replica of the same partition.
 type Received struct{ Message raftpb.Message }
 
@@ -119,15 +138,18 @@ type Settings struct {
 	DirtyRatio        float64
 }
 
-func (Append) input()    {}
-func (Propose) input()   {}
-func (Query) input()     {}
-func (Watch) input()     {}
-func (Cancel) input()    {}
-func (Trim) input()      {}
-func (Persisted) input() {}
-func (Loaded) input()    {}
-func (Measured) input()  {}
-func (Received) input()  {}
-func (Tick) input()      {}
-func (Configure) input() {}
+func (Append) input()         {}
+func (Propose) input()        {}
+func (Query) input()          {}
+func (Watch) input()          {}
+func (Cancel) input()         {}
+func (Trim) input()           {}
+func (Persisted) input()      {}
+func (Loaded) input()         {}
+func (Measured) input()       {}
+func (Compacted) input()      {}
+func (Damaged) input()        {}
+func (Received) input()       {}
+func (Tick) input()           {}
+func (Configure) input()      {}
+func (TransferLeader) input() {}

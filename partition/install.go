@@ -6,13 +6,14 @@ import (
 
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/millstream-io/millstream/partition/compaction"
 	"github.com/millstream-io/millstream/partition/producer"
 	"github.com/millstream-io/millstream/partition/raftlog"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-const startVersion = 1
+const startVersion = 2
 
 // logStart is what a follower gets that needs entries from before the log's beginning: everything that
 // followed from them, and no record. The snapshots may hold more than the entries before: what they hold is
@@ -22,11 +23,12 @@ type logStart struct {
 	terms     []raftlog.TermStart
 	producers []byte // a snapshot row
 	machine   []byte // one more, or nil
+	marks     compaction.Marks
 }
 
 // startContent makes what raft's snapshot of the log's start carries.
 func (r *Replica) startContent() []byte {
-	s := logStart{offset: r.tail.LogStart}
+	s := logStart{offset: r.tail.LogStart, marks: r.clean.marks}
 	for _, t := range r.log.Terms() {
 		if t.Index < r.tail.First {
 			s.terms = append(s.terms, t)
@@ -36,12 +38,12 @@ func (r *Replica) startContent() []byte {
 	return s.encode()
 }
 
-// encode: version, offset, then terms, producers and machine, each behind its length in four bytes,
+// encode: version, offset, then terms, producers, machine and marks, each behind its length in four bytes,
 // big-endian.
 func (s logStart) encode() []byte {
 	b := []byte{startVersion}
 	b = binary.BigEndian.AppendUint64(b, uint64(s.offset))
-	for _, part := range [][]byte{raftlog.EncodeTerms(s.terms), s.producers, s.machine} {
+	for _, part := range [][]byte{raftlog.EncodeTerms(s.terms), s.producers, s.machine, s.marks.Append(nil)} {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(part)))
 		b = append(b, part...)
 	}
@@ -55,7 +57,7 @@ func decodeStart(b []byte) (logStart, error) {
 	}
 	s := logStart{offset: record.Offset(binary.BigEndian.Uint64(b[1:]))}
 	b = b[9:]
-	var parts [3][]byte
+	var parts [4][]byte
 	for i := range parts {
 		if len(b) < 4 || uint64(binary.BigEndian.Uint32(b)) > uint64(len(b)-4) {
 			return logStart{}, fault.New(fault.CorruptRecord, "log start ends inside its part %d", i)
@@ -66,11 +68,14 @@ func decodeStart(b []byte) (logStart, error) {
 	if len(b) > 0 || s.offset < 0 {
 		return logStart{}, fault.New(fault.CorruptRecord, "log start %d with %d bytes behind it", s.offset, len(b))
 	}
-	var err error
-	s.terms, err = raftlog.DecodeTerms(parts[0])
 	if s.producers = parts[1]; len(parts[2]) > 0 {
 		s.machine = parts[2]
 	}
+	var err error
+	if s.marks, err = compaction.DecodeMarks(parts[3]); err != nil {
+		return s, err
+	}
+	s.terms, err = raftlog.DecodeTerms(parts[0])
 	return s, err
 }
 
@@ -112,6 +117,8 @@ func (r *Replica) install(snap *raftpb.Snapshot) {
 	r.conf, r.tail.Conf, r.tail.ConfIndex = at.ConfState, conf, at.Index
 	r.log.Reset(at.Index, at.ConfState, s.terms, r.tail.LogStart)
 	r.applied, r.commit, r.commitEnd, r.stable = at.Index, at.Index, r.log.End().Next(), 0
+	r.clean.marks, r.clean.waiting = s.marks, 0
+	r.carryClean()
 	// The peer may have held entries below its log start for others; they come here too.
 	r.trim.behind, r.trim.holdUntil, r.trim.spans = true, r.now, nil
 	r.lookLater()

@@ -9,9 +9,10 @@ type Machine interface {
 	// still never be committed.
 	Admit(t state.EntryType, payload []byte) error
 
-	// Apply takes one committed entry, in order, exactly once per life; entries that only move the log start
-	// are left out, and what a restored snapshot holds does not come again. An error is the answer of whoever
-	// proposed it, and leaves the state as it was. The payload must not be kept without copying it.
+	// Apply takes one committed entry, in order, exactly once per life; entries that only move the log start or
+	// tell of compaction are left out, so are those of which compaction left no record, and what a restored
+	// snapshot holds does not come again. An error is the answer of whoever proposed it, and leaves the state as
+	// it was. The payload must not be kept without copying it.
 	Apply(e state.Entry) error
 
 	// Query answers a question of a type that the machine documents.

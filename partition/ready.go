@@ -30,6 +30,9 @@ func (r *Replica) drain() {
 			case raft.LocalApplyThread:
 				apply = append(apply, m)
 			default:
+				if r.aside() && solicits(m) {
+					continue
+				}
 				r.eff.Send = append(r.eff.Send, m)
 				if m.Type == raftpb.MsgSnap {
 					r.noteSnapshot(m.To)
@@ -127,6 +130,9 @@ func (r *Replica) open(m raftpb.Entry) state.Entry {
 		if e := r.opened[i]; e.Index == m.Index && len(m.Data) > 0 && &e.Frame[0] == &m.Data[0] {
 			if e.Term != m.Term {
 				must(false, "entry %d of term %d was sealed for term %d", m.Index, m.Term, e.Term)
+			}
+			if e.Type == state.EntryCompacted {
+				break // its offsets follow from what is here
 			}
 			return e
 		}
@@ -233,15 +239,20 @@ func (r *Replica) snapshots() (producers, machine []byte) {
 // applyOne takes one committed entry into everything that follows from the log, leaving out what a snapshot
 // brought. answer is what the machine said.
 func (r *Replica) applyOne(e state.Entry) (answer, err error) {
-	if e.Type == state.EntryTrim {
+	switch e.Type {
+	case state.EntryTrim:
 		return nil, r.applyTrim(e)
+	case state.EntryClean:
+		return nil, r.applyClean(e)
+	case state.EntryCompacted:
+		return nil, nil
 	}
 	if e.Index > r.has.producers {
 		if err := r.applyProducers(e); err != nil {
 			return nil, err
 		}
 	}
-	if r.cfg.Machine != nil && e.Index > r.has.machine {
+	if r.cfg.Machine != nil && e.Index > r.has.machine && !emptied(e) {
 		answer = r.cfg.Machine.Apply(e)
 		r.eff.Applied = true
 	}

@@ -39,8 +39,11 @@ type Replica struct {
 	has       included // by snapshot, and so not by applying entries
 	snapped   included // what the newest durable snapshots hold; 0 where there is none
 
-	trim  trimming
-	snaps []snapshotSent
+	trim    trimming
+	clean   cleaning
+	durable lasting
+	damage  error // not nil: an entry can't be read, so this replica does not want to lead
+	snaps   []snapshotSent
 
 	gather  gather
 	intake  intake
@@ -126,6 +129,12 @@ func (r *Replica) Step(now time.Time, in Input) Effects {
 		r.onLoaded(in)
 	case Measured:
 		r.onMeasured(in)
+	case Compacted:
+		r.onCompacted(in)
+	case Damaged:
+		r.onDamaged(in)
+	case TransferLeader:
+		r.onTransferLeader(in)
 	case Received:
 		r.onReceived(in.Message)
 	case Tick:
@@ -195,6 +204,7 @@ func (r *Replica) onTick() {
 	r.tickAt = r.now.Add(r.cfg.TickInterval)
 	r.node.Tick()
 	r.giveUpSnapshots()
+	r.stepAside()
 }
 
 // due notes the deadline of a request.

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -18,6 +19,7 @@ const (
 	RowTerms     = 1 // where each term starts
 	RowProducers = 2 // producer snapshot
 	RowMachine   = 3 // machine snapshot
+	RowClean     = 4 // how far log compaction has come
 )
 
 const (
@@ -67,6 +69,8 @@ func (r *Replica) openExisting() error {
 				r.has.machine, err = r.openSnapshot(row.Value, r.cfg.Machine.Restore)
 				r.snapped.machine = r.has.machine
 			}
+		case RowClean:
+			err = r.openClean(row.Value)
 		}
 		if err != nil {
 			return fmt.Errorf("carried row of kind %d: %w", row.Kind, err)
@@ -84,6 +88,7 @@ func (r *Replica) openExisting() error {
 			t.Term, t.Index, r.tail.LastTerm, r.tail.Last)
 	}
 	r.log = raftlog.New(r.tail, r.conf, terms, r.tail.LogStart, r.cfg.MaxTailCacheBytes)
+	r.durable = lasting{commit: r.tail.Commit, snapshots: r.snapped}
 	from := r.has.producers
 	if r.cfg.Machine != nil {
 		from = min(from, r.has.machine)
@@ -145,8 +150,11 @@ func (r *Replica) onLoaded(in Loaded) {
 		} else if in.Err != nil {
 			r.cfg.Logger.Error("read for a lagging follower failed", "partition", r.cfg.Name, "err", in.Err)
 			in.Entries = nil
+			if errors.Is(in.Err, fault.CorruptRecord) {
+				r.spoil(in.Err)
+			}
 		}
-		r.log.AddWindow(in.Entries)
+		r.log.AddWindow(in.Lo, in.Entries)
 		return
 	}
 	err := in.Err
@@ -165,13 +173,12 @@ func (r *Replica) replayChunk(entries []state.Entry) error {
 	if len(entries) == 0 {
 		return fault.New(fault.CorruptRecord, "entry %d is missing", r.replay)
 	}
-	for _, e := range entries {
-		if term, err := r.log.Term(e.Index); e.Index != r.replay || err != nil || term != e.Term {
-			return fault.New(fault.CorruptRecord, "entry %d of term %d where entry %d of term %d belongs",
-				e.Index, e.Term, r.replay, term)
+	for i, e := range entries {
+		if err := r.belongs(e, i == 0); err != nil {
+			return err
 		}
 		r.log.Restore(e)
-		r.replay++
+		r.replay = e.Through() + 1
 		if e.Index > r.tail.Commit {
 			continue
 		}
@@ -180,6 +187,20 @@ func (r *Replica) replayChunk(entries []state.Entry) error {
 			return err
 		}
 		r.countApplied(e)
+	}
+	return nil
+}
+
+// belongs refuses an entry that is not the next to replay. A run may begin before it, where it is the first that
+// was read.
+func (r *Replica) belongs(e state.Entry, first bool) error {
+	term, err := r.log.Term(r.replay)
+	if err == nil && term == e.Term {
+		term, err = r.log.Term(e.Through())
+	}
+	if early := e.Index < r.replay && first; err != nil || term != e.Term || e.Index != r.replay && !early || e.Through() < r.replay {
+		return fault.New(fault.CorruptRecord, "entries %d to %d of term %d where entry %d of term %d belongs",
+			e.Index, e.Through(), e.Term, r.replay, term)
 	}
 	return nil
 }
@@ -227,6 +248,9 @@ func (r *Replica) onReceived(m raftpb.Message) {
 	case m.Type == raftpb.MsgProp, raft.IsLocalMsg(m.Type):
 		r.cfg.Observer.Dropped("message of a type that members do not exchange")
 		return
+	case m.Type == raftpb.MsgTimeoutNow && r.aside():
+		r.cfg.Observer.Dropped("leadership for a damaged replica")
+		return
 	case m.Type == raftpb.MsgSnap && !r.fits(m):
 		r.cfg.Observer.Dropped("damaged snapshot")
 		return
@@ -236,7 +260,7 @@ func (r *Replica) onReceived(m raftpb.Message) {
 			continue
 		}
 		e, err := state.OpenFrame(m.Entries[i].Data)
-		if err != nil || e.Index != m.Entries[i].Index || e.Term != m.Entries[i].Term {
+		if err != nil || e.Index != m.Entries[i].Index || e.Term != m.Entries[i].Term || e.Through() != e.Index {
 			r.cfg.Logger.Error("dropped a damaged entry of a peer", "partition", r.cfg.Name,
 				"from", m.From, "index", m.Entries[i].Index, "err", err)
 			r.cfg.Observer.Dropped("damaged entry")

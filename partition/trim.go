@@ -2,6 +2,7 @@ package partition
 
 import (
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -120,11 +121,16 @@ func (r *Replica) policy() retention.Policy {
 // onConfigure lets new settings take effect at once.
 func (r *Replica) onConfigure(in Configure) {
 	r.cfg.Settings = in.Settings
-	if r.ready && r.policy().Limited() {
+	if r.measures() {
 		r.trim.lookAt = r.now
 		return
 	}
 	r.lookLater()
+}
+
+// measures reports whether the settings need to know what lies where.
+func (r *Replica) measures() bool {
+	return r.cfg.Settings.Compact || r.ready && r.policy().Limited()
 }
 
 func (r *Replica) lookLater() { r.lookAfter(r.cfg.RetentionCheck) }
@@ -135,6 +141,9 @@ func (r *Replica) lookAfter(idle time.Duration) {
 	at := time.Time{}
 	if r.ready && r.policy().Limited() {
 		at = r.now.Add(idle)
+	}
+	if clean := r.compactionAt(); !clean.IsZero() && (at.IsZero() || clean.Before(at)) {
+		at = clean
 	}
 	if again := r.now.Add(max(r.cfg.TrimHold/8, r.cfg.TickInterval)); r.trim.behind && (at.IsZero() || again.Before(at)) {
 		at = again
@@ -152,7 +161,7 @@ func (r *Replica) askSpans() {
 	}
 	r.trim.asked, r.trim.lookAt = true, time.Time{}
 	r.eff.Spans = &Spans{From: r.tail.LogStart}
-	if r.ready && r.policy().Limited() {
+	if r.measures() {
 		r.eff.Spans.Measure, r.eff.Spans.Known = true, r.trim.spans
 	}
 }
@@ -166,6 +175,9 @@ func (r *Replica) onMeasured(in Measured) {
 	r.trim.asked = false
 	if in.Err != nil {
 		r.cfg.Logger.Warn("the log could not be measured", "partition", r.cfg.Name, "err", in.Err)
+		if errors.Is(in.Err, fault.CorruptRecord) {
+			r.spoil(in.Err)
+		}
 		r.lookLater()
 		return
 	}
@@ -173,10 +185,12 @@ func (r *Replica) onMeasured(in Measured) {
 	if r.trim.spans = in.Spans; r.ready {
 		idle = r.retain(in.Spans)
 	}
+	r.planCompaction(in.Spans)
+	r.markClean()
 	if r.trim.behind && in.Index >= r.tail.First {
 		first, ok := r.firstAt(in.Index)
 		if ok && !r.held(first) {
-			r.compact(first)
+			r.cutOff(first)
 			r.trim.behind = in.From < r.tail.LogStart || !r.reachesStart()
 		}
 	}
@@ -241,9 +255,9 @@ func (r *Replica) held(first uint64) bool {
 	return false
 }
 
-// compact lets the log begin at first, with everything that followed from the entries before in the same
+// cutOff lets the log begin at first, with everything that followed from the entries before in the same
 // write.
-func (r *Replica) compact(first uint64) {
+func (r *Replica) cutOff(first uint64) {
 	if first <= r.tail.First {
 		return
 	}

@@ -3,6 +3,7 @@ package partition
 import (
 	"slices"
 
+	"github.com/millstream-io/millstream/partition/segment"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
@@ -70,12 +71,12 @@ func (r *Replica) answerWatches() {
 	r.watches = nil
 }
 
-// count adds the batches of an entry that lie at or behind From.
+// count adds the batches of an entry that lie at or behind From and hold something.
 func (w *watch) count(e state.Entry) {
 	if e.Type != state.EntryRecords {
 		return
 	}
-	if e.Base >= w.From {
+	if e.Base >= w.From && !segment.Emptied(e.Payload()) {
 		w.have += len(e.Frame) - state.FrameRoom
 		return
 	}
@@ -85,7 +86,7 @@ func (w *watch) count(e state.Entry) {
 		if b, rest, err = record.Next(rest); err != nil {
 			return
 		}
-		if b.LastOffset() >= w.From {
+		if b.LastOffset() >= w.From && b.Count() > 0 {
 			w.have += len(b)
 		}
 	}

@@ -73,7 +73,7 @@ func (r *Replica) issueWrite() {
 	}
 	r.token++
 	p := Persist{Token: r.token, Class: r.class, Write: state.Write{
-		Replica: r.cfg.ID, By: r.cfg.Incarnation, Tail: r.tail, Entries: w.entries, Carried: w.rows, Sync: w.sync,
+		Replica: r.cfg.ID, By: r.cfg.Incarnation, Tail: r.tail, Entries: raftlog.Roll(w.entries), Carried: w.rows, Sync: w.sync,
 	}}
 	r.eff.Persist = append(r.eff.Persist, p)
 	r.writes = append(r.writes, issued{Persist: p, term: r.term, awaited: w.awaited, responses: w.responses})
@@ -136,6 +136,7 @@ func (r *Replica) onPersisted(in Persisted) {
 		if len(w.Write.Entries) > 0 {
 			r.persisted = true
 		}
+		r.durable.note(w.Write)
 		// Entries of an older term may have been replaced since: only this term's count for acks 1.
 		if w.term == r.term {
 			r.stable = max(r.stable, w.Write.Tail.Last)

@@ -110,5 +110,8 @@ func (m *partitionMeter) Proposed(batches, bytes int) {
 // Waiting implements partition.Observer.
 func (m *partitionMeter) Waiting(int) { m.stalls.Add(1) }
 
+// Compacted implements partition.Observer.
+func (m *partitionMeter) Compacted(int64, int64, uint64) {}
+
 // Dropped implements partition.Observer.
 func (m *partitionMeter) Dropped(why string) { m.reasons.of(why).n.Inc() }

@@ -159,5 +159,12 @@ func (m meter) Proposed(batches, _ int) {
 // Waiting counts refused proposals.
 func (m meter) Waiting(int) { m.c.reached["waiting"]++ }
 
+// Compacted counts passes that took something.
+func (m meter) Compacted(before, after int64, _ uint64) {
+	if after < before {
+		m.c.reached["compacted"]++
+	}
+}
+
 // Dropped counts by reason.
 func (m meter) Dropped(why string) { m.c.reached[strings.ReplaceAll(why, " ", "-")]++ }

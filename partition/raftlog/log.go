@@ -111,12 +111,18 @@ func (l *Log) Reset(before uint64, conf raftpb.ConfState, terms []TermStart, nex
 	l.start.Term, _ = l.Term(before)
 }
 
-// Restore adds entries read at start, in order; the last call ends with the last index of the log.
+// Restore adds entries read at start, in order; the last call ends with the last index of the log. A run may
+// begin before what it is to follow.
 func (l *Log) Restore(e state.Entry) {
 	if n := len(l.entries); n > 0 {
-		must(l.entries[n-1].Index+1 == e.Index, "restore %d behind %d", e.Index, l.entries[n-1].Index)
+		next := l.entries[n-1].Index + 1
+		must(e.Index == next || e.Index < next && e.Through() >= next, "restore %d behind %d", e.Index, next-1)
 	}
-	l.push(e)
+	if e.Type == state.EntryCompacted {
+		l.restoreRun(e)
+	} else {
+		l.push(e)
+	}
 	if e.Index < l.applied {
 		l.trim()
 	}
@@ -197,20 +203,19 @@ func (l *Log) Wanted() (lo, hi uint64, ok bool) {
 	return l.wanted.lo, l.wanted.hi, l.wanted.hi > l.wanted.lo
 }
 
-// AddWindow takes entries that were read for Wanted; the next attempt of raft finds them. None at all only
-// forgets the wish, so that raft's next attempt asks again.
-func (l *Log) AddWindow(entries []state.Entry) {
+// AddWindow takes entries that were read from index lo on for Wanted; the next attempt of raft finds them, runs
+// entry by entry. None at all only forgets the wish, so that raft's next attempt asks again.
+func (l *Log) AddWindow(lo uint64, entries []state.Entry) {
 	l.wanted = window{}
-	if len(entries) == 0 || entries[0].Index < l.first {
+	if len(entries) == 0 || lo < l.first {
 		return
 	}
-	w := window{lo: entries[0].Index, entries: make([]raftpb.Entry, 0, len(entries))}
-	for _, e := range entries {
-		t, err := l.Term(e.Index)
-		if err != nil || t != e.Term {
-			break // the log was cut and rewritten while the store was read
-		}
-		w.entries = append(w.entries, ToRaft(e))
+	w := window{lo: max(lo, entries[0].Index), entries: make([]raftpb.Entry, 0, len(entries))}
+	for room := maxExpanded; len(entries) > 0 && l.expand(&w, entries[0], lo, room); entries = entries[1:] {
+		room = maxExpanded - min(len(w.entries), maxExpanded)
+	}
+	if len(w.entries) == 0 {
+		return
 	}
 	w.hi = w.lo + uint64(len(w.entries))
 	if len(l.windows) == maxWindows {
@@ -366,10 +371,14 @@ func ToRaft(e state.Entry) raftpb.Entry {
 }
 
 // FromRaft opens an entry that raft wants stored behind prev. Its frame is verified; raft's own empty entry
-// gets a frame that follows from prev alone. Errors: fault.CorruptRecord.
+// gets a frame that follows from prev alone, and so do the entries of a run. Errors: fault.CorruptRecord.
 func FromRaft(r raftpb.Entry, prev state.Entry) (state.Entry, error) {
 	if len(r.Data) > 0 {
-		return state.OpenFrame(r.Data)
+		e, err := state.OpenFrame(r.Data)
+		if err == nil && e.Type == state.EntryCompacted {
+			e = Follow(e, prev)
+		}
+		return e, err
 	}
 	e := state.Entry{
 		Index: r.Index, Term: r.Term, Type: state.EntryControl, Base: prev.Next(), Last: prev.Last,

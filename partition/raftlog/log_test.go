@@ -129,7 +129,7 @@ func TestWindow(t *testing.T) {
 	if _, err := l.Snapshot(); !errors.Is(err, raft.ErrSnapshotTemporarilyUnavailable) {
 		t.Errorf("a snapshot while a range is wanted: %v", err)
 	}
-	l.AddWindow([]state.Entry{sealed(3, 2, 100), sealed(4, 2, 100), sealed(5, 2, 100)})
+	l.AddWindow(3, []state.Entry{sealed(3, 2, 100), sealed(4, 2, 100), sealed(5, 2, 100)})
 	if got, err := l.Entries(3, 8, 1<<20); err != nil || !slices.Equal(indexes(got), []uint64{3, 4, 5}) {
 		t.Errorf("got %v, %v", indexes(got), err)
 	}
@@ -148,11 +148,11 @@ func TestWindow(t *testing.T) {
 	if _, err := l.Entries(6, 8, 1<<20); !errors.Is(err, raft.ErrCompacted) {
 		t.Fatal(err)
 	}
-	l.AddWindow([]state.Entry{sealed(6, 9, 100)})
+	l.AddWindow(6, []state.Entry{sealed(6, 9, 100)})
 	if _, err := l.Entries(6, 8, 1<<20); !errors.Is(err, raft.ErrCompacted) {
 		t.Error("an entry of another term was served")
 	}
-	l.AddWindow(nil)
+	l.AddWindow(0, nil)
 	if _, _, ok := l.Wanted(); ok {
 		t.Error("a failed read leaves a wish behind")
 	}
@@ -272,7 +272,7 @@ func TestCompactUnderRead(t *testing.T) {
 		t.Errorf("a snapshot while entries are read: %v", err)
 	}
 	l.Compact(4)
-	l.AddWindow(old)
+	l.AddWindow(old[0].Index, old)
 	l.SetContent(func() []byte { return []byte("content") })
 	s, err := l.Snapshot()
 	if err != nil || s.Metadata.Index != 3 || s.Metadata.Term != 2 || string(s.Data) != "content" {

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 
@@ -13,9 +14,10 @@ import (
 const entriesPerRead = 1024
 
 // Cached returns whole batches from offset from out of the memory, at most maxBytes of them but at least one
-// batch. Each slice holds one or more batches and is read-only; the first one holds from. ok is false where
-// the memory does not hold from: then Read must be asked, which also says why an offset is refused. At the
-// high watermark it returns nothing and ok.
+// batch. Each slice holds one or more batches and is read-only; the first one holds from, or is the next behind it
+// that compaction has left. ok is false where the memory does not hold from: then Read must be asked, which also
+// says why an offset is refused. At the high watermark, or where compaction has left nothing up to it, it returns
+// nothing and ok.
 func (v *View) Cached(from record.Offset, maxBytes int) (batches [][]byte, ok bool) {
 	if from < v.LogStart || from > v.HighWatermark {
 		return nil, false
@@ -35,8 +37,9 @@ func (v *View) Cached(from record.Offset, maxBytes int) (batches [][]byte, ok bo
 }
 
 // Read returns whole batches from offset from out of the store, at most maxBytes of them but at least one
-// batch. Each slice holds one or more batches, the first one holds from; they are the caller's. It blocks on
-// the disk. At the high watermark it returns nothing. Errors: fault.OffsetOutOfRange, also where the log
+// batch. Each slice holds one or more batches, the first one holds from, or is the next behind it that compaction
+// has left; they are the caller's. It blocks on the disk. At the high watermark, or where there is nothing up to
+// it, it returns nothing: wait at the high watermark then. Errors: fault.OffsetOutOfRange, also where the log
 // start passes from meanwhile, fault.OffsetNotAvailable, and those of the store.
 func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][]byte, error) {
 	if err := v.Check(from); err != nil {
@@ -54,15 +57,20 @@ func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][
 	}
 	c := cut{from: from, left: maxBytes}
 	more := true
-	for more && lo < v.tailIndex() {
+	for first := true; more && lo < v.tailIndex(); first = false {
 		var entries []state.Entry
 		if entries, err = v.load(store, lo, max(c.left, 1)); err != nil {
 			return nil, err
 		}
+		if first && entries[0].Base > from && lo > 0 {
+			if err := v.follows(store, lo, from); err != nil {
+				return nil, err
+			}
+		}
 		if more, err = c.addAll(entries); err != nil {
 			return nil, err
 		}
-		lo += uint64(len(entries))
+		lo = entries[len(entries)-1].Through() + 1
 	}
 	if more {
 		// Committed by the others, perhaps not yet written here: from here on only the memory is sure to
@@ -80,6 +88,16 @@ func (v *View) tailIndex() uint64 {
 		return v.commit + 1
 	}
 	return v.tail[0].Index
+}
+
+// follows says whether the log holds an entry before lo, the first with an offset behind from. Then compaction
+// has taken what was between. Otherwise the log start has passed from. Error: fault.OffsetOutOfRange.
+func (v *View) follows(store state.LogStore, lo uint64, from record.Offset) error {
+	if _, err := store.Entries(v.Replica, lo-1, lo, 1, nil); err == nil || !errors.Is(err, fault.OffsetOutOfRange) {
+		return nil // damage there is not what this reader asked for
+	}
+	return fault.New(fault.OffsetOutOfRange, "offset %d was given up while it was read, the log goes on behind it", from).
+		WithHint("start at the earliest offset")
 }
 
 // load reads some entries from lo on that are not in memory.
@@ -116,12 +134,8 @@ func (c *cut) add(e state.Entry) (more bool, err error) {
 	if e.Type != state.EntryRecords || e.Last < c.from {
 		return true, nil
 	}
-	if len(c.out) == 0 && e.Base > c.from {
-		return false, fault.New(fault.OffsetOutOfRange, "offset %d was given up while it was read, the log goes on at %d",
-			c.from, e.Base).WithHint("start at the earliest offset")
-	}
 	payload := e.Payload()
-	if len(c.out) > 0 || e.Base >= c.from {
+	if (len(c.out) > 0 || e.Base >= c.from) && !Emptied(payload) {
 		if len(payload) <= c.left { // the whole entry fits: no need to look inside
 			c.out = append(c.out, payload)
 			c.left -= len(payload)
@@ -135,7 +149,7 @@ func (c *cut) add(e state.Entry) (more bool, err error) {
 		if err != nil {
 			return false, fmt.Errorf("entry %d: %w", e.Index, err)
 		}
-		if begin < 0 && b.LastOffset() < c.from {
+		if begin < 0 && (b.LastOffset() < c.from || b.Count() == 0) {
 			end += len(b)
 			continue
 		}
@@ -154,4 +168,9 @@ func (c *cut) add(e state.Entry) (more bool, err error) {
 		c.out = append(c.out, payload[begin:end:end])
 	}
 	return whole && c.left > 0, nil
+}
+
+// Emptied reports whether a payload of records begins with a batch of which compaction left only the header.
+func Emptied(payload []byte) bool {
+	return len(payload) >= record.HeaderSize && record.Batch(payload).Count() == 0
 }
