@@ -63,7 +63,8 @@ func (d *data) open() (*engine.Store, error) {
 	return engine.Open(engine.Options{Dir: d.store(), BucketBytes: int64(d.bucketBytes)})
 }
 
-// inStore opens the store for use. A cold one has nothing in the page cache; cached is what came there by opening it.
+// inStore opens the store for use. A cold one has nothing in the page cache; cached is what came there by
+// opening it.
 func (d *data) inStore(cold bool, use func(s *engine.Store, cached int64) error) error {
 	if cold {
 		if _, err := measure.Cool(d.dir, d.everything); err != nil {

@@ -26,13 +26,13 @@ func main() {
 	var c settings
 	c.Register(flag.CommandLine)
 	flag.IntVar(&c.megabytes, "mb", 1024, "megabytes of payload")
-	flag.IntVar(&c.filler, "filler-mb", 320, "megabytes behind them, so that opening does not warm what is measured")
+	flag.IntVar(&c.filler, "filler-mb", 320, "megabytes behind them: opening does not warm what is measured")
 	flag.IntVar(&c.partitions, "partitions", 256, "partitions whose entries stand among each other")
 	flag.IntVar(&c.entry, "entry", 16<<10, "bytes of an entry")
 	flag.IntVar(&c.samples, "samples", 4, "partitions that are caught up alone in a repetition, each cold")
 	flag.IntVar(&c.readBytes, "read-bytes", 1<<20, "bytes of one read")
 	flag.IntVar(&c.bucketBytes, "bucket-bytes", 0, "size of a bucket; 0 is the store's own")
-	flag.BoolVar(&c.everything, "drop-caches", os.Getuid() == 0, "drop the machine's whole page cache, as root")
+	flag.BoolVar(&c.everything, "drop-caches", os.Getuid() == 0, "drop the whole page cache, as root")
 	flag.Parse()
 	if err := run(c, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "coldread:", err)

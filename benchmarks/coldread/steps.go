@@ -82,8 +82,8 @@ func (d *data) sequential(out *measure.Results, name string, n int, cold bool) e
 	return err
 }
 
-// all catches all partitions up at the same time, cold, and reads them again, warm. Memory is looked at before and
-// after the cold scan, while the store is open and has nothing to do.
+// all catches all partitions up at the same time, cold, and reads them again, warm. Memory is looked at
+// before and after the cold scan, while the store is open and has nothing to do.
 func (d *data) all(out *measure.Results, n int) error {
 	err := d.inStore(true, func(s *engine.Store, cached int64) error {
 		debug.FreeOSMemory() // what the writing left
@@ -144,7 +144,8 @@ func (d *data) readAll(s *engine.Store) (int64, error) {
 	return sum.Load(), err
 }
 
-// reading times read, which returns the bytes of payload that it has read, and counts what came from the disk.
+// reading times read, which returns the bytes of payload that it has read, and counts what came from the
+// disk.
 func (d *data) reading(read func() (int64, error)) (map[string]float64, error) {
 	process, err1 := measure.ProcessIO(os.Getpid())
 	device, err2 := measure.DeviceIO(d.dir)

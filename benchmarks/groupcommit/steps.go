@@ -65,8 +65,8 @@ func (c settings) rawGroups(out *measure.Results, n int) error {
 	return err
 }
 
-// groups lets every replica write one entry after the other, as a partition with one batch in flight does. A group
-// is timed by the store; an entry also waits for the groups before its own.
+// groups lets every replica write one entry after the other, as a partition with one batch in flight does. A
+// group is timed by the store; an entry also waits for the groups before its own.
 func (c settings) groups(out *measure.Results, n, size int) error {
 	entries := max(1, c.megabytes<<20/size/c.replicas)
 	return c.inStore(func(s *engine.Store, g *groupTimes) error {

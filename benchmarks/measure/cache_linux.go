@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cool takes the files at or below path out of the page cache, as far as nobody has them mapped: what is dirty is
-// written first, then each file is given up and, with all, for which it takes root, the whole cache of the machine.
-// It returns the bytes that stayed, -1 where the kernel does not tell.
+// Cool takes the files at or below path out of the page cache, as far as nobody has them mapped: what is
+// dirty is written first, then each file is given up and, with all, for which it takes root, the whole cache
+// of the machine. It returns the bytes that stayed, -1 where the kernel does not tell.
 func Cool(path string, all bool) (left int64, err error) {
 	err = eachFile(path, func(f *os.File) error {
 		if err := f.Sync(); err != nil {
@@ -29,7 +29,8 @@ func Cool(path string, all bool) (left int64, err error) {
 	return Cached(path)
 }
 
-// Cached is how many bytes of the files at or below path are in the page cache, -1 where the kernel does not tell.
+// Cached is how many bytes of the files at or below path are in the page cache, -1 where the kernel does not
+// tell.
 func Cached(path string) (int64, error) {
 	var pages int64
 	err := eachFile(path, func(f *os.File) error {

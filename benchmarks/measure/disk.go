@@ -14,8 +14,8 @@ type IO struct{ Read, Written int64 }
 // Since is what went since an earlier count.
 func (io IO) Since(before IO) IO { return IO{io.Read - before.Read, io.Written - before.Written} }
 
-// ProcessIO is what the kernel charges to a process: what it had fetched from the disk, read-ahead included, and the
-// pages that it made dirty. A page that is written to the disk twice is charged once: see DeviceIO.
+// ProcessIO is what the kernel charges to a process: what it had fetched from the disk, read-ahead included,
+// and the pages that it made dirty. A page that is written to the disk twice is charged once: see DeviceIO.
 func ProcessIO(pid int) (IO, error) {
 	path := fmt.Sprintf("/proc/%d/io", pid)
 	r, err1 := strconv.ParseInt(field(path, "read_bytes"), 10, 64)

@@ -81,11 +81,13 @@ func Quantile(d []time.Duration, q float64) float64 {
 
 // Latencies adds the median, the 99th and the 99.9th percentile of d to figures.
 func Latencies(figures map[string]float64, d []time.Duration) {
-	figures["p50_ms"], figures["p99_ms"], figures["p999_ms"] = Quantile(d, 0.5), Quantile(d, 0.99), Quantile(d, 0.999)
+	for name, q := range map[string]float64{"p50_ms": 0.5, "p99_ms": 0.99, "p999_ms": 0.999} {
+		figures[name] = Quantile(d, q)
+	}
 }
 
-// Ratio prints the ratio of the medians of a figure of two subjects, and returns it; 0 where one is missing. bar says
-// what it has to be.
+// Ratio prints the ratio of the medians of a figure of two subjects, and returns it; 0 where one is missing.
+// bar says what it has to be.
 func (r *Results) Ratio(figure, subject, to, bar string) float64 {
 	a, b := r.MedianOf(subject, figure), r.MedianOf(to, figure)
 	if b == 0 {

@@ -25,11 +25,11 @@ func (s *Settings) Register(f *flag.FlagSet) {
 	f.IntVar(&s.Repetitions, "n", 5, "repetitions")
 	f.IntVar(&s.Touch, "touch", 1<<30, "bytes of memory touched first")
 	f.BoolVar(&s.Quick, "quick", false, "tiny sizes: shows that it works, its figures mean nothing")
-	f.IntVar(&s.ReadAhead, "read-ahead-kb", 0, "set the device's read-ahead for this run, as root; 0 leaves it")
+	f.IntVar(&s.ReadAhead, "read-ahead-kb", 0, "set the device's read-ahead for this run, as root")
 }
 
-// Prepare touches memory and sets the read-ahead. restore gives the read-ahead back; an interrupted program does so
-// by itself. Call it before NewResults, so that the hardware line tells what was set.
+// Prepare touches memory and sets the read-ahead. restore gives the read-ahead back; an interrupted program
+// does so by itself. Call it before NewResults, so that the hardware line tells what was set.
 func (s *Settings) Prepare() (restore func(), err error) {
 	if s.Quick {
 		s.Repetitions, s.Touch = 1, 0

@@ -13,8 +13,8 @@ import (
 // chunk is how much is written and read at once where the size does not matter.
 const chunk = 1 << 20
 
-// Append writes groups of size bytes behind each other into a new file at path, and makes each durable before it writes
-// the next. It returns how long each took. The file is removed.
+// Append writes groups of size bytes behind each other into a new file at path, and makes each durable before
+// it writes the next. It returns how long each took. The file is removed.
 func Append(path string, size, groups int, seed uint64) (took []time.Duration, err error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -36,8 +36,8 @@ func Append(path string, size, groups int, seed uint64) (took []time.Duration, e
 	return took, nil
 }
 
-// Overwrite is Append without growth: every group goes to the same place of a file that was written before, so the file
-// system has nothing to note. It is the least that a durable write can cost.
+// Overwrite is Append without growth: every group goes to the same place of a file that was written before,
+// so the file system has nothing to note. It is the least that a durable write can cost.
 func Overwrite(path string, size, groups int, seed uint64) (took []time.Duration, err error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -76,8 +76,8 @@ func Create(path string, size int64, seed uint64) (err error) {
 	return f.Sync()
 }
 
-// Strided reads pieces of size bytes that begin stride bytes apart, the first at from, until the end of the file. It
-// returns the bytes read.
+// Strided reads pieces of size bytes that begin stride bytes apart, the first at from, until the end of the
+// file. It returns the bytes read.
 func Strided(path string, from int64, size int, stride int64) (n int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -23,7 +23,9 @@ type Log struct {
 func New(count int) []*Log {
 	logs := make([]*Log, count)
 	for i := range logs {
-		logs[i] = &Log{ID: record.ReplicaID(i + 1), Class: state.ClassLong, done: make(chan error, 1)}
+		logs[i] = &Log{
+			ID: record.ReplicaID(i + 1), Class: state.ClassLong, done: make(chan error, 1),
+		}
 	}
 	return logs
 }
@@ -59,8 +61,8 @@ func (l *Log) Trim(s state.LogStore, first uint64) error {
 	return <-l.done
 }
 
-// Read reads the log from its beginning, at most maxBytes at a time, and returns the bytes of its payloads. An entry that
-// is missing or out of turn is an error; the store has verified what is in them.
+// Read reads the log from its beginning, at most maxBytes at a time, and returns the bytes of its payloads.
+// An entry that is missing or out of turn is an error; the store has verified what is in them.
 func (l *Log) Read(s state.LogStore, maxBytes int) (payload int64, err error) {
 	var entries []state.Entry
 	for next := l.Tail.First; next <= l.Tail.Last; {
@@ -79,8 +81,8 @@ func (l *Log) Read(s state.LogStore, maxBytes int) (payload int64, err error) {
 	return payload, nil
 }
 
-// Fill writes entries entries of size bytes to each log, all logs at the same time and each with one write in flight. It
-// returns how long each write took.
+// Fill writes entries entries of size bytes to each log, all logs at the same time and each with one write in
+// flight. It returns how long each write took.
 func Fill(s state.LogStore, logs []*Log, size, entries int) ([]time.Duration, error) {
 	each := make([][]time.Duration, len(logs))
 	err := All(logs, func(i int, l *Log) error {
@@ -100,7 +102,8 @@ func Fill(s state.LogStore, logs []*Log, size, entries int) ([]time.Duration, er
 	return took, err
 }
 
-// All does something with every log at the same time, and waits for all. It returns the first error by number.
+// All does something with every log at the same time, and waits for all. It returns the first error by
+// number.
 func All(logs []*Log, do func(i int, l *Log) error) error {
 	errs := make([]error, len(logs))
 	var all sync.WaitGroup

@@ -2,7 +2,8 @@
 //
 //	Build → Start → Kafka, HTTP, Pid … Kill or Stop
 //
-// Invariants: a process listens on loopback and is ended by its id; Start returns when it has said that it is ready.
+// Invariants: a process listens on loopback and is ended by its id; Start returns when it has said that it is
+// ready.
 //
 // It must not measure.
 package server

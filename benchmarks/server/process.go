@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// Build builds a command of this module into dir, and returns its path. The working directory is the module's.
+// Build builds a command of this module into dir, and returns its path. The working directory is the
+// module's.
 func Build(dir, pkg string) (string, error) {
 	path := filepath.Join(dir, filepath.Base(pkg))
 	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, pkg)
@@ -40,7 +41,8 @@ type Process struct {
 	cmd *exec.Cmd
 }
 
-// Start runs a server and waits until it says its address: in a plain line, or in a member's log entry "member ready".
+// Start runs a server and waits until it says its address: in a plain line, or in a member's log entry
+// "member ready".
 func Start(command []string) (*Process, error) {
 	p := &Process{cmd: exec.Command(command[0], command[1:]...)}
 	r, w, err := os.Pipe()

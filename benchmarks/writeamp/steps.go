@@ -80,8 +80,8 @@ func (c settings) inFile(out *measure.Results, name string, n int, file string, 
 	})
 }
 
-// count runs write between two looks at the counters. What was dirty before is written before, and what write left
-// to be written later counts too.
+// count runs write between two looks at the counters. What was dirty before is written before, and what write
+// left to be written later counts too.
 func (c settings) count(out *measure.Results, name string, n, payload int, write func() error) error {
 	if err := measure.SyncAll(c.Dir); err != nil {
 		return err
