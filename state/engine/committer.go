@@ -41,13 +41,14 @@ func (c *class) commit(g *group) error {
 	if err := c.s.fencedErr(); err != nil {
 		return err
 	}
-	if err := c.room(g); err != nil {
+	full, err := c.room(g)
+	if err != nil {
 		return err
 	}
 	if err := c.prepare(g); err != nil {
 		return c.s.fence(err)
 	}
-	t, err := c.stage(g)
+	t, err := c.stage(g, full)
 	if err != nil {
 		return c.s.fence(err)
 	}
@@ -66,24 +67,21 @@ func (c *class) commit(g *group) error {
 	return nil
 }
 
-// room refuses what there is no room for. Between the watermark and the floor only small writes without
-// records pass: votes, a moving log start, metadata. Without them a member could neither start on a full disk
-// nor give space back.
-func (c *class) room(g *group) error {
-	err := c.s.space.check(g.size)
-	if err == nil {
-		return nil
-	}
-	if c.s.space.atFloor() {
-		c.refuse(g, err)
-		return err
+// room says whether there is room for a group. Between the watermark and the floor only small writes without
+// records pass, and full is why others do not: without votes, a moving log start and metadata a member could
+// neither start on a full disk nor give space back. At the floor the whole group is refused with err, before
+// anything is rolled for it.
+func (c *class) room(g *group) (full, err error) {
+	full = c.s.space.check(g.size)
+	if full == nil || !c.s.space.atFloor() {
+		return full, nil
 	}
 	for _, it := range g.items {
-		if it.err == nil && it.bulky() {
-			it.err, it.noRoom = err, true
+		if it.err == nil {
+			c.refuseAfter(it.w.Replica, full)
 		}
 	}
-	return nil
+	return nil, full
 }
 
 // prepare opens the class, and rolls its bucket where that is due.
@@ -140,6 +138,7 @@ func (c *class) write(t *txn) error {
 			return err
 		}
 	}
+	c.s.space.took(t.bytes)
 	began := c.s.o.Now()
 	if err := c.active.b.append(t.rows); err != nil {
 		return err
@@ -175,25 +174,11 @@ func (c *class) settled(g *group) {
 	}
 }
 
-// refuse remembers why the group's writes were not made, for those that build on them.
-func (c *class) refuse(g *group, err error) {
+// refuseAfter remembers why a write was not made, for those that build on it.
+func (c *class) refuseAfter(id record.ReplicaID, why error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	for _, it := range g.items {
-		if it.err == nil {
-			c.s.replicas[it.w.Replica].refused = err
-		}
-	}
-}
-
-// refuseInTurn remembers the same of one write, when its turn comes: writes before it do not build on it.
-func (c *class) refuseInTurn(it *item) {
-	if !it.noRoom {
-		return
-	}
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	c.s.replicas[it.w.Replica].refused = it.err
+	c.s.replicas[id].refused = why
 }
 
 // staging is what a replica becomes when the transaction is durable.

@@ -127,12 +127,15 @@ func (s *Store) tidy() (next time.Duration, err error) {
 // gain takes one step of each class that has something to give back and reports whether there was one.
 func (s *Store) gain(sv *survey) (done bool, err error) {
 	for _, c := range s.classes {
-		for _, step := range []func(*survey) (bool, error){c.rollWorthless, c.removeDead, c.salvageOne} {
+		for _, step := range []func(*survey) (bool, error){c.rollWorthless, c.removeDead, c.salvageOne, c.mergeSmall} {
 			did, err := step(sv)
 			if err != nil {
 				return done, fmt.Errorf("give back space of class %s: %w", c.id, err)
 			}
-			done = done || did
+			if did {
+				done = true
+				break // what the survey says of the class is out of date
+			}
 		}
 	}
 	return done, nil
@@ -255,6 +258,7 @@ func (c *class) replace(old []*handle, by *handle, dead deaths) (bool, error) {
 			c.s.o.Logger.Warn("bucket not removed", "class", c.id.String(), "bucket", h.id.String(), "err", err)
 		}
 	}
+	c.s.space.forget()
 	return true, nil
 }
 

@@ -41,7 +41,7 @@ func OpenMemory(o Options, d *MemoryDisk) (*Memory, error) {
 // reopen begins a new life on the same disk.
 func (m *Memory) reopen() error {
 	o := m.o.sized(0)
-	sp := &space{measure: o.Faults.Space}
+	sp := &space{measure: o.Faults.Space, now: o.Now}
 	if sp.measure == nil {
 		sp.measure = func() (int64, int64, error) { return 1 << 40, 1 << 40, nil }
 	}

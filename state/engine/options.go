@@ -46,7 +46,7 @@ type Options struct {
 	SalvageBelow float64       // a bucket with a smaller part of its bytes alive is rewritten; 0 = 0.25, <0 = none is
 	SalvageRate  int64         // bytes/s that rewriting may copy; 0 = 100 MiB/s
 
-	Now      func() time.Time // nil = time.Now; used for the age of buckets and of dead replicas only
+	Now      func() time.Time // nil = time.Now; for the age of buckets, dead replicas, free space, groups
 	OnFence  func(error)      // called once, on a goroutine of its own, by the first storage error
 	Observer Observer         // is told what the store gives back; nil = nobody
 	Faults   *Faults          // tests only

@@ -18,7 +18,6 @@ type item struct {
 	barrier *barrier
 	turn    func() // runs on the committer in its turn
 	size    groupSize
-	noRoom  bool // err says that the disk is full
 	apart   bool // what is before it in the log must stand in the bucket when it is staged
 }
 

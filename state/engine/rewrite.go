@@ -103,6 +103,7 @@ func (c *class) rewrite(id bucketID, from []source, ks []*compaction) (*handle, 
 	if err != nil {
 		return nil, c.s.fence(err)
 	}
+	c.s.space.forget()
 	drop := func(b bucket, err error) error {
 		return errors.Join(err, b.close(), c.vol.remove(id.String()))
 	}

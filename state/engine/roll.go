@@ -26,6 +26,7 @@ func (c *class) openNext() {
 	c.next = n
 	c.s.background(func() {
 		n.b, n.err = c.vol.create(n.id)
+		c.s.space.forget()
 		close(n.ready)
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/millstream-io/millstream/proto/fault"
-	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 )
 
@@ -104,13 +103,6 @@ func (c *class) cutRun(st *staging, it *item) (*state.Entry, error) {
 	run.Frame = binary.BigEndian.AppendUint64(make([]byte, state.FrameRoom, runBytes), last)
 	run.Seal()
 	return &run, nil
-}
-
-// refuseAfter remembers why a write was not made, for those that build on it.
-func (c *class) refuseAfter(id record.ReplicaID, why error) {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	c.s.replicas[id].refused = why
 }
 
 // standing reads an entry as the committer sees the log: what is durable, and nothing staged.

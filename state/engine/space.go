@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
 )
@@ -22,19 +23,70 @@ const (
 // process, and again at every start, so writes are refused well before. Reads go on.
 type space struct {
 	measure func() (free, total int64, _ error)
-	ballast string // path of the ballast file; "" for none
-	bytes   int64  // of the ballast
+	now     func() time.Time
+	keep    time.Duration // how long a figure is good for; 0: it is measured each time
+	ballast string        // path of the ballast file; "" for none
+	bytes   int64         // of the ballast
 
 	mu      sync.Mutex
 	missing bool // the ballast was given up to start, and is made again when there is room
+
+	lastMu sync.Mutex
+	last   figure
+}
+
+// figure is what the volume said at one time, and what the store has written since.
+type figure struct {
+	at          time.Time
+	free, total int64
+	written     int64
+}
+
+// A figure is asked for with each group and each batch, and asking the volume costs more than a small group. So
+// one is kept for a moment, and what the store writes in it is taken off, with what Badger may need for it: value
+// log, write-ahead log and table.
+const (
+	keepFigure   = 5 * time.Millisecond
+	keepWritten  = 8 << 20 // … or until this much was written, should the clock stand still
+	writtenTimes = 3
+)
+
+// look returns what is free, at the most.
+func (sp *space) look() (free, total int64, err error) {
+	sp.lastMu.Lock()
+	defer sp.lastMu.Unlock()
+	now, f := sp.now(), &sp.last
+	if age := now.Sub(f.at); f.total == 0 || age < 0 || age >= sp.keep || f.written >= keepWritten {
+		if free, total, err = sp.measure(); err != nil {
+			f.total = 0
+			return 0, 0, err
+		}
+		*f = figure{at: now, free: free, total: total}
+	}
+	return f.free - writtenTimes*f.written, f.total, nil
+}
+
+// forget has the volume asked again: files were made or removed.
+func (sp *space) forget() {
+	sp.lastMu.Lock()
+	defer sp.lastMu.Unlock()
+	sp.last = figure{}
+}
+
+// took is told of bytes that were written, or are about to be.
+func (sp *space) took(n int64) {
+	sp.lastMu.Lock()
+	defer sp.lastMu.Unlock()
+	sp.last.written += n
 }
 
 // openSpace measures the volume, fills the options that depend on its size, and gives the ballast up where
 // the disk is too full to start without.
 func openSpace(o *Options) (*space, error) {
-	sp := &space{measure: o.Faults.Space}
+	sp := &space{measure: o.Faults.Space, now: o.Now}
 	if sp.measure == nil {
 		sp.measure = func() (int64, int64, error) { return volumeSpace(o.Dir) }
+		sp.keep = keepFigure
 	}
 	free, total, err := sp.measure()
 	if err != nil {
@@ -62,7 +114,7 @@ func watermark(total int64) int64 {
 
 // check refuses a group for which there is no room. It recovers by itself.
 func (sp *space) check(g groupSize) error {
-	free, total, err := sp.measure()
+	free, total, err := sp.look()
 	if err != nil {
 		return fault.New(fault.DiskFull, "free space cannot be measured: %w", err).
 			WithHint("check the data volume")
@@ -79,21 +131,18 @@ func (sp *space) check(g groupSize) error {
 
 // atFloor reports that not even small writes have room.
 func (sp *space) atFloor() bool {
-	free, _, err := sp.measure()
+	free, _, err := sp.look()
 	return err != nil || free < floorBytes
 }
 
 // left is what may still be written.
 func (sp *space) left() int64 {
-	free, total, err := sp.measure()
+	free, total, err := sp.look()
 	if err != nil {
 		return 0
 	}
 	return max(0, free-watermark(total))
 }
-
-// took is told of bytes that were written.
-func (sp *space) took(int64) {}
 
 // restore makes the ballast again once there is room for two of it.
 func (sp *space) restore(free, total int64) error {

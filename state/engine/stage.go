@@ -44,13 +44,12 @@ func (t *txn) mark(sequence uint64) {
 }
 
 // stage turns the group's writes into rows. A write that cannot be made is left out with its reason in
-// item.err.
-func (c *class) stage(g *group) (*txn, error) {
+// item.err. full is why there is no room for bulky ones; nil where there is.
+func (c *class) stage(g *group, full error) (*txn, error) {
 	t := newTxn(g.size.rows + 2)
 	most := c.active.b.most()
 	for _, it := range g.items {
 		if it.err != nil {
-			c.refuseInTurn(it)
 			continue
 		}
 		st := t.replicas[it.w.Replica]
@@ -58,7 +57,7 @@ func (c *class) stage(g *group) (*txn, error) {
 		if st == nil {
 			st, moved = c.begun(it.w.Replica)
 		}
-		if it.err = c.admit(st, it, most); it.err != nil {
+		if it.err = c.admit(st, it, most, full); it.err != nil {
 			continue
 		}
 		cut, err := c.cutRun(st, it)
@@ -101,7 +100,7 @@ func (c *class) begun(id record.ReplicaID) (st *staging, moved bool) {
 }
 
 // admit says whether the write can be made, and remembers a refusal for the writes that build on it.
-func (c *class) admit(st *staging, it *item, most limits) error {
+func (c *class) admit(st *staging, it *item, most limits, full error) error {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	r := c.s.replicas[st.id]
@@ -116,6 +115,10 @@ func (c *class) admit(st *staging, it *item, most limits) error {
 			return r.refused
 		}
 		return err
+	}
+	if full != nil && it.bulky() {
+		r.refused = full
+		return full
 	}
 	if !it.size.within(most) {
 		r.refused = fault.New(fault.RecordTooLarge, "a write of replica %d has %d rows, %d bytes of entries "+

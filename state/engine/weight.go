@@ -26,8 +26,11 @@ type counted struct {
 // stays reports whether a rewrite is no use now: what the bucket has beside its rows would be there again, or
 // the damage that was in the way is most likely still alive.
 func (w *weight) stays() bool {
-	return 4*w.live > 3*w.made && w.made > 0 || 2*w.live > w.unfit && w.unfit > 0
+	return 4*w.live > 3*w.made && w.made > 0 || w.damaged()
 }
+
+// damaged reports whether a rewrite came upon damage that is most likely still alive.
+func (w *weight) damaged() bool { return 2*w.live > w.unfit && w.unfit > 0 }
 
 // weigh counts what of the bucket is alive. It reads keys and no values, and of them only those that were not
 // counted before or have died since.
