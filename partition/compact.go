@@ -158,6 +158,7 @@ func (r *Replica) compactionFailed(err error) {
 	if errors.Is(err, fault.CorruptRecord) {
 		r.spoil(err)
 	}
+	r.clean.looked = 0
 	if r.clean.told || errors.Is(err, fault.ThrottlingQuotaExceeded) {
 		return // other passes have the memory
 	}

@@ -81,6 +81,7 @@ type bench struct {
 	settings atomic.Pointer[partition.Settings]
 	machine  func() partition.Machine
 	applied  func(partition.Machine)
+	keys     func(int) (func(), bool)
 	gone     atomic.Bool // ports are not given any more
 	stopped  chan error
 	restarts atomic.Int32
@@ -122,7 +123,7 @@ func (b *bench) ports(actors.Identity) Ports {
 		Config: partition.Config{
 			Group: record.TopicPartition{Partition: 3}, ID: 1, Voters: []record.ReplicaID{1}, Settings: *b.settings.Load(),
 		},
-		Machine: b.machine, Store: b.drive, View: &b.view, Applied: b.applied,
+		Machine: b.machine, Store: b.drive, View: &b.view, Applied: b.applied, Keys: b.keys,
 	}
 }
 

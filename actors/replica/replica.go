@@ -32,15 +32,26 @@ type Ports struct {
 	// replays its log is silent until it has caught up: what it knows on the way is older than what a former
 	// life has told already.
 	Applied func(partition.Machine)
+
+	// Keys lends memory for the keys of a pass of log compaction, in bytes, or refuses: then the pass comes
+	// later. release is called once, on any goroutine. nil: all replicas of the Kind share DefaultKeyBytes.
+	Keys func(bytes int) (release func(), ok bool)
 }
 
 // Kind makes the kind; ports is asked once a life for what the named replica works with. Zero Ports say that
 // there is no such replica any more: the activation ends.
 func Kind(ports func(actors.Identity) Ports, restart supervise.Policy) actors.Kind {
+	keys := newKeyMemory(DefaultKeyBytes)
 	return actors.Kind{
 		Name:    KindName,
 		Restart: restart,
-		New:     func(id actors.Identity) actors.Actor { return &shell{p: ports(id)} },
+		New: func(id actors.Identity) actors.Actor {
+			s := &shell{p: ports(id)}
+			if s.p.Keys == nil {
+				s.p.Keys = keys.acquire
+			}
+			return s
+		},
 	}
 }
 
@@ -96,6 +107,16 @@ func (s *shell) Receive(c actors.Context, m any) {
 		s.step(c, m)
 	case partition.Measured:
 		s.step(c, m)
+	case partition.Compacted:
+		s.step(c, m)
+	case partition.Damaged:
+		s.step(c, m)
+	case partition.TransferLeader:
+		s.step(c, m)
+	case learned:
+		s.learn(c, m.pass)
+	case planned:
+		s.rewrite(m)
 	case partition.Tick:
 		s.step(c, m)
 	case partition.Configure:
@@ -241,6 +262,9 @@ func (s *shell) step(c actors.Context, in partition.Input) {
 	}
 	if e.Spans != nil {
 		s.measure(c, *e.Spans)
+	}
+	if e.Compact != nil {
+		s.compact(c, *e.Compact)
 	}
 	// Whoever gets a reply finds its effect in the view and in what the machine publishes.
 	if e.View != nil {
