@@ -92,7 +92,9 @@ func (l local) Produce(b client.Outgoing, done func(client.Produced)) {
 	l.m.broker.Produce(broker.Produce{
 		Who: localWho, Topic: b.Topic, TopicID: b.TopicID, Partition: b.Partition,
 		Acks: int8(b.Acks), Frame: b.Frame, Deadline: b.Deadline,
-	}, func(p broker.Produced) { done(client.Produced(p)) })
+	}, func(p broker.Produced) {
+		done(client.Produced{Base: p.Base, LogStart: p.LogStart, AppendTimeMs: p.AppendTimeMs, Err: p.Err})
+	})
 }
 
 // Fetch implements client.Transport. A wait whose context ends is given up at the partitions too.

@@ -103,7 +103,7 @@ func (m *Member) openActors(ctx context.Context) error {
 	m.broker = broker.New(broker.Config{
 		Self: m.id.member, Table: &m.table, Directory: m.directory, Store: m.reader, Submit: m.jobs.Submit,
 		Now: m.config.Now, AutoCreate: m.config.AutoCreateTopics,
-		MemberConfig: m.describe, Logger: m.config.Logger,
+		MemberConfig: m.describe, Volume: m.volume, Logger: m.config.Logger,
 	})
 	m.system.Register(replica.Kind(m.replicaPorts, supervise.Replica()))
 	m.system.Register(actors.Kind{Name: readOnlyKind, Restart: supervise.Replica(), New: m.readOnly})
@@ -316,6 +316,14 @@ func (m *Member) controllerPorts(actors.Identity) controller.Ports {
 			broker.Ask(r.Ref, deadline, p, func(a partition.Reply, err error) { done(firstError(err, a.Err)) })
 		},
 	}
+}
+
+// volume tells where the logs are, and how much its volume holds and takes.
+func (m *Member) volume() (path string, total, usable int64) {
+	if total = volumeBytes(m.dir); total < 0 {
+		return m.dir, -1, -1
+	}
+	return m.dir, total, m.store.Free()
 }
 
 // describe tells the member's configuration as Kafka names it.

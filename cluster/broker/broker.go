@@ -39,6 +39,10 @@ type Config struct {
 
 	AutoCreate   bool
 	MemberConfig func() []config.Entry // what DescribeConfigs tells of this member
+
+	// Volume is where the logs are, the size of its volume and what may still be written there in bytes, -1 where
+	// nobody knows. It may block.
+	Volume func() (path string, total, usable int64)
 }
 
 // Broker implements Port over the replicas of this member.
@@ -46,6 +50,7 @@ type Broker struct {
 	c       Config
 	watches atomic.Uint64 // last watch id given
 	full    atomic.Bool   // the last write was refused for lack of room
+	sizes   sizes
 }
 
 var _ Port = (*Broker)(nil)

@@ -34,6 +34,9 @@ func (b *Broker) deleteRecords(q DeleteRecords, deadline time.Time, done func(re
 	case err != nil:
 	case t.Internal:
 		err = fault.New(fault.InvalidTopic, "topic %q is internal: only the engine deletes from it", t.Name)
+	case !t.Config.Deletes():
+		err = fault.New(fault.PolicyViolation, "topic %q keeps its records by key: its cleanup.policy is only compact", t.Name).
+			WithHint("write null values for the keys that have to go, or set cleanup.policy=compact,delete")
 	case q.To < ToHighWatermark:
 		err = fault.New(fault.OffsetOutOfRange, "offset %d of %s/%d is none", q.To, t.Name, q.Partition).
 			WithHint("name the first offset to keep, or -1 for the high watermark")

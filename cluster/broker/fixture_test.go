@@ -81,6 +81,7 @@ type member struct {
 	table  atomic.Pointer[placement.Table]
 	broker *broker.Broker
 	full   atomic.Bool              // the disk has no room
+	fill   atomic.Bool              // … from the next look at the clock on
 	bad    atomic.Bool              // the store panics when it is read
 	submit func(job func()) error   // not nil: stands for the pool
 	tail   int                      // bytes of the tail cache; 0 the default
@@ -118,7 +119,14 @@ func start(t *testing.T, partitions int32, set func(*member)) *member {
 	m.broker = broker.New(broker.Config{
 		Logger: slog.New(slog.DiscardHandler),
 		Self:   1, Table: &m.table, Directory: m, Store: m.drive, Submit: func(job func()) error { return m.submit(job) },
-		Now:          func() time.Time { m.rounds.Add(1); return time.Now() },
+		Now: func() time.Time {
+			m.rounds.Add(1)
+			if m.fill.Load() {
+				m.full.Store(true)
+			}
+			return time.Now()
+		},
+		Volume:       func() (string, int64, int64) { return "/data", 1 << 40, m.drive.Free() },
 		MemberConfig: func() []config.Entry { return []config.Entry{{Key: "broker.id", Value: "1"}} },
 	})
 	m.system.Register(replica.Kind(m.ports, supervise.Replica()))
@@ -269,10 +277,14 @@ func once[A any](t *testing.T, call func(done func(A))) <-chan A {
 
 func soon() time.Time { return time.Now().Add(limit) }
 
-func (m *member) create(name string, partitions int32) record.TopicID {
+func (m *member) create(name string, partitions int32, settings ...string) record.TopicID {
 	m.t.Helper()
+	configs := map[string]*string{}
+	for i := 0; i < len(settings); i += 2 {
+		configs[settings[i]] = &settings[i+1]
+	}
 	a := <-once(m.t, func(done func([]broker.CreatedTopic)) {
-		n := broker.NewTopic{Name: name, Partitions: partitions, Replicas: -1}
+		n := broker.NewTopic{Name: name, Partitions: partitions, Replicas: -1, Configs: configs}
 		m.broker.CreateTopics(broker.Who{}, []broker.NewTopic{n}, false, soon(), done)
 	})
 	if a[0].Err != nil {

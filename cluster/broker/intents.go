@@ -27,12 +27,20 @@ type Produce struct {
 	Deadline  time.Time
 }
 
-// Produced answers Produce. AppendTimeMs is -1 unless the topic stamps append times.
+// Produced answers Produce. AppendTimeMs is -1 unless the topic stamps append times. Where Err is about single
+// records, Records names the first of them.
 type Produced struct {
 	Base         record.Offset
 	LogStart     record.Offset
 	AppendTimeMs int64
 	Err          error
+	Records      []BadRecord
+}
+
+// BadRecord is a record for which its whole batch was refused, counted from 0 in the batch, and why.
+type BadRecord struct {
+	Index   int32
+	Message string
 }
 
 // FetchPartition is one partition of a Fetch. Epoch is the leader epoch that the reader believes in, or
@@ -99,10 +107,15 @@ type Fetched struct {
 	Release    func()
 }
 
-// The special timestamps of ListOffsets.
+// The special timestamps of ListOffsets. Nothing is kept anywhere but here: the local start is the log's, no
+// offset has been moved elsewhere, and none waits for that.
 const (
-	TimestampLatest   = -1
-	TimestampEarliest = -2
+	TimestampLatest          = -1
+	TimestampEarliest        = -2
+	TimestampMax             = -3 // the record with the largest timestamp (KIP-734)
+	TimestampEarliestLocal   = -4 // KIP-405
+	TimestampLatestTiered    = -5 // KIP-1005
+	TimestampEarliestPending = -6 // KIP-1023
 )
 
 // OffsetQuery asks for the first offset whose record is not older than TimestampMs, or for one of the special
@@ -115,8 +128,8 @@ type OffsetQuery struct {
 	ReadCommitted bool
 }
 
-// OffsetAnswer answers OffsetQuery. Offset and TimestampMs are -1 where no record is young enough;
-// TimestampMs is -1 for the special timestamps.
+// OffsetAnswer answers OffsetQuery. Offset and TimestampMs are -1 where no record is young enough, and where
+// there is nothing to name; TimestampMs is -1 for the special timestamps but TimestampMax.
 type OffsetAnswer struct {
 	Offset      record.Offset
 	TimestampMs int64
@@ -228,6 +241,29 @@ type DeletedRecords struct {
 	Partition record.Partition
 	LogStart  record.Offset
 	Err       error
+}
+
+// PartitionName names a partition by its topic's name.
+type PartitionName struct {
+	Topic     string
+	Partition record.Partition
+}
+
+// LogDir is where a member keeps its logs, and how large those are. TotalBytes is the size of its volume and
+// UsableBytes what may still be written, -1 where nobody knows. Err is why sizes are missing.
+type LogDir struct {
+	Path        string
+	TotalBytes  int64
+	UsableBytes int64
+	Partitions  []PartitionSize
+	Err         error
+}
+
+// PartitionSize is the size of a partition's log on this member in bytes, without what is only waiting to be
+// given back.
+type PartitionSize struct {
+	PartitionName
+	Bytes int64
 }
 
 // InitProducer asks for a producer id. TransactionalID must be nil in this version. ID and Epoch are what the

@@ -168,12 +168,17 @@ func TestListOffsets(t *testing.T) {
 	}{
 		{"t", broker.TimestampEarliest, 0, fault.None}, {"t", broker.TimestampLatest, 3, fault.None},
 		{"t", 1000, 0, fault.None}, {"t", 1001, -1, fault.None}, {"t", 0, 0, fault.None},
-		{"t", -3, -1, fault.InvalidRequest}, {"u", 0, -1, fault.UnknownTopicOrPartition},
+		{"t", broker.TimestampMax, 0, fault.None}, {"t", broker.TimestampEarliestLocal, 0, fault.None},
+		{"t", broker.TimestampLatestTiered, -1, fault.None}, {"t", broker.TimestampEarliestPending, -1, fault.None},
+		{"t", -7, -1, fault.InvalidRequest}, {"u", 0, -1, fault.UnknownTopicOrPartition},
 	} {
 		q := []broker.OffsetQuery{{Topic: test.topic, TimestampMs: test.ms, Epoch: record.NoEpoch}}
 		a := <-once(t, func(done func([]broker.OffsetAnswer)) { m.broker.ListOffsets(broker.Who{}, q, soon(), done) })
 		if wantCode(t, test.topic, a[0].Err, test.code); a[0].Offset != test.at {
 			t.Errorf("%s at %d: %+v, want %d", test.topic, test.ms, a[0], test.at)
+		}
+		if (test.ms >= 0 || test.ms == broker.TimestampMax) && a[0].Offset >= 0 && a[0].TimestampMs != 1000 {
+			t.Errorf("%s at %d: %+v", test.topic, test.ms, a[0])
 		}
 	}
 	a := <-once(t, func(done func([]broker.OffsetAnswer)) { m.broker.ListOffsets(broker.Who{}, nil, soon(), done) })

@@ -9,9 +9,9 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// ListOffsets implements Port. The ends of a log come from the view; a search by time reads the log on the
-// pool.
-func (b *Broker) ListOffsets(_ Who, q []OffsetQuery, _ time.Time, done func([]OffsetAnswer)) {
+// ListOffsets implements Port. The ends of a log come from the view; a search by time, or for the largest one,
+// reads the log on the pool, and ends at the deadline.
+func (b *Broker) ListOffsets(_ Who, q []OffsetQuery, deadline time.Time, done func([]OffsetAnswer)) {
 	out := make([]OffsetAnswer, len(q))
 	searches := make(map[int]*segment.View)
 	for i, query := range q {
@@ -19,7 +19,7 @@ func (b *Broker) ListOffsets(_ Who, q []OffsetQuery, _ time.Time, done func([]Of
 		switch {
 		case err != nil:
 			out[i] = OffsetAnswer{Offset: -1, TimestampMs: -1, Epoch: record.NoEpoch, Err: err}
-		case query.TimestampMs < 0:
+		case query.TimestampMs < 0 && query.TimestampMs != TimestampMax:
 			out[i] = logEnd(v, query)
 		default:
 			searches[i] = v
@@ -31,6 +31,7 @@ func (b *Broker) ListOffsets(_ Who, q []OffsetQuery, _ time.Time, done func([]Of
 	}
 	var left atomic.Int64
 	left.Store(int64(len(searches)))
+	over := func() bool { return !deadline.IsZero() && !b.c.Now().Before(deadline) }
 	for i, v := range searches {
 		settle := func(a OffsetAnswer) {
 			out[i] = a
@@ -41,7 +42,7 @@ func (b *Broker) ListOffsets(_ Who, q []OffsetQuery, _ time.Time, done func([]Of
 		job := func() {
 			a := OffsetAnswer{Offset: -1, TimestampMs: -1, Epoch: record.NoEpoch, Err: brokenRead()}
 			defer func() { settle(a) }() // also when the search panics, which is the pool's to report
-			a = b.search(v, q[i].TimestampMs)
+			a = b.search(v, q[i].TimestampMs, over)
 		}
 		if err := b.c.Submit(job); err != nil {
 			settle(OffsetAnswer{Offset: -1, TimestampMs: -1, Epoch: record.NoEpoch, Err: busy(err)})
@@ -49,16 +50,18 @@ func (b *Broker) ListOffsets(_ Who, q []OffsetQuery, _ time.Time, done func([]Of
 	}
 }
 
-// logEnd answers earliest and latest. LATEST is refused until the leader has committed an entry of its own
+// logEnd answers what needs no search: earliest and latest, and where nothing is moved elsewhere. LATEST is refused until the leader has committed an entry of its own
 // term: before that its watermark may still be behind what a former leader acknowledged.
 func logEnd(v *segment.View, q OffsetQuery) OffsetAnswer {
 	a := OffsetAnswer{Offset: -1, TimestampMs: -1, Epoch: v.Epoch}
 	switch {
-	case q.TimestampMs == TimestampEarliest:
+	case q.TimestampMs == TimestampEarliest || q.TimestampMs == TimestampEarliestLocal:
 		a.Offset = v.LogStart
+	case q.TimestampMs == TimestampLatestTiered || q.TimestampMs == TimestampEarliestPending:
+		a.Epoch = record.NoEpoch
 	case q.TimestampMs != TimestampLatest:
 		a.Err = fault.New(fault.InvalidRequest, "timestamp %d has no meaning in this version", q.TimestampMs).
-			WithHint("ask for a time, or for -1 (latest) or -2 (earliest)")
+			WithHint("ask for a time, or for -1 (latest), -2 (earliest) or -3 (that of the largest timestamp)")
 	case !v.Ready:
 		a.Err = fault.New(fault.OffsetNotAvailable, "the leader of partition %d is not established yet", q.Partition).
 			WithHint("retry in a moment")
@@ -70,9 +73,14 @@ func logEnd(v *segment.View, q OffsetQuery) OffsetAnswer {
 	return a
 }
 
-// search finds the first record that is not older than ms. It blocks on the disk.
-func (b *Broker) search(v *segment.View, ms int64) OffsetAnswer {
-	o, ts, err := v.SeekTime(b.c.Store, ms)
+// search finds the first record that is not older than ms, or the one with the largest timestamp. It blocks on
+// the disk.
+func (b *Broker) search(v *segment.View, ms int64, over func() bool) OffsetAnswer {
+	find := func() (record.Offset, int64, error) { return v.SeekTime(b.c.Store, ms, over) }
+	if ms == TimestampMax {
+		find = func() (record.Offset, int64, error) { return v.MaxTime(b.c.Store, over) }
+	}
+	o, ts, err := find()
 	if err != nil {
 		return OffsetAnswer{Offset: -1, TimestampMs: -1, Epoch: record.NoEpoch, Err: err}
 	}

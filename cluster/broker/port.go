@@ -34,6 +34,9 @@ type Port interface {
 	AlterConfigs(who Who, a []AlterConfig, validateOnly bool, deadline time.Time, done func([]AlteredConfig))
 	// DeleteRecords moves the log start of partitions up, answers in the order of r.
 	DeleteRecords(who Who, r []DeleteRecords, deadline time.Time, done func([]DeletedRecords))
+	// DescribeLogDir tells where this member keeps logs, and the size of those that it has of the wanted
+	// partitions, nil for all, each once, by topic and number.
+	DescribeLogDir(who Who, wanted []PartitionName, deadline time.Time, done func(LogDir))
 	// InitProducer gives a producer id.
 	InitProducer(p InitProducer, done func(InitedProducer))
 	// Commit stores positions of a group; one error for all of them.

@@ -108,6 +108,9 @@ func (t Topic) Class() state.Class {
 	return state.ClassLong
 }
 
+// Deletes reports whether records may go by age, by size and on request: cleanup.policy holds delete.
+func (t Topic) Deletes() bool { return !t.keep }
+
 // Describe lists every key of the table for a topic, in the order of the table, with value, default and
 // source.
 func Describe(t Topic) []Entry {

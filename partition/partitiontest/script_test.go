@@ -152,7 +152,7 @@ func checkNothingLost(t *testing.T, c *Cluster, h *host, lost record.Epoch, newM
 	if got := values(h.readAll()); got != "first new0 new1 new2 new3 new4" {
 		t.Errorf("the log holds %q", got)
 	}
-	if o, _, err := h.view.SeekTime(h.store, newMs); err != nil || o != 1 {
+	if o, _, err := h.view.SeekTime(h.store, newMs, nil); err != nil || o != 1 {
 		t.Errorf("the first record since %d is %d, %v", newMs, o, err)
 	}
 	for o := record.Offset(0); o < 6; o++ {

@@ -16,9 +16,13 @@ const maxSeekDecompressed = 32 << 20
 const bytesPerSeek = 512 << 10
 
 // SeekTime returns the offset and timestamp of the first committed record whose timestamp is at least ms, and
-// NoOffset and -1 where there is none. It decodes one batch at most, and blocks on the disk where the memory
-// does not hold it. Errors: those of the store, fault.CorruptRecord.
-func (v *View) SeekTime(store state.LogStore, ms int64) (offset record.Offset, timestampMs int64, err error) {
+// NoOffset and -1 where there is none. It blocks on the disk where the memory does not hold it. It decodes one
+// batch, or more where compaction or the log start has taken what they claim to hold; over is asked before each
+// read of the disk behind the first, and ends the search by saying true (nil: it never does). Errors: those of the
+// store, fault.CorruptRecord, fault.RequestTimedOut for over.
+func (v *View) SeekTime(store state.LogStore, ms int64, over func() bool) (
+	offset record.Offset, timestampMs int64, err error,
+) {
 	// Invariant: largest timestamps rise along the log. Where the first entry in memory is older, so is all
 	// before it.
 	if len(v.tail) > 0 && v.tail[0].MaxTimestampMs < ms {
@@ -39,13 +43,16 @@ func (v *View) SeekTime(store state.LogStore, ms int64) (offset record.Offset, t
 		if found || err != nil {
 			return offset, timestampMs, err
 		}
-		lo += uint64(len(entries))
+		if over != nil && over() {
+			return NoOffset, -1, v.tooLong()
+		}
+		lo = entries[len(entries)-1].Through() + 1
 	}
 	offset, timestampMs, _, err = v.seekIn(v.tail, ms)
 	return offset, timestampMs, err
 }
 
-// seekIn looks through entries for the first batch that claims a record of at least ms.
+// seekIn looks through entries for the first record of at least ms.
 func (v *View) seekIn(entries []state.Entry, ms int64) (record.Offset, int64, bool, error) {
 	for _, e := range entries {
 		if e.Type != state.EntryRecords || e.MaxTimestampMs < ms || e.Last < v.LogStart {
@@ -57,8 +64,10 @@ func (v *View) seekIn(entries []state.Entry, ms int64) (record.Offset, int64, bo
 				return NoOffset, -1, true, fmt.Errorf("entry %d: %w", e.Index, err)
 			}
 			rest = next
-			if b.MaxTimestampMs() >= ms && b.LastOffset() >= v.LogStart {
-				offset, ts := v.firstIn(b, ms)
+			if b.MaxTimestampMs() < ms || b.LastOffset() < v.LogStart {
+				continue
+			}
+			if offset, ts, ok := v.firstIn(b, ms); ok {
 				return offset, ts, true, nil
 			}
 		}
@@ -66,21 +75,22 @@ func (v *View) seekIn(entries []state.Entry, ms int64) (record.Offset, int64, bo
 	return NoOffset, -1, false, nil
 }
 
-// firstIn decodes a batch that claims to hold a record of at least ms. A batch that can't be decoded, or
-// whose claim is wrong, answers with its start: the producer wrote it so, and an earlier start loses nothing.
-func (v *View) firstIn(b record.Batch, ms int64) (record.Offset, int64) {
+// firstIn decodes a batch that claims to hold a record of at least ms. It may hold none: compaction keeps what
+// a batch claims. One that can't be decoded answers with its start: an earlier start loses nothing.
+func (v *View) firstIn(b record.Batch, ms int64) (offset record.Offset, timestampMs int64, ok bool) {
 	start := max(b.BaseOffset(), v.LogStart)
-	if b.LogAppendTime() {
-		return start, b.MaxTimestampMs()
+	if b.LogAppendTime() && b.Count() == b.LastOffsetDelta()+1 { // whole, and of one time
+		return start, b.MaxTimestampMs(), true
 	}
 	var r record.Reader
-	if err := r.Open(b, maxSeekDecompressed); err != nil {
-		return start, b.MaxTimestampMs()
-	}
-	for rec := (record.Record{}); r.Next(&rec); {
+	err := r.Open(b, maxSeekDecompressed)
+	for rec := (record.Record{}); err == nil && r.Next(&rec); {
 		if rec.TimestampMs >= ms && rec.Offset >= v.LogStart {
-			return rec.Offset, rec.TimestampMs
+			return rec.Offset, rec.TimestampMs, true
 		}
 	}
-	return start, b.MaxTimestampMs()
+	if err != nil || r.Err() != nil {
+		return start, b.MaxTimestampMs(), true
+	}
+	return NoOffset, -1, false
 }

@@ -200,7 +200,7 @@ func TestSeekTime(t *testing.T) {
 			want, wantMs = record.Offset(i), all[i]
 		}
 		for n := range 6 {
-			got, gotMs, err := s.view(n).SeekTime(s, ms)
+			got, gotMs, err := s.view(n).SeekTime(s, ms, nil)
 			if err != nil || got != want || gotMs != wantMs {
 				t.Fatalf("%d with %d in memory: %d at %d, %v; want %d at %d", ms, n, got, gotMs, err, want, wantMs)
 			}
@@ -214,7 +214,7 @@ func TestSeekTimeStamped(t *testing.T) {
 	e := &s.entries[4]
 	record.Batch(e.Payload()).StampAppendTime(900)
 	e.MaxTimestampMs = 900
-	if o, ms, err := s.view(1).SeekTime(s, 800); o != 7 || ms != 900 || err != nil {
+	if o, ms, err := s.view(1).SeekTime(s, 800, nil); o != 7 || ms != 900 || err != nil {
 		t.Errorf("%d at %d, %v", o, ms, err)
 	}
 }
@@ -226,7 +226,7 @@ func TestDamage(t *testing.T) {
 	if _, err := s.view(0).Read(s, 4, 1<<20); !errors.Is(err, fault.CorruptRecord) {
 		t.Errorf("read: %v", err)
 	}
-	if _, _, err := s.view(0).SeekTime(s, 400); !errors.Is(err, fault.CorruptRecord) {
+	if _, _, err := s.view(0).SeekTime(s, 400, nil); !errors.Is(err, fault.CorruptRecord) {
 		t.Errorf("seek: %v", err)
 	}
 }

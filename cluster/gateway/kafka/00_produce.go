@@ -3,8 +3,9 @@ package kafka
 // Produce, versions 0 to 13, of which 0 to 2 are advertised and refused: librdkafka takes a broker that
 // does not advertise them for one that cannot compress.
 //
-// v3 record batches (magic 2), one per partition · v7 zstd · v8 error message · v9 flexible · v10 current
-// leader in the answer · v11, v12 transactions, which are refused · v13 topics by id.
+// v3 record batches (magic 2), one per partition · v7 zstd · v8 error message, and the bad records by
+// number · v9 flexible · v10 current leader in the answer · v11, v12 transactions, which are refused · v13
+// topics by id.
 //
 // The request is read piece by piece: each partition's records go from the socket into a buffer with room
 // for the entry header in front and to the port at once, before the next partition is read. What can be
@@ -172,10 +173,10 @@ func (c *conn) producePartition(f *frame, k *call, h produceHead, t *produceTopi
 		Acks: h.acks, Frame: entry, Deadline: c.after(h.timeoutMs),
 	}, func(r broker.Produced) {
 		k.refund(charged)
-		p.produced = r
 		if r.Err != nil {
 			c.refuseProduce(k, h, p, r.Err)
 		}
+		p.produced = r
 		k.done()
 	})
 	return p
@@ -261,6 +262,11 @@ func (c *conn) produced(k *call, topics []produceTopic) kmsg.Response {
 			rp.BaseOffset = int64(p.produced.Base)
 			rp.LogAppendTime = p.produced.AppendTimeMs
 			rp.LogStartOffset = int64(p.produced.LogStart)
+			for _, bad := range p.produced.Records {
+				re := kmsg.NewProduceResponseTopicPartitionErrorRecord()
+				re.RelativeOffset, re.ErrorMessage = bad.Index, &bad.Message
+				rp.ErrorRecords = append(rp.ErrorRecords, re)
+			}
 			if k.version >= produceLeader && fault.CodeOf(p.produced.Err).Kafka() == fault.NotLeader.Kafka() {
 				l := &rp.CurrentLeader
 				l.LeaderID, l.LeaderEpoch = nodes.leader(t.name, t.id, p.partition)

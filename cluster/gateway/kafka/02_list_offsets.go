@@ -1,12 +1,13 @@
 package kafka
 
-// ListOffsets, versions 0 to 7.
+// ListOffsets, versions 0 to 11.
 //
 // v0 answers a list of offsets: the one found, or the log's end where every record is older · v1 one
-// offset and its timestamp · v2 isolation level · v4 leader epochs · v6 flexible · v7 would add -3 (the
-// offset of the largest timestamp): it is refused for its partition with UNSUPPORTED_VERSION, as other
-// special timestamps than -1 (latest) and -2 (earliest) are. A partition that stands twice is refused the
-// second time: a search by timestamp is dear.
+// offset and its timestamp · v2 isolation level · v4 leader epochs · v6 flexible · v7 timestamp -3, the
+// record with the largest timestamp · v8 -4, the local log start · v9 -5, what has been moved elsewhere ·
+// v10 a time limit · v11 -6, what waits to be moved elsewhere. A special timestamp of a later version than
+// the request's is refused for its partition with UNSUPPORTED_VERSION. A partition that stands twice is
+// refused the second time: a search by timestamp is dear.
 
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -17,10 +18,17 @@ import (
 )
 
 const (
-	// listOffsetsTimeoutMs bounds a request that names no time.
+	// listOffsetsTimeoutMs bounds a request of a version that names no time.
 	listOffsetsTimeoutMs = 30_000
-	listOffsetsList      = 0 // the version that answers a list
+	listOffsetsTimed     = 10 // the version that does
+	listOffsetsList      = 0  // the version that answers a list
 )
+
+// specialSince says from which version on a special timestamp is known.
+var specialSince = map[int64]int16{
+	broker.TimestampLatest: 0, broker.TimestampEarliest: 0, broker.TimestampMax: 7,
+	broker.TimestampEarliestLocal: 8, broker.TimestampLatestTiered: 9, broker.TimestampEarliestPending: 11,
+}
 
 // offsetSlot is one partition of the answer. at is the index of its query, -1 where it was refused.
 type offsetSlot struct {
@@ -41,7 +49,7 @@ func (c *conn) listOffsets(k *call, body []byte) error {
 	for i, t := range req.Topics {
 		for _, p := range t.Partitions {
 			s := offsetSlot{partition: p.Partition, at: -1, maxList: p.MaxNumOffsets}
-			s.err = refuseOffset(asked, t.Topic, &p)
+			s.err = refuseOffset(asked, req.Version, t.Topic, &p)
 			if s.err == nil {
 				s.at = len(queries)
 				queries = appendQueries(queries, req, t.Topic, &p)
@@ -55,7 +63,11 @@ func (c *conn) listOffsets(k *call, body []byte) error {
 		return nil
 	}
 	k.owe()
-	c.s.port.ListOffsets(k.who, queries, c.after(listOffsetsTimeoutMs), func(a []broker.OffsetAnswer) {
+	timeoutMs := int32(listOffsetsTimeoutMs)
+	if req.Version >= listOffsetsTimed && req.TimeoutMillis > 0 {
+		timeoutMs = req.TimeoutMillis
+	}
+	c.s.port.ListOffsets(k.who, queries, c.after(timeoutMs), func(a []broker.OffsetAnswer) {
 		answers = a
 		k.done()
 	})
@@ -69,7 +81,7 @@ type offsetPartition struct {
 }
 
 // refuseOffset says why a partition is not asked for.
-func refuseOffset(asked map[offsetPartition]bool, topic string,
+func refuseOffset(asked map[offsetPartition]bool, version int16, topic string,
 	p *kmsg.ListOffsetsRequestTopicPartition,
 ) error {
 	id := offsetPartition{topic, p.Partition}
@@ -77,7 +89,7 @@ func refuseOffset(asked map[offsetPartition]bool, topic string,
 		return fault.New(fault.InvalidRequest, "partition %s/%d stands twice in the request", topic, p.Partition)
 	}
 	asked[id] = true
-	if p.Timestamp < broker.TimestampEarliest {
+	if since, ok := specialSince[p.Timestamp]; p.Timestamp < 0 && (!ok || version < since) {
 		return fault.New(fault.UnsupportedVersion, "special timestamp %d", p.Timestamp)
 	}
 	return nil

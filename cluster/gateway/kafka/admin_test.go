@@ -61,8 +61,8 @@ func TestKadm(t *testing.T) {
 	}
 }
 
-// Goal: offsets by earliest, latest and timestamp, and the refusal of other special timestamps, in every
-// version. Method: two batches; raw requests.
+// Goal: offsets by earliest, latest and timestamp in every version, by other special timestamps from the version
+// on that brought them, and their refusal before. Method: two batches; raw requests.
 func TestListOffsetsEveryVersion(t *testing.T) {
 	port := newMemPort()
 	id := port.topic("t", 1).ID
@@ -73,25 +73,29 @@ func TestListOffsetsEveryVersion(t *testing.T) {
 	}
 	tests := []struct {
 		timestamp, offset, oldest int64
-		code                      int16
+		since                     int16
 	}{
-		{-1, 10, 10, 0}, {-2, 0, 0, 0}, {1000, 0, 0, 0},
-		{2000, -1, 10, 0}, {-3, -1, -1, 35}, {-4, -1, -1, 35},
+		{-1, 10, 10, 0}, {-2, 0, 0, 0}, {1000, 0, 0, 0}, {2000, -1, 10, 0},
+		{-3, 0, -1, 7}, {-4, 0, -1, 8}, {-5, -1, -1, 9}, {-6, -1, -1, 11}, {-7, -1, -1, 99},
 	}
-	for v := int16(0); v <= 7; v++ {
+	for v := int16(0); v <= apis[keyListOffsets].max; v++ {
 		for _, tt := range tests {
+			code, offset := int16(0), tt.offset
+			if v < tt.since {
+				code, offset = 35, -1
+			}
 			req := kmsg.NewPtrListOffsetsRequest()
-			req.Version = v
+			req.Version, req.TimeoutMillis = v, 0
 			asked := []kmsg.ListOffsetsRequestTopicPartition{
 				{Timestamp: tt.timestamp, MaxNumOffsets: 1}, {Partition: 7, Timestamp: -1},
 			}
 			req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: "t", Partitions: asked}}
 			ps := r.ask(req).(*kmsg.ListOffsetsResponse).Topics[0].Partitions
-			if ps[0].ErrorCode != tt.code || ps[1].ErrorCode == 0 || len(ps) != 2 {
+			if ps[0].ErrorCode != code || ps[1].ErrorCode == 0 || len(ps) != 2 {
 				t.Fatalf("v%d %+v: %+v", v, tt, ps)
 			}
 			switch {
-			case v > 0 && ps[0].Offset != tt.offset:
+			case v > 0 && ps[0].Offset != offset:
 				t.Fatalf("v%d %+v: %+v", v, tt, ps[0])
 			case v == 0 && tt.oldest >= 0 && !slices.Equal(ps[0].OldStyleOffsets, []int64{tt.oldest}):
 				t.Fatalf("v%d %+v: %+v", v, tt, ps[0])

@@ -22,6 +22,7 @@ const (
 	keyInitProducerID          int16 = 22
 	keyDescribeConfigs         int16 = 32
 	keyAlterConfigs            int16 = 33
+	keyDescribeLogDirs         int16 = 35
 	keyCreatePartitions        int16 = 37
 	keyIncrementalAlterConfigs int16 = 44
 	keyDescribeCluster         int16 = 60
@@ -44,7 +45,7 @@ func served() []api {
 	return []api{
 		{keyProduce, 0, 13, 9, shape{}, nil},
 		{keyFetch, 4, 18, 12, fetchShape, (*conn).fetch},
-		{keyListOffsets, 0, 7, 6, listOffsetsShape, (*conn).listOffsets},
+		{keyListOffsets, 0, 11, 6, listOffsetsShape, (*conn).listOffsets},
 		{keyMetadata, 0, 13, 9, metadataShape, (*conn).metadata},
 		{keyFindCoordinator, 0, 0, 3, findCoordinatorShape, (*conn).findCoordinator},
 		{keyApiVersions, 0, 4, 3, apiVersionsShape, (*conn).apiVersions},
@@ -55,6 +56,7 @@ func served() []api {
 		{keyOffsetForLeaderEpoch, 0, 4, 4, offsetForLeaderEpochShape, (*conn).offsetForLeaderEpoch},
 		{keyDescribeConfigs, 0, 4, 4, describeConfigsShape, (*conn).describeConfigs},
 		{keyAlterConfigs, 0, 2, 2, alterConfigsShape, (*conn).alterConfigs},
+		{keyDescribeLogDirs, 0, 5, 2, describeLogDirsShape, (*conn).describeLogDirs},
 		{keyCreatePartitions, 0, 3, 2, createPartitionsShape, (*conn).createPartitions},
 		{keyIncrementalAlterConfigs, 0, 1, 1, incrementalAlterConfigsShape, (*conn).incrementalAlterConfigs},
 		{keyDescribeCluster, 0, 2, 0, describeClusterShape, (*conn).describeCluster},

@@ -232,8 +232,9 @@ func (p *memPort) ListOffsets(_ broker.Who, q []broker.OffsetQuery, _ time.Time,
 		case err != nil:
 		case q.TimestampMs == broker.TimestampLatest:
 			a.Offset = log.next
-		case q.TimestampMs == broker.TimestampEarliest:
+		case q.TimestampMs == broker.TimestampEarliest || q.TimestampMs == broker.TimestampEarliestLocal:
 			a.Offset = log.start
+		case q.TimestampMs < broker.TimestampEarliestLocal:
 		default:
 			for _, b := range log.batches {
 				if b.MaxTimestampMs() >= q.TimestampMs {
@@ -409,6 +410,22 @@ func (p *memPort) DeleteRecords(_ broker.Who, rs []broker.DeleteRecords, _ time.
 	}
 	p.mu.Unlock()
 	done(deleted)
+}
+
+func (p *memPort) DescribeLogDir(_ broker.Who, wanted []broker.PartitionName, _ time.Time,
+	done func(broker.LogDir),
+) {
+	d := broker.LogDir{Path: "/data", TotalBytes: 1 << 40, UsableBytes: 1 << 39}
+	table := p.Table()
+	for _, name := range slices.Sorted(maps.Keys(table.Topics)) {
+		for i := range table.Topics[name].Partitions {
+			n := broker.PartitionName{Topic: name, Partition: record.Partition(i)}
+			if wanted == nil || slices.Contains(wanted, n) {
+				d.Partitions = append(d.Partitions, broker.PartitionSize{PartitionName: n, Bytes: int64(100 + i)})
+			}
+		}
+	}
+	done(d)
 }
 
 func (p *memPort) InitProducer(r broker.InitProducer, done func(broker.InitedProducer)) {

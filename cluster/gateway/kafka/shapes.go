@@ -53,6 +53,7 @@ var listOffsetsShape = shape{fields: []field{
 			number32.until(0), // max offsets
 		),
 	),
+	number32.since(10), // timeout
 }}
 
 var metadataShape = shape{fields: []field{
@@ -130,6 +131,10 @@ var incrementalAlterConfigsShape = shape{fields: []field{
 		structs(text(), number8, text().orNull()), // key, operation, value
 	),
 	boolean, // validate only
+}}
+
+var describeLogDirsShape = shape{fields: []field{
+	structs(text(), list(number32)).orNull(), // topic, partitions
 }}
 
 var createPartitionsShape = shape{fields: []field{
