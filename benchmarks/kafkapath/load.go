@@ -18,17 +18,16 @@ import (
 	"github.com/millstream-io/millstream/benchmarks/measure"
 )
 
-const (
-	warmUp   = time.Second
-	inFlight = 1000 // records that one producer has not had acknowledged
-)
+const inFlight = 1000 // records that one producer has not had acknowledged
 
 // produceRun drives one server with one load.
 type produceRun struct {
 	load
 	address string
+	warmUp  time.Duration
 	seconds time.Duration
 	pid     int
+	during  func() error // runs beside the measured part, if there is one
 
 	acked []atomic.Int64 // by producer: records acknowledged, in all
 	sent  []int64
@@ -56,7 +55,7 @@ func (r *produceRun) produce() (map[string]float64, error) {
 		r.sent[i]++
 		r.acked[i].Add(1)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), warmUp+r.seconds)
+	ctx, cancel := context.WithTimeout(context.Background(), r.warmUp+r.seconds)
 	defer cancel()
 	errs := make([]error, r.producers)
 	var latencies []time.Duration
@@ -73,30 +72,53 @@ func (r *produceRun) produce() (map[string]float64, error) {
 	figures, err := r.sample()
 	all.Wait()
 	if r.oneByOne {
-		figures["p50_ms"], figures["p99_ms"] = measure.Quantile(latencies, 0.5), measure.Quantile(latencies, 0.99)
+		measure.Latencies(figures, latencies)
 	}
 	return figures, errors.Join(append(errs, err)...)
 }
 
 // sample measures between the end of the warm-up and the end of the load.
 func (r *produceRun) sample() (map[string]float64, error) {
-	timer := time.NewTimer(warmUp)
+	timer := time.NewTimer(r.warmUp)
 	<-timer.C
-	begin, first := time.Now(), r.total()
-	server, err1 := measure.CPU(r.pid)
-	client, err2 := measure.CPU(os.Getpid())
+	beside := make(chan error, 1)
+	go func() {
+		if r.during != nil {
+			beside <- r.during()
+		}
+		close(beside)
+	}()
+	begin, first, err1 := r.now()
 	timer.Reset(r.seconds)
 	<-timer.C
-	records, took := float64(r.total()-first), time.Since(begin)
-	serverEnd, err3 := measure.CPU(r.pid)
-	clientEnd, err4 := measure.CPU(os.Getpid())
-	anonymous, err5 := measure.AnonymousMemory(r.pid)
+	took := time.Since(begin)
+	_, last, err2 := r.now()
+	anonymous, err3 := measure.AnonymousMemory(r.pid)
+	records := float64(last.records - first.records)
 	return map[string]float64{
-		"rate_per_s":         records / took.Seconds(),
-		"server_cpu_s_per_m": (serverEnd - server).Seconds() / records * 1e6,
-		"client_cpu_s_per_m": (clientEnd - client).Seconds() / records * 1e6,
-		"server_anon_mb":     float64(anonymous) / (1 << 20),
-	}, errors.Join(err1, err2, err3, err4, err5)
+		"rate_per_s":              records / took.Seconds(),
+		"server_cpu_s_per_m":      (last.server - first.server).Seconds() / records * 1e6,
+		"client_cpu_s_per_m":      (last.client - first.client).Seconds() / records * 1e6,
+		"server_anon_mb":          float64(anonymous) / (1 << 20),
+		"server_written_per_byte": float64(last.disk.Since(first.disk).Written) / records / float64(r.size),
+	}, errors.Join(err1, err2, err3, <-beside)
+}
+
+// counts is what is compared between two moments of a run.
+type counts struct {
+	records        int64
+	server, client time.Duration
+	disk           measure.IO // of the server
+}
+
+func (r *produceRun) now() (time.Time, counts, error) {
+	c := counts{records: r.total()}
+	at := time.Now()
+	var err1, err2, err3 error
+	c.server, err1 = measure.CPU(r.pid)
+	c.client, err2 = measure.CPU(os.Getpid())
+	c.disk, err3 = measure.ProcessIO(r.pid)
+	return at, c, errors.Join(err1, err2, err3)
 }
 
 func (r *produceRun) total() (n int64) {
@@ -130,7 +152,8 @@ func (r *produceRun) stream(ctx context.Context, c *kgo.Client, producer int) er
 func (r *produceRun) publish(ctx context.Context, c *kgo.Client, producer int) (took []time.Duration, err error) {
 	for ctx.Err() == nil {
 		begin := time.Now()
-		if err := c.ProduceSync(context.Background(), r.record(producer, r.sent[producer])).FirstErr(); err != nil {
+		err := c.ProduceSync(context.Background(), r.record(producer, r.sent[producer])).FirstErr()
+		if err != nil {
 			return took, err
 		}
 		took = append(took, time.Since(begin))
@@ -211,7 +234,8 @@ func (r *produceRun) verify(rec *kgo.Record, next []int64) error {
 	}
 	producer, sequence := binary.BigEndian.Uint32(v), int64(binary.BigEndian.Uint64(v[4:]))
 	if int(producer) >= len(next) || next[producer] != sequence {
-		return fmt.Errorf("%s@%d is record %d of producer %d, out of turn", rec.Topic, rec.Offset, sequence, producer)
+		return fmt.Errorf("%s@%d is record %d of producer %d, out of turn",
+			rec.Topic, rec.Offset, sequence, producer)
 	}
 	next[producer]++
 	return nil

@@ -38,7 +38,7 @@ func main() {
 	flag.DurationVar(&c.idle, "idle", 10*time.Second, "how long they are left alone; sealed buckets a fifth of it")
 	flag.IntVar(&c.buckets, "buckets", 100, "sealed buckets")
 	flag.BoolVar(&c.everything, "drop-caches", os.Getuid() == 0, "drop the whole page cache, as root")
-	flag.StringVar(&open, openFlag, "", "print what the store in `DIR` costs (for the program itself)")
+	flag.StringVar(&open, openFlag, "", "print what the store in `DIR` costs")
 	flag.Parse()
 	err := error(nil)
 	if open != "" {

@@ -25,11 +25,16 @@ func Build(dir, pkg string) (string, error) {
 	return path, nil
 }
 
-// Member is the command line of a member on a data directory, with free ports. Options follow.
+// Command is the command line of a member with free ports, but for its last word: the data directory.
+func Command(binary string, options ...string) []string {
+	c := []string{binary, "server", "--kafka-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"}
+	c = append(c, options...)
+	return append(c, "--data")
+}
+
+// Member is the command line of a member on a data directory, with free ports.
 func Member(binary, data string, options ...string) []string {
-	return append([]string{
-		binary, "server", "--kafka-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--data", data,
-	}, options...)
+	return append(Command(binary, options...), data)
 }
 
 // Process is a server that runs.
