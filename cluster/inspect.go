@@ -46,9 +46,8 @@ type InspectedPartition struct {
 // where a member, or another inspection, has it open; fault.InvalidConfig where it is no data directory; and
 // those of what keeps a member from opening it.
 func Inspect(dir string) (*Inspection, error) {
-	if _, err := os.Stat(filepath.Join(dir, memberFileName)); err != nil {
-		return nil, fault.New(fault.InvalidConfig, "%s is no data directory: %w", dir, err).
-			WithHint("name the directory that the member was started with")
+	if err := hasMember(dir); err != nil {
+		return nil, err
 	}
 	i := &Inspection{}
 	if err := i.open(dir); err != nil {
@@ -217,27 +216,46 @@ func (i *Inspection) Entries(p InspectedPartition, from record.Offset, visit fun
 // inspectBytes is how much of a log is read in one go.
 const inspectBytes = 1 << 20
 
-// readTable tells the metadata as the member would know it once it has started. The core of the replica runs
-// over what is stored, up to the point at which it leads; what it wants to write goes nowhere.
+// Starts says why the member will be able to read a partition only, and not to write to it, for damage to what
+// it needs at start; nil where it will. It blocks on the disk.
+func (i *Inspection) Starts(topic string, p record.Partition) error {
+	for _, k := range i.known {
+		if k.Topic == topic && k.Partition == p {
+			return rehearse(i.store, k.Replica, nil)
+		}
+	}
+	return nil
+}
+
+// readTable tells the metadata as the member would know it once it has started.
 func readTable(store state.LogStore, id record.ReplicaID) (*placement.Table, error) {
 	machine := meta.New()
+	if err := rehearse(store, id, machine); err != nil {
+		return nil, err
+	}
+	return machine.Table(), nil
+}
+
+// rehearse runs the core of a replica over what is stored, up to the point at which it leads. What it wants to
+// write goes nowhere.
+func rehearse(store state.LogStore, id record.ReplicaID, machine partition.Machine) error {
 	tail, rows, err := store.Load(id)
 	if err != nil || tail.First == 0 {
-		return machine.Table(), err
+		return err
 	}
 	core, err := partition.New(partition.Config{
 		ID: id, Voters: []record.ReplicaID{id}, Incarnation: 1, Tail: tail, Rows: rows, Machine: machine,
 		Settings: partition.Settings{Class: state.ClassMeta},
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	now := time.Now()
 	for todo := []partition.Input{partition.Tick{}}; len(todo) > 0; {
 		e := core.Step(now, todo[0])
 		todo = todo[1:]
 		if e.Stop != nil {
-			return nil, e.Stop
+			return e.Stop
 		}
 		if r := e.Read; r != nil {
 			got, err := store.Entries(id, r.Lo, r.Hi, r.MaxBytes, nil)
@@ -247,5 +265,23 @@ func readTable(store state.LogStore, id record.ReplicaID) (*placement.Table, err
 			todo = append(todo, partition.Persisted{By: 1, Token: p.Token})
 		}
 	}
-	return machine.Table(), nil
+	return nil
+}
+
+// Identify says whose a data directory is. It takes no lock, so it may be asked while a member runs. Errors:
+// fault.InvalidConfig where it is no data directory; a member file that is damaged or of another version.
+func Identify(dir string) (clusterID string, member record.MemberID, err error) {
+	if err := hasMember(dir); err != nil {
+		return "", 0, err
+	}
+	id, err := loadIdentity(dir)
+	return id.cluster, id.member, err
+}
+
+func hasMember(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, memberFileName)); err != nil {
+		return fault.New(fault.InvalidConfig, "%s is no data directory: %w", dir, err).
+			WithHint("name the directory that the member was started with")
+	}
+	return nil
 }

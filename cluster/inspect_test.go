@@ -52,6 +52,9 @@ func TestInspect(t *testing.T) {
 				if len(all) != 1 || all[0].Topic != "lines" || all[0].Partition != 0 || all[0].From != want[0] || all[0].To != want[1] {
 					t.Errorf("found %+v, want offsets %v", all, want)
 				}
+				if err := i.Starts("lines", 0); !errors.Is(err, fault.CorruptRecord) {
+					t.Errorf("it would start: %v", err)
+				}
 				walk(t, i, bad, n)
 				if err := i.Close(); err != nil {
 					t.Fatal(err)
@@ -106,7 +109,13 @@ func TestInspectRefuses(t *testing.T) {
 		t.Errorf("a directory in use: %v", err)
 	}
 	end()
-	if all := verified(t, inspect(t, dir)); len(all) > 0 {
+	i := inspect(t, dir)
+	if all := verified(t, i); len(all) > 0 {
 		t.Errorf("a whole log: %v", all)
+	}
+	for _, p := range i.Partitions() {
+		if err := i.Starts(p.Topic, p.Partition); err != nil {
+			t.Errorf("%s does not start: %v", p.Topic, err)
+		}
 	}
 }

@@ -24,7 +24,7 @@ const (
 // failure is what a person is told: what did not work, why, and what to try. Each is one line.
 type failure struct {
 	code int
-	what string
+	what string // empty: nothing is printed
 	why  string
 	try  string
 }
@@ -68,6 +68,9 @@ func (s *shell) report(ctx context.Context, err error) int {
 	var f *failure
 	if !errors.As(err, &f) {
 		f = fail(exitFailure, oneLine(err.Error()))
+	}
+	if f.what == "" { // all has been said
+		return f.code
 	}
 	s.notef("error: %s", f.what)
 	if f.why != "" {

@@ -76,7 +76,7 @@ func (s *shell) app() *urfave.App {
 		ExitErrHandler:            func(*urfave.Context, error) {}, // report does it
 		Commands: []*urfave.Command{
 			s.devCommand(), s.serverCommand(), s.topicCommand(), s.produceCommand(), s.consumeCommand(),
-			s.completionCommand(), s.versionCommand(), s.completeCommand(),
+			s.doctorCommand(), s.debugCommand(), s.completionCommand(), s.versionCommand(), s.completeCommand(),
 		},
 	}
 	app.Action = func(c *urfave.Context) error { return urfave.ShowAppHelp(c) }

@@ -46,6 +46,9 @@ func TestUsage(t *testing.T) {
 		{"topic trim x --partition 0 --to 3", 2, []string{"no terminal", "cannot be undone", "--yes"}},
 		{"completion tcsh", 2, []string{"bash, zsh or fish"}},
 		{"version now", 2, []string{`takes no "now"`}},
+		{"doctor now", 2, []string{`takes no "now"`}},
+		{"doctor --output yaml", 2, []string{"unknown form", "table or json"}},
+		{"debug dump-lgo", 2, []string{"unknown command", "debug dump-log"}},
 		{"dev --kafka 0.0.0.0:9092", 2, []string{"not a loopback address", "Insecure"}},
 		{"topic ls --brokers 127.0.0.1:1", 6, []string{"no member answers at 127.0.0.1:1", "millstream dev"}},
 	}
@@ -62,7 +65,8 @@ func TestHelp(t *testing.T) {
 		"--help": "dev", "topic --help": "add-partitions", "topic ls --help": "--output",
 		"topic alter --help": "--delete-config", "topic trim --help": "--dry-run",
 		"consume --help": "--exit-at-end", "produce -h": "--acks", "server --help": "--kafka-listen",
-		"dev --help": "--demo", "": "produce", "topic": "describe",
+		"dev --help": "--demo", "doctor --help": "--addr", "debug": "dump-log", "debug dump-log --help": "--contents",
+		"": "produce", "topic": "describe",
 	} {
 		o := commandLine(t, "", nil, strings.Fields(line)...).must(t, 0)
 		if !strings.Contains(o.stdout, want) {
