@@ -40,7 +40,8 @@ type reading struct {
 	topicID   record.TopicID
 	partition record.Partition
 	next      record.Offset
-	reset     bool // next must be looked up again, as OnOutOfRange says
+	asked     record.Offset // next when the Fetch under way was sent
+	reset     bool          // next must be looked up again, as OnOutOfRange says
 }
 
 // Position is the offset that is read next in a partition, or the end of one.

@@ -178,6 +178,45 @@ func TestOutOfRange(t *testing.T) {
 	}
 }
 
+// Goal: a reader reaches the end of a log whose last offsets log compaction has taken, and goes on behind it.
+// Method: batches in the middle and at the end go, the last of what is left has no records.
+func TestReachedOverCompactedEnd(t *testing.T) {
+	f := newCluster(map[string]int{"t": 2})
+	c := fill(t, f, 2, 300)
+	f.mu.Lock()
+	p := f.topics["t"].parts[0]
+	n := len(p.batches)
+	empty := record.Batch(p.batches[n-2].AppendEmptied(nil))
+	p.batches = append(p.batches[:1:1], p.batches[2], empty)
+	want := int(p.batches[0].Count() + p.batches[1].Count())
+	f.mu.Unlock()
+	k := c.Consumer(WithMaxWait(20 * time.Millisecond))
+	defer k.Close()
+	if err := k.Assign(within(t), "t", FromEarliest()); err != nil {
+		t.Fatal(err)
+	}
+	ends, err := k.Ends(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := drain(t, k, ends); len(got) != 300+want {
+		t.Errorf("%d records, want %d", len(got), 300+want)
+	}
+	c.ProduceAsync(within(t), Record{Topic: "t", Value: []byte("x")}.At(0), func(Delivery) {})
+	if err := c.Flush(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		rs, err := k.Poll(within(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rs) == 1 && rs[0].Offset == 300 {
+			return
+		}
+	}
+}
+
 // Goal: damage, a topic that is gone or another one, and a refusal are told; what passes is waited for.
 // Method: one kind after the other.
 func TestConsumerTrouble(t *testing.T) {

@@ -9,7 +9,8 @@ import (
 )
 
 // Poll waits until there are records and returns them: of several partitions, ascending in each. They are
-// valid until the next call of Poll or Close. Refusals that may pass are asked again until ctx ends, which
+// valid until the next call of Poll or Close. It returns none, and no error, where positions moved over offsets of
+// which log compaction has left nothing, so that Reached can be asked. Refusals that may pass are asked again until ctx ends, which
 // gives ctx.Err(). Another refusal of one partition is a *PartitionError, told after the records that came
 // with it; the partition stays assigned at the same position, so it is told again unless something is done
 // about it (Assign, Unassign).
@@ -42,7 +43,7 @@ func (k *Consumer) Poll(ctx context.Context) ([]Record, error) {
 		} else if retriable = fault.CodeOf(err).Retryable(); !retriable && ctx.Err() == nil {
 			return nil, err
 		}
-		if len(k.records) > 0 {
+		if len(k.records) > 0 || err == nil && k.skipped(asked, result) {
 			k.backoff = 0
 			return k.records, nil
 		}
@@ -66,6 +67,7 @@ func (k *Consumer) request(ctx context.Context, parts []*reading) FetchRequest {
 		r.MaxWait = max(min(r.MaxWait, time.Until(deadline)), 0)
 	}
 	for _, p := range parts {
+		p.asked = p.next
 		r.Partitions = append(r.Partitions, FetchPartition{Topic: p.topic, TopicID: p.topicID,
 			Partition: p.partition, From: p.next, MaxBytes: k.o.maxPartition})
 	}
@@ -99,6 +101,24 @@ func (k *Consumer) open(asked []*reading, result FetchResult) (retriable bool) {
 		}
 	}
 	return retriable
+}
+
+// skipped steps over what compaction has left nothing of, after an answer without records, and reports whether a
+// position moved. An answer without a batch says so for all that may be read: the first batch that is found is
+// returned whatever its size.
+func (k *Consumer) skipped(asked []*reading, result FetchResult) (moved bool) {
+	batches := 0
+	for i := range result.Partitions {
+		batches += len(result.Partitions[i].Batches)
+	}
+	for i := range min(len(asked), len(result.Partitions)) {
+		f, r := &result.Partitions[i], asked[i]
+		if batches == 0 && f.Err == nil {
+			r.next = max(r.next, f.HighWatermark)
+		}
+		moved = moved || f.Err == nil && r.next > r.asked
+	}
+	return moved
 }
 
 // passing says whether a reader should ask again. That a topic is gone, or another one by the same name, does

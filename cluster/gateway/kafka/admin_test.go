@@ -10,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millstream-io/millstream/cluster/broker"
+	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 )
 
@@ -101,6 +103,45 @@ func TestListOffsetsEveryVersion(t *testing.T) {
 				t.Fatalf("v%d %+v: %+v", v, tt, ps[0])
 			}
 		}
+	}
+}
+
+// Goal: sizes of all partitions, or of those that are asked for, in every version. Method: null topics, then
+// some that are there, some twice, some not.
+func TestDescribeLogDirsEveryVersion(t *testing.T) {
+	port := newMemPort()
+	port.topic("a", 2)
+	port.topic("b", 1)
+	r := openDoor(t, port).dial()
+	for v := int16(0); v <= apis[keyDescribeLogDirs].max; v++ {
+		req := kmsg.NewPtrDescribeLogDirsRequest()
+		req.Version = v
+		resp := r.ask(req).(*kmsg.DescribeLogDirsResponse)
+		d := resp.Dirs[0]
+		if resp.ErrorCode != 0 || len(resp.Dirs) != 1 || d.ErrorCode != 0 || d.Dir != "/data" || len(d.Topics) != 2 ||
+			len(d.Topics[0].Partitions) != 2 || d.Topics[0].Partitions[1].Size != 101 || d.Topics[1].Topic != "b" {
+			t.Fatalf("v%d: %+v", v, resp)
+		}
+		if (v >= 4) != (d.TotalBytes == 1<<40 && d.UsableBytes == 1<<39) {
+			t.Errorf("v%d: %d of %d bytes", v, d.UsableBytes, d.TotalBytes)
+		}
+		req.Topics = []kmsg.DescribeLogDirsRequestTopic{
+			{Topic: "a", Partitions: []int32{1, 1, 7, -1}}, {Topic: "none", Partitions: []int32{0}}, {Topic: "b"},
+		}
+		d = r.ask(req).(*kmsg.DescribeLogDirsResponse).Dirs[0]
+		if len(d.Topics) != 1 || len(d.Topics[0].Partitions) != 1 || d.Topics[0].Partitions[0].Partition != 1 {
+			t.Errorf("v%d: %+v", v, d)
+		}
+		req.Topics = []kmsg.DescribeLogDirsRequestTopic{}
+		if d = r.ask(req).(*kmsg.DescribeLogDirsResponse).Dirs[0]; len(d.Topics) != 0 {
+			t.Errorf("v%d, of none: %+v", v, d)
+		}
+	}
+	late := describedLogDir(broker.LogDir{
+		Path: "/data", Err: fault.New(fault.RequestTimedOut, "late"), Partitions: make([]broker.PartitionSize, 1),
+	}).(*kmsg.DescribeLogDirsResponse).Dirs[0]
+	if late.ErrorCode != 7 || len(late.Topics) != 0 {
+		t.Errorf("a part of the sizes passes for all: %+v", late)
 	}
 }
 

@@ -24,8 +24,9 @@ type memPort struct {
 	nextID     uint64
 	nextPID    int64
 	autoCreate bool
-	leaderless bool          // Leader knows none
-	refuse     error         // of every Produce
+	leaderless bool  // Leader knows none
+	refuse     error // of every Produce
+	bad        []broker.BadRecord
 	hold       chan struct{} // Produce answers only once it is closed
 	panics     bool          // Produce and ListOffsets panic
 	produced   []broker.Produce
@@ -133,7 +134,7 @@ func (p *memPort) append(r broker.Produce) broker.Produced {
 	}
 	if err != nil {
 		p.mu.Unlock()
-		return broker.Produced{Base: -1, LogStart: -1, AppendTimeMs: -1, Err: err}
+		return broker.Produced{Base: -1, LogStart: -1, AppendTimeMs: -1, Err: err, Records: p.bad}
 	}
 	base := log.next
 	b.SetBaseOffset(base)

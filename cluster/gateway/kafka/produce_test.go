@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millstream-io/millstream/cluster/broker"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
@@ -109,6 +110,25 @@ func TestProducePaysForRefusals(t *testing.T) {
 	eventually(t, "all credit is back", func() bool { return member.Used() == 0 })
 	r.send(many(maxProduced))
 	r.closed()
+}
+
+// Goal: a refusal that is about records names them from version 8 on. Method: a port that refuses two, in every
+// version.
+func TestProduceNamesRecords(t *testing.T) {
+	port := newMemPort()
+	id := port.topic("t", 1).ID
+	port.refuse = fault.New(fault.InvalidRecord, "record 1 has no key")
+	port.bad = []broker.BadRecord{{Index: 1, Message: "no key"}, {Index: 3, Message: "none here"}}
+	r := openDoor(t, port).dial()
+	for v := produceOldest; v <= apis[keyProduce].max; v++ {
+		p := r.ask(produceRequest(v, "t", id, 0, testBatch("v", 4))).(*kmsg.ProduceResponse).Topics[0].Partitions[0]
+		if p.ErrorCode != 87 || p.BaseOffset != -1 || (v >= 8) != (len(p.ErrorRecords) == 2) {
+			t.Fatalf("v%d: %+v", v, p)
+		}
+		if v >= 8 && (p.ErrorRecords[1].RelativeOffset != 3 || *p.ErrorRecords[1].ErrorMessage != "none here") {
+			t.Errorf("v%d: %+v", v, p.ErrorRecords)
+		}
+	}
 }
 
 // Goal: a message fits into its field whatever it quotes. Method: an error of 100 KB with a cut in a rune.
