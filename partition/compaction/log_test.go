@@ -3,29 +3,31 @@ package compaction
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 )
 
-// put is one record of a test: a key and a value, "" for none of them.
-type put struct{ key, value string }
-
-// pack makes one batch: of producer id where that is not negative, whose first record has sequence seq.
-func pack(t testing.TB, c record.Codec, id record.ProducerID, seq record.Sequence, puts ...put) record.Batch {
+// pack makes one batch: of producer id where that is not negative, whose first record has sequence seq. The
+// records are words like key=value, without a key or a value where nothing stands in its place.
+func pack(t testing.TB, c record.Codec, id record.ProducerID, seq record.Sequence, words string) record.Batch {
 	t.Helper()
 	var b record.Builder
 	if id >= 0 {
 		b.Stamp(id, 1, seq)
 	}
-	for i, p := range puts {
-		r := record.Record{TimestampMs: 1000 + int64(i), Headers: []record.Header{{Key: "k", Value: []byte(p.value)}}}
-		if p.key != "" {
-			r.Key = []byte(p.key)
+	for i, word := range strings.Fields(words) {
+		key, value, _ := strings.Cut(word, "=")
+		r := record.Record{
+			TimestampMs: 1000 + int64(i), Headers: []record.Header{{Key: "of", Value: []byte(key)}},
 		}
-		if p.value != "" {
-			r.Value = []byte(p.value)
+		if key != "" {
+			r.Key = []byte(key)
+		}
+		if value != "" {
+			r.Value = []byte(value)
 		}
 		if err := b.Append(&r); err != nil {
 			t.Fatal(err)
@@ -39,8 +41,9 @@ func pack(t testing.TB, c record.Codec, id record.ProducerID, seq record.Sequenc
 }
 
 // plainly is a batch without compression and producer.
-func plainly(t testing.TB, puts ...put) record.Batch {
-	return pack(t, record.CodecNone, -1, 0, puts...)
+func plainly(t testing.TB, words string) record.Batch {
+	t.Helper()
+	return pack(t, record.CodecNone, -1, 0, words)
 }
 
 // testLog is the log of one replica. It grows at one end and is compacted from the other.
@@ -149,7 +152,7 @@ func keep(t testing.TB, p *Plan, e state.Entry) (state.Entry, bool) {
 	}
 	again, same, err := p.Keep(e)
 	if err != nil || some != same || !bytes.Equal(kept.Frame, again.Frame) || !bytes.Equal(e.Frame, whole) {
-		t.Fatalf("entry %d: kept %t then %t, frames %x and %x: %v", e.Index, some, same, kept.Frame, again.Frame, err)
+		t.Fatalf("entry %d: kept %t and %x, then %t and %x: %v", e.Index, some, kept.Frame, same, again.Frame, err)
 	}
 	if !some {
 		return kept, false
@@ -223,7 +226,7 @@ func (l *testLog) batches(t testing.TB) (out []placed) {
 	return out
 }
 
-// String is what is left, one word per entry: records as offset:key=value, an emptied batch as offset:-,
+// words is what is left, one word per entry: records as offset:key=value, an emptied batch as offset:-,
 // other entries by the number of their type, runs as first..last.
 func (l *testLog) words(t testing.TB) (words []string) {
 	t.Helper()

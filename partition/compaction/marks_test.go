@@ -103,7 +103,9 @@ func TestMarksCodec(t *testing.T) {
 	if got, err := DecodeClean(p[6:]); err != nil || got != c {
 		t.Errorf("%+v, %v", got, err)
 	}
-	for _, bad := range [][]byte{nil, {1}, p[7:], append(p[6:], 0), b[7:], append(b[6:], 0), make([]byte, 17), make([]byte, 41)} {
+	for _, bad := range [][]byte{
+		nil, {1}, p[7:], append(p[6:], 0), make([]byte, 17), b[7:], append(b[6:], 0), make([]byte, 41),
+	} {
 		m := want
 		if err := m.Apply(bad, 9); !errors.Is(err, fault.CorruptRecord) || m != want {
 			t.Errorf("%x: %v, %+v", bad, err, m)

@@ -23,6 +23,7 @@ func spans(n int) (out []state.Span) {
 func TestPolicy(t *testing.T) {
 	const now = 100_000
 	half := Policy{MinDirtyRatio: 0.5}
+	future := []state.Span{{First: 1, Last: 2, Bytes: 1, AppendTimeMs: now + 1, Sealed: true}}
 	for _, c := range []struct {
 		name    string
 		p       Policy
@@ -46,11 +47,12 @@ func TestPolicy(t *testing.T) {
 		{"bound below what is clean", half, Log{Spans: spans(5), Bound: 5, Cleaned: 20}, 20, false},
 		{"exactly old enough", Policy{MinLagMs: 70_000}, Log{Spans: spans(5), Bound: 99}, 30, true},
 		{"a little too young", Policy{MinLagMs: 70_001}, Log{Spans: spans(5), Bound: 99}, 20, true},
-		{"a clock that went back", Policy{}, Log{Spans: []state.Span{{First: 1, Last: 2, Bytes: 1, AppendTimeMs: now + 1,
-			Sealed: true}}, Bound: 99}, 2, true},
+		{"a clock that went back", Policy{}, Log{Spans: future, Bound: 99}, 2, true},
 		{"only one that is written to", half, Log{Spans: spans(1), Bound: 99}, 0, false},
-		{"a tombstone waits", half, Log{Spans: spans(5), Bound: 99, Cleaned: 40, Waiting: 7, Tombstones: 6}, 40, false},
-		{"a tombstone may go", half, Log{Spans: spans(5), Bound: 99, Cleaned: 40, Waiting: 7, Tombstones: 7}, 40, true},
+		{"a tombstone waits", half,
+			Log{Spans: spans(5), Bound: 99, Cleaned: 40, Waiting: 7, Tombstones: 6}, 40, false},
+		{"a tombstone may go", half,
+			Log{Spans: spans(5), Bound: 99, Cleaned: 40, Waiting: 7, Tombstones: 7}, 40, true},
 		{"a tombstone may go and little is dirty", half,
 			Log{Spans: spans(5), Bound: 99, Cleaned: 30, Waiting: 7, Tombstones: 30}, 40, true},
 		{"the front was given up", half, Log{Spans: spans(5)[2:], Bound: 99, Cleaned: 3}, 40, true},
