@@ -74,9 +74,11 @@ func (b *Builder) Full() bool { return b.full }
 // Keys is the number of different keys so far.
 func (b *Builder) Keys() int { return b.keys.used }
 
-// Plan makes the second half of the pass and ends the first. tombstones is the index through which
-// tombstones may go. end is the offset behind the last record that was committed when the pass began: of
-// the batch in front of it at least the header stays, so that readers come to the end.
+// Plan makes the second half of the pass and ends the first. tombstones is the index through which tombstones
+// may go. Who copies this log to another replica must not give it what a tombstone hides before the pass and
+// the rest of the log after it: the other would never hear of the deletion. end is the offset behind the
+// last record that was committed when the pass began: of the batch in front of it at least the header stays,
+// so that readers come to the end.
 func (b *Builder) Plan(tombstones uint64, end record.Offset) *Plan {
 	p := &Plan{
 		keys: b.keys, through: b.through, tombstones: tombstones, end: end,
