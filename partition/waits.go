@@ -105,6 +105,22 @@ func (r *Replica) dropRequests(err error) {
 	}
 }
 
+// refuseUnderWay answers whoever waits for what a full disk keeps from being written here: only room would end
+// the wait otherwise, or its deadline. The entries keep their place, are written once there is room, and may be
+// committed by others before.
+func (r *Replica) refuseUnderWay() {
+	err := fault.New(fault.DiskFull, "the disk became full while a write to %s was on its way: %w", r.cfg.Name, r.full).
+		WithHint("free space on the data volume; writes go on by themselves then, and this one may be among them")
+	for kind, list := range r.waits {
+		n := sort.Search(len(list), func(i int) bool { return list[i].index > r.stable })
+		for _, w := range list[n:] {
+			r.refuse(w.req, err)
+		}
+		clear(list[n:])
+		r.waits[kind] = list[:n]
+	}
+}
+
 // expire answers requests whose deadline has come. What was proposed may still be committed.
 func (r *Replica) expire() {
 	if r.deadline.IsZero() || r.now.Before(r.deadline) {

@@ -120,6 +120,7 @@ func (r *Replica) onPersisted(in Persisted) {
 	}
 	if errors.Is(in.Err, fault.DiskFull) {
 		r.full, r.retryAt = in.Err, r.now.Add(fullRetry)
+		r.refuseUnderWay()
 	} else if in.Err != nil {
 		r.stop(fmt.Errorf("write %d of replica %d of %s: %w", in.Token, r.cfg.ID, r.cfg.Name, in.Err))
 		return

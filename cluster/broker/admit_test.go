@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millstream-io/millstream/actors"
 	"github.com/millstream-io/millstream/cluster/broker"
 	"github.com/millstream-io/millstream/partition/config"
 	"github.com/millstream-io/millstream/proto/fault"
@@ -135,21 +136,32 @@ func TestTimestampBounds(t *testing.T) {
 	}
 }
 
-// Goal: a write that is on its way when the disk becomes full ends with a refusal that says so, not with one that
-// only says that time is over. Method: the disk becomes full between admission and the store.
+// deaf is an actor that never answers.
+type deaf struct{}
+
+func (deaf) Receive(actors.Context, any) {}
+
+// Goal: a write that is on its way when the disk becomes full ends at once with a refusal that says so; where only
+// its time limit ends it, the refusal says the same. Method: the disk becomes full behind admission, in front of a
+// replica, and of an actor that never answers.
 func TestDiskFullUnderWay(t *testing.T) {
-	m := start(t, 1, nil)
+	m := start(t, 2, nil)
 	m.fill.Store(true)
-	p := broker.Produce{Topic: "t", Acks: -1, Frame: frame(10), Deadline: time.Now().Add(time.Second)}
-	a := <-m.send(p)
-	if wantCode(t, "under way", a.Err, fault.DiskFull); a.Err == nil || !strings.Contains(a.Err.Error(), "on its way") {
-		t.Error(a.Err)
+	a := <-m.send(broker.Produce{Topic: "t", Acks: -1, Frame: frame(10), Deadline: time.Now().Add(time.Hour)})
+	wantCode(t, "at once", a.Err, fault.DiskFull)
+	m.full.Store(false)
+	m.system.Register(actors.Kind{Name: "deaf", New: func(actors.Identity) actors.Actor { return deaf{} }})
+	ref, err := m.system.Activate("deaf", "1", 1)
+	if err != nil {
+		t.Fatal(err)
 	}
+	m.place(record.TopicPartition{Topic: m.table.Load().Topics["t"].ID, Partition: 1}, broker.Replica{Ref: ref})
+	p := broker.Produce{Topic: "t", Partition: 1, Acks: -1, Frame: frame(10), Deadline: time.Now().Add(20 * time.Millisecond)}
+	wantCode(t, "at the limit", (<-m.send(p)).Err, fault.DiskFull)
 	m.fill.Store(false)
 	m.full.Store(false)
-	if at := m.put(0, 1); at != 1 {
-		t.Errorf("with room again the log goes on at %d: the batch that waited comes first", at)
-	}
+	p.Deadline, p.Frame = time.Now().Add(20*time.Millisecond), frame(10)
+	wantCode(t, "with room", (<-m.send(p)).Err, fault.RequestTimedOut)
 }
 
 // Goal: a log that is kept by key is not cut from the front, as with Kafka. Method: a topic of each policy.

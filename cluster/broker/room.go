@@ -22,8 +22,8 @@ func diskFull() error {
 		WithHint("free space on its data volume; writes are taken again by themselves")
 }
 
-// underWay makes a refusal of one that only says that time is over. What was on its way to the store when the disk
-// became full stays there and is written once there is room, so nothing but its deadline ends the wait.
+// underWay makes a refusal of one that only says that time is over: in front of a full disk requests wait for
+// others that wait for room.
 func (b *Broker) underWay(err error, n int) error {
 	if fault.CodeOf(err) != fault.RequestTimedOut || b.room(n) {
 		return err
