@@ -53,7 +53,7 @@ func TestFollowerBehindTheLogStart(t *testing.T) {
 	for _, crash := range []bool{false, true} {
 		c := scripted(t, Options{Seed: 17, BucketBytes: 4 << 10, Machine: true, Trim: true})
 		c.events = nil
-		c.retention = partition.Settings{}
+		c.topic.RetentionMs, c.topic.RetentionBytes = 0, 0
 		for _, h := range c.hosts {
 			h.settling = false
 			h.begin()

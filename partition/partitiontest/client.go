@@ -165,7 +165,14 @@ func (cl *client) frame(o *outgoing) []byte {
 	}
 	for i := range o.count {
 		v := value(cl.id, o.first+i) + strings.Repeat(".", o.size)
-		err := b.Append(&record.Record{TimestampMs: cl.c.now.UnixMilli(), Value: []byte(v)})
+		r := &record.Record{TimestampMs: cl.c.now.UnixMilli(), Value: []byte(v)}
+		if cl.c.o.Compact {
+			key, deletes := cl.c.keyOf(cl.id, o.first+i)
+			if r.Key = []byte(key); deletes {
+				r.Value, r.Headers = nil, []record.Header{{Key: "value", Value: []byte(v)}}
+			}
+		}
+		err := b.Append(r)
 		must(err == nil, "append: %v", err)
 	}
 	f, err := b.Build(state.FrameRoom, record.CodecNone)

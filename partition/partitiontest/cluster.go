@@ -12,6 +12,7 @@ import (
 	"github.com/millstream-io/millstream/partition"
 	"github.com/millstream-io/millstream/partition/segment"
 	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
 )
 
 // Options says what a run looks like. The zero value of every field but Seed is useful.
@@ -25,6 +26,8 @@ type Options struct {
 	Hunt        bool          // cut off every new leader at once and crash the others
 	Machine     bool          // replicas feed a machine, which a commander asks and tells
 	Trim        bool          // records are deleted, on request and by retention
+	Compact     bool          // the log is compacted by key, by each replica on its own
+	Damage      bool          // bits flip in what one of at least three replicas has stored
 	Break       Break         // what is broken on purpose
 
 	OnView func(*segment.View) // called with every view that a replica publishes; may be nil
@@ -35,19 +38,24 @@ type Break int
 
 // The switches. Intact breaks nothing.
 const (
-	Intact         Break = iota
-	AckEarly             // P1: acks all is answered like acks 1
-	NoSync               // P1: the store acknowledges before anything is durable
-	ResendReversed       // P2: clients are not idempotent and resend in reverse order
-	NotIdempotent        // P3: clients retry without a producer id
-	ReadAhead            // P4: consumers read behind the high watermark
-	ForgetVote           // P5: a crash forgets whom the replica voted for
-	NeverHeal            // P9: a majority stays cut off
-	AskAnyone            // P10: any replica answers questions from what it has applied
-	ForgetStart          // P4: a crash forgets the log start
-	TrimTooMuch          // P4: the log is cut off behind its log start
-	ServeTrimmed         // P4: what is below the log start is still served
-	ExpireEarly          // P4: retention keeps half as long as the topic says
+	Intact           Break = iota
+	AckEarly               // P1: acks all is answered like acks 1
+	NoSync                 // P1: the store acknowledges before anything is durable
+	ResendReversed         // P2: clients are not idempotent and resend in reverse order
+	NotIdempotent          // P3: clients retry without a producer id
+	ReadAhead              // P4: consumers read behind the high watermark
+	ForgetVote             // P5: a crash forgets whom the replica voted for
+	NeverHeal              // P9: a majority stays cut off
+	AskAnyone              // P10: any replica answers questions from what it has applied
+	ForgetStart            // P4: a crash forgets the log start
+	TrimTooMuch            // P4: the log is cut off behind its log start
+	ServeTrimmed           // P4: what is below the log start is still served
+	ExpireEarly            // P4: retention keeps half as long as the topic says
+	DropTombstones         // P4: compaction drops tombstones that nobody has said may go
+	CleanUncommitted       // P4: compaction looks beyond what is committed
+	DropNewest             // P4: compaction drops entries that hold the newest of a key
+	ServeDamaged           // P11: damaged frames are served as if they were right
+	LeadDamaged            // P11: a replica is not told that its log is damaged
 )
 
 // Cluster is one run: hosts, clients and consumers in one loop in virtual time. Not safe for concurrent use.
@@ -63,7 +71,8 @@ type Cluster struct {
 	clients   []*client
 	consumers []*consumer
 	history   History
-	retention partition.Settings // what the topic says of it
+	topic     partition.Settings // what the topic says of retention and compaction
+	keys      uint64             // how many keys there are
 	hold      time.Duration      // how long the log waits for followers before it is cut off
 	trace     hash.Hash64
 	reached   map[string]int // how often something of interest happened
@@ -107,15 +116,18 @@ func New(o Options) *Cluster {
 	}
 	c.start = c.now
 	c.net.c = c
+	c.topic = partition.Settings{Class: state.ClassLong}
 	c.chooseRetention()
 	for i := range o.Replicas {
 		c.hosts = append(c.hosts, newHost(c, record.ReplicaID(i+1)))
 	}
-	for _, h := range c.hosts {
-		h.begin()
-	}
 	for i := range o.Clients {
 		c.clients = append(c.clients, newClient(c, i))
+	}
+	c.chooseCompaction()
+	c.scheduleDamage()
+	for _, h := range c.hosts {
+		h.begin()
 	}
 	if o.Machine {
 		c.after(0, (&commander{c: c}).tick)
@@ -194,11 +206,15 @@ func (c *Cluster) Run() *History {
 		c.history.fail("P9", "the replicas did not converge: %s", c.state())
 	}
 	for _, h := range c.hosts {
+		if h.sick { // what it serves was looked at when it was served
+			continue
+		}
 		if h.view != nil {
 			c.history.start = max(c.history.start, h.view.LogStart)
 		}
 		c.history.logs = append(c.history.logs, h.readAll())
 	}
+	c.history.assemble()
 	return &c.history
 }
 
@@ -228,6 +244,9 @@ func (c *Cluster) converged() bool {
 		return false
 	}
 	for _, h := range c.hosts {
+		if h.sick {
+			continue
+		}
 		if h.view == nil || !h.up || h.view.HighWatermark != l.view.HighWatermark || h.view.Epoch != l.view.Epoch ||
 			h.view.LogStart != l.view.LogStart || h.view.LogEnd != l.view.HighWatermark {
 			return false

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/millstream-io/millstream/partition"
+	"github.com/millstream-io/millstream/partition/segment"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
@@ -23,7 +24,9 @@ type consumer struct {
 type seen struct {
 	offset   record.Offset
 	epoch    record.Epoch
+	key      string
 	value    string // without padding
+	deletes  bool
 	producer record.ProducerID
 	sequence record.Sequence
 }
@@ -69,8 +72,10 @@ func (co *consumer) fetch(h *host) {
 	batches, ok := v.Cached(co.at, max)
 	if !ok {
 		var err error
-		batches, err = v.Read(h.store, co.at, max)
+		batches, err = h.readCold(v, co.at, max)
 		switch {
+		case err != nil && h.meets(err):
+			return
 		case errors.Is(err, fault.OffsetOutOfRange) && co.at < v.LogStart:
 			co.c.reached["reset"]++
 			co.at = v.LogStart
@@ -86,12 +91,36 @@ func (co *consumer) fetch(h *host) {
 			return
 		}
 	}
-	got, err := decode(batches, co.at)
-	if err != nil || len(got) == 0 && co.at < v.HighWatermark {
+	got, next, err := decode(batches, co.at)
+	if err != nil || len(got) == 0 && co.at < v.HighWatermark && !co.c.o.Compact {
 		co.c.history.fail("P4", "consumer %d reads %d records at %d of %d: %v", co.id, len(got), co.at, v.HighWatermark, err)
 		return
 	}
+	if co.c.o.Compact {
+		if len(batches) == 0 {
+			next = v.HighWatermark // nothing is left up to there
+		}
+		co.note(got, next, v)
+	}
+	h.served(got)
 	co.take(got)
+	co.at = next
+}
+
+// note tells the history what was left out between records.
+func (co *consumer) note(got []seen, next record.Offset, v *segment.View) {
+	at := co.at
+	skip := func(to record.Offset) {
+		if to > at {
+			co.c.reached["skipped"]++
+			co.c.history.skips = append(co.c.history.skips, skipped{at, to, v.HighWatermark, co.c.now})
+		}
+		at = to + 1
+	}
+	for _, s := range got {
+		skip(s.offset)
+	}
+	skip(next)
 }
 
 func (co *consumer) take(got []seen) {
@@ -117,7 +146,7 @@ func (co *consumer) readAhead() {
 		}
 		for _, e := range entries {
 			if e.Type == state.EntryRecords && e.Base >= co.at {
-				if got, err := decode([][]byte{e.Payload()}, e.Base); err == nil {
+				if got, _, err := decode([][]byte{e.Payload()}, e.Base); err == nil {
 					co.take(got)
 				}
 			}
@@ -125,33 +154,38 @@ func (co *consumer) readAhead() {
 	}
 }
 
-// decode unpacks what a read returned, from offset at on.
-func decode(slices [][]byte, at record.Offset) ([]seen, error) {
-	var out []seen
+// decode unpacks what a read returned, from offset at on, and says where to go on.
+func decode(slices [][]byte, at record.Offset) (out []seen, next record.Offset, err error) {
+	next = at
 	for _, rest := range slices {
 		for len(rest) > 0 {
-			b, next, err := record.Next(rest)
-			if err != nil {
-				return out, err
+			var b record.Batch
+			if b, rest, err = record.Next(rest); err != nil {
+				return out, next, err
 			}
-			rest = next
 			if err := b.Check(); err != nil {
-				return out, err
+				return out, next, err
 			}
 			for r, err := range b.Records(0) {
 				if err != nil {
-					return out, err
+					return out, next, err
 				}
 				if r.Offset < at {
 					continue
 				}
-				v, _, _ := strings.Cut(string(r.Value), ".")
-				out = append(out, seen{
-					offset: r.Offset, epoch: b.LeaderEpoch(), value: v, producer: b.ProducerID(),
+				s := seen{
+					offset: r.Offset, epoch: b.LeaderEpoch(), key: string(r.Key), deletes: r.Value == nil, producer: b.ProducerID(),
 					sequence: b.BaseSequence().Plus(int32(r.Offset - b.BaseOffset())),
-				})
+				}
+				full := r.Value
+				if s.deletes && len(r.Headers) > 0 {
+					full = r.Headers[0].Value
+				}
+				s.value, _, _ = strings.Cut(string(full), ".")
+				out = append(out, s)
 			}
+			next = max(next, b.LastOffset()+1)
 		}
 	}
-	return out, nil
+	return out, next, nil
 }

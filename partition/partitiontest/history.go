@@ -25,6 +25,19 @@ type History struct {
 	keepMs   int64         // how long retention keeps records; 0 where age decides nothing
 	start    record.Offset // of the logs in the end
 	logs     [][]seen      // per host
+
+	// Where the log is compacted.
+	compacts bool
+	deleteMs int64             // how long tombstones are kept
+	made     map[place][]made  // what leaders put into the log
+	terms    map[uint64]uint64 // by index, of what is committed
+	known    uint64            // the highest of these indexes
+	whole    []made            // the log as it would be without compaction and retention
+	scans    []scanned
+	skips    []skipped
+
+	suspect []seen // what a replica with damage served
+
 	failures []string
 }
 
@@ -40,6 +53,7 @@ func newHistory() History {
 	return History{
 		bumped: map[int]bool{}, observed: map[record.Offset]seen{}, leaders: map[record.Epoch]record.ReplicaID{},
 		chains: map[uint64]uint64{}, trims: map[uint64]bool{}, starts: map[record.Epoch]record.Offset{},
+		made: map[place][]made{}, terms: map[uint64]uint64{},
 	}
 }
 
@@ -102,8 +116,13 @@ func (h *History) Check() []string {
 		h.fail("P9", "there is no log in the end")
 		return h.failures
 	}
-	h.checkSame()
-	h.checkDense()
+	if h.compacts {
+		h.checkCompacted()
+	} else {
+		h.checkSame()
+		h.checkDense(h.logs[0], h.start)
+	}
+	h.checkSuspect()
 	h.checkAcked()
 	h.checkOrder()
 	return h.failures
@@ -132,9 +151,15 @@ func (h *History) checkSame() {
 	}
 }
 
-// final is the record at an offset not below the log start, as it is in the end; the zero record where there
-// is none.
+// final is the record at an offset not below the log start, as it is in the end, or would be without compaction;
+// the zero record where there is none.
 func (h *History) final(o record.Offset) seen {
+	if h.compacts {
+		if int(o) < len(h.whole) {
+			return h.whole[o].seen
+		}
+		return seen{}
+	}
 	if i := int(o - h.start); i < len(h.logs[0]) {
 		return h.logs[0][i]
 	}
@@ -142,14 +167,14 @@ func (h *History) final(o record.Offset) seen {
 }
 
 // checkDense: P4, offsets are unique and dense, epochs never go down.
-func (h *History) checkDense() {
-	for i, s := range h.logs[0] {
-		if s.offset != h.start+record.Offset(i) {
+func (h *History) checkDense(log []seen, start record.Offset) {
+	for i, s := range log {
+		if s.offset != start+record.Offset(i) {
 			h.fail("P4", "record %d of the log has offset %d", i, s.offset)
 			return
 		}
-		if i > 0 && s.epoch < h.logs[0][i-1].epoch {
-			h.fail("P4", "epoch %d at offset %d follows epoch %d", s.epoch, i, h.logs[0][i-1].epoch)
+		if i > 0 && s.epoch < log[i-1].epoch {
+			h.fail("P4", "epoch %d at offset %d follows epoch %d", s.epoch, i, log[i-1].epoch)
 		}
 	}
 }
@@ -175,7 +200,7 @@ func (h *History) checkAcked() {
 func (h *History) checkOrder() {
 	last := map[string]int{}
 	have := map[string]bool{}
-	for _, s := range h.logs[0] {
+	for _, s := range h.ordered() {
 		client, number, ok := parse(s.value)
 		if !ok {
 			h.fail("P4", "offset %d holds %q, which nobody sent", s.offset, s.value)
@@ -209,7 +234,7 @@ func parse(value string) (client string, number int, ok bool) {
 // lostOfAcks1 counts records that were acknowledged with acks 1 and are not in the log.
 func (h *History) lostOfAcks1() int {
 	have := map[string]bool{}
-	for _, s := range h.logs[0] {
+	for _, s := range h.ordered() {
 		have[s.value] = true
 	}
 	n := 0

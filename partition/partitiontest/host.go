@@ -33,12 +33,20 @@ type host struct {
 	broken   bool // the next write of the disk fails
 	ledger   *ledger
 	last     uint64 // the last index that it wanted written
+
+	terms     map[uint64]uint64 // by index, as it wanted it written
+	committed uint64            // the history was told of what it knows to be committed through here
+
+	sick   bool         // bits have flipped in what it has stored
+	ended  bool         // and it can't be opened any more
+	knows  record.Epoch // the epoch in which this life met the damage; 0 while it has not
+	needle string       // what it serves with flipped bits
 }
 
 var errDisk = errors.New("input/output error")
 
 func newHost(c *Cluster, id record.ReplicaID) *host {
-	h := &host{c: c, id: id}
+	h := &host{c: c, id: id, terms: map[uint64]uint64{}}
 	h.store = engine.NewMemory(engine.Options{BucketBytes: c.o.BucketBytes, Faults: &engine.Faults{
 		NoSync: c.o.Break == NoSync,
 		Commit: func(state.Class) error {
@@ -70,7 +78,10 @@ func (h *host) live(d time.Duration, run func()) {
 
 // begin starts a life: what an older one left queued is fenced, then the log is loaded.
 func (h *host) begin() {
-	h.up, h.replica, h.view, h.wake = true, nil, nil, time.Time{}
+	if h.ended {
+		return
+	}
+	h.up, h.replica, h.view, h.wake, h.knows = true, nil, nil, time.Time{}, 0
 	h.life++
 	h.by++
 	h.waiting = map[partition.ReqID]func(partition.Reply){}
@@ -91,9 +102,12 @@ func (h *host) load() {
 		return
 	}
 	if err != nil {
-		h.c.history.fail("P1", "host %d can't load its log: %v", h.id, err)
+		if !h.end(err) {
+			h.c.history.fail("P1", "host %d can't load its log: %v", h.id, err)
+		}
 		return
 	}
+	h.recall(tail)
 	if h.c.o.Break == ForgetVote && tail.First != 0 {
 		tail.Vote, tail.Term = 0, tail.LastTerm
 	}
@@ -103,10 +117,9 @@ func (h *host) load() {
 	}
 	o := partition.Config{
 		ID: h.id, Incarnation: h.by, Voters: voters, Tail: tail, Rows: rows, Observer: meter{h.c},
-		Settings: partition.Settings{Class: state.ClassLong}, MaxTailCacheBytes: 8 << 10, MaxUncommittedBytes: 24 << 10,
+		Settings: h.c.topic, MaxTailCacheBytes: 8 << 10, MaxUncommittedBytes: 24 << 10,
 		SnapshotEntries: 20,
 	}
-	o.Settings.RetentionMs, o.Settings.RetentionBytes = h.c.retention.RetentionMs, h.c.retention.RetentionBytes
 	o.RetentionCheck, o.TrimHold = 700*time.Millisecond, h.c.hold
 	h.breakTrim(&o)
 	if h.c.o.Machine {
@@ -116,7 +129,9 @@ func (h *host) load() {
 	h.last = tail.Last
 	h.replica, err = partition.New(o)
 	if err != nil {
-		h.c.history.fail("P1", "host %d can't open its log: %v", h.id, err)
+		if !h.end(err) {
+			h.c.history.fail("P1", "host %d can't open its log: %v", h.id, err)
+		}
 		return
 	}
 	h.step(partition.Tick{})
@@ -132,6 +147,9 @@ func (h *host) crash() {
 	h.life++
 	h.settling = false
 	if err := h.store.Crash(h.c.rng); err != nil {
+		if h.end(err) {
+			return
+		}
 		h.c.history.fail("P1", "host %d: the store does not open after a crash: %v", h.id, err)
 	}
 	life := h.life
@@ -166,6 +184,9 @@ func (h *host) step(in partition.Input) {
 	if m := eff.Spans; m != nil {
 		h.measure(*m)
 	}
+	if k := eff.Compact; k != nil {
+		h.compact(*k)
+	}
 	for _, m := range eff.Send {
 		h.c.note('m', m.From, m.To, uint64(m.Type), m.Term, m.Index, m.Commit)
 		h.c.net.send(m)
@@ -182,6 +203,7 @@ func (h *host) step(in partition.Input) {
 		fresh := eff.View.Leader && (h.view == nil || !h.view.Leader)
 		h.view = eff.View
 		h.c.history.sawView(h.view, h.c.now)
+		h.checkLead(h.view)
 		if h.c.o.OnView != nil {
 			h.c.o.OnView(h.view)
 		}
@@ -197,6 +219,12 @@ func (h *host) step(in partition.Input) {
 	}
 	if eff.Stop != nil {
 		h.c.reached["stopped"]++
+		if h.end(eff.Stop) {
+			return
+		}
+		if errors.Is(eff.Stop, fault.CorruptRecord) {
+			h.c.history.fail("P11", "host %d finds damage that nobody did: %v", h.id, eff.Stop)
+		}
 		h.crash() // the store is fenced: it must be opened again
 		return
 	}
@@ -213,6 +241,7 @@ func (h *host) step(in partition.Input) {
 }
 
 func (h *host) persist(p partition.Persist) {
+	h.note(p.Write)
 	if t := p.Write.Tail; t.First > 2 && t.Last < t.First {
 		h.c.reached["installed"]++
 		h.last = t.Last
@@ -224,7 +253,7 @@ func (h *host) persist(p partition.Persist) {
 		if e.Index <= h.last {
 			h.c.reached["truncated"]++
 		}
-		h.last = e.Index
+		h.last = e.Through()
 		h.c.note('p', uint64(h.id), e.Index, e.Term, uint64(e.Base), uint64(e.Last))
 	}
 	life := h.life
@@ -266,7 +295,15 @@ func (h *host) read(r partition.Read) {
 		h.c.reached["replay"]++
 	}
 	h.live(h.c.between(100*time.Microsecond, 5*time.Millisecond), func() {
-		e, err := h.store.Entries(h.id, r.Lo, r.Hi, r.MaxBytes, nil)
+		e, err := h.entries(r.Lo, r.Hi, r.MaxBytes)
+		for _, e := range e {
+			if e.Type == state.EntryCompacted && h.view != nil {
+				h.c.reached["run-for-follower"]++
+			}
+		}
+		if h.meets(err) && h.c.o.Break == LeadDamaged {
+			err = nil
+		}
 		h.step(partition.Loaded{By: h.by, Lo: r.Lo, Hi: r.Hi, Entries: e, Err: err})
 	})
 }
@@ -296,20 +333,6 @@ func (h *host) readAll() []seen {
 	cold := segment.New(segment.View{
 		Replica: h.id, LogStart: h.view.LogStart, HighWatermark: h.view.HighWatermark, LogEnd: h.view.LogEnd,
 	}, h.view.LastIndex(), nil)
-	all := []seen{}
-	for at := cold.LogStart; at < cold.HighWatermark; {
-		batches, err := cold.Read(h.store, at, 16<<10)
-		if err != nil {
-			h.c.history.fail("P4", "host %d can't read offset %d: %v", h.id, at, err)
-			return all
-		}
-		got, err := decode(batches, at)
-		if err != nil || len(got) == 0 {
-			h.c.history.fail("P4", "host %d reads %d records at offset %d: %v", h.id, len(got), at, err)
-			return all
-		}
-		all = append(all, got...)
-		at = got[len(got)-1].offset + 1
-	}
+	all, _ := h.readFrom(cold)
 	return all
 }

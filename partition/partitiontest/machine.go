@@ -36,9 +36,15 @@ func (l *ledger) Admit(t state.EntryType, payload []byte) error {
 // Apply takes entries in order; gaps are noted.
 func (l *ledger) Apply(e state.Entry) error {
 	for i := l.index + 1; l.index != 0 && i != e.Index; i++ {
-		if !l.history.trims[i] || e.Index <= l.index {
+		if !l.history.trims[i] && !l.history.compacts || e.Index <= l.index {
 			l.history.fail("P10", "entry %d applied behind %d", e.Index, l.index)
 			break
+		}
+	}
+	if l.history.compacts { // replicas may have more or less left of records
+		l.index = e.Index
+		if e.Type != state.EntryControl || len(e.Payload()) == 0 {
+			return nil
 		}
 	}
 	l.index = e.Index

@@ -4,6 +4,9 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
+
+	"github.com/millstream-io/millstream/partition"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
 // network carries messages between replicas: it may lose, repeat, delay and so reorder them, and cut hosts
@@ -76,7 +79,7 @@ func (c *Cluster) someFault() {
 	}
 	c.note('f', uint64(h.id))
 	back := c.between(300*time.Millisecond, 4*time.Second)
-	switch c.rng.IntN(9) {
+	switch c.rng.IntN(10) {
 	case 0, 1:
 		h.crash()
 	case 2:
@@ -101,6 +104,11 @@ func (c *Cluster) someFault() {
 	case 8:
 		h.slow = true
 		c.after(back, func() { h.slow = false })
+	case 9:
+		if l := c.leader(); l != nil {
+			c.reached["transfer"]++
+			l.step(partition.TransferLeader{To: record.ReplicaID(c.rng.IntN(len(c.hosts) + 1))})
+		}
 	}
 }
 

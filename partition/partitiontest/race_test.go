@@ -52,7 +52,7 @@ func readView(t *testing.T, v *segment.View, at record.Offset) {
 	if !ok {
 		return
 	}
-	got, err := decode(batches, from)
+	got, _, err := decode(batches, from)
 	if err != nil || len(got) != int(v.HighWatermark-from) {
 		t.Errorf("replica %d: %d records of [%d, %d): %v", v.Replica, len(got), from, v.HighWatermark, err)
 	}

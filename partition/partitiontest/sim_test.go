@@ -31,7 +31,10 @@ func play(t *testing.T, o Options) (*History, uint64) {
 var reached = map[string]int{}
 
 func optionsFor(seed uint64) Options {
-	return Options{Seed: seed, Replicas: []int{3, 1, 3, 5}[seed%4], Machine: seed/4%2 == 0, Trim: seed%3 != 0}
+	return Options{
+		Seed: seed, Replicas: []int{3, 1, 3, 5}[seed%4], Machine: seed/4%2 == 0, Trim: seed%3 != 0,
+		Compact: seed/8%2 == 1, Damage: seed%5 == 2,
+	}
 }
 
 // Goal: no property breaks under loss, repetition, delay, isolation, slow disks and crashes that lose what
@@ -93,6 +96,13 @@ func TestCheckersSee(t *testing.T) {
 		{"forget the log start", "P4", "log start went back", Options{Break: ForgetStart, Trim: true}},
 		{"cut off too much", "P4", "can't read offset", Options{Break: TrimTooMuch, Trim: true}},
 		{"serve what is trimmed", "P4", "below the log start was read", Options{Break: ServeTrimmed, Trim: true}},
+		{"drop tombstones early", "P4", "and was gone", Options{Break: DropTombstones, Compact: true}},
+		{"drop tombstones early", "P4", "without compaction with \"\"", Options{Break: DropTombstones, Compact: true}},
+		{"compact what is not committed", "P4", "without compaction with", Options{Break: CleanUncommitted, Compact: true}},
+		{"drop the newest", "P4", "was not given to a consumer", Options{Break: DropNewest, Compact: true}},
+		{"drop the newest", "P4", "the newest is", Options{Break: DropNewest, Compact: true}},
+		{"serve damage", "P11", "served", Options{Break: ServeDamaged, Damage: true, Compact: true}},
+		{"lead with damage", "P11", "knows since", Options{Break: LeadDamaged, Damage: true, Compact: true}},
 		{"expire early", "P4", "is given up, kept are", Options{Break: ExpireEarly, Trim: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -129,7 +139,8 @@ func TestFaultsReach(t *testing.T) {
 	for _, what := range []string{
 		"election", "truncated", "gathered", "waiting", "replay", "read-for-follower", "command", "query",
 		"acked-after-retry", "answer-not-leader", "answer-request-timed-out", "answer-disk-full", "stopped",
-		"acks-1-lost", "trim", "reset", "reclaim", "read-trimmed", "installed",
+		"acks-1-lost", "trim", "reset", "reclaim", "read-trimmed", "installed", "transfer", "pass", "records-dropped",
+		"compacted", "skipped", "scan", "run-for-follower", "run-received", "damage", "damage-met", "ended",
 	} {
 		if reached[what] == 0 {
 			t.Errorf("never reached: %s", what)

@@ -20,13 +20,13 @@ func (c *Cluster) chooseRetention() {
 		c.hold = time.Millisecond
 	}
 	if c.o.Break == ExpireEarly || c.chance(0.4) {
-		c.retention.RetentionMs = 3000 + c.rng.Int64N(9000)
+		c.topic.RetentionMs = 3000 + c.rng.Int64N(9000)
 	}
 	if c.o.Break != ExpireEarly && c.chance(0.4) {
-		c.retention.RetentionBytes = 20_000 + c.rng.Int64N(60_000)
+		c.topic.RetentionBytes = 20_000 + c.rng.Int64N(60_000)
 		return
 	}
-	if c.history.keepMs = c.retention.RetentionMs; c.history.keepMs == 0 {
+	if c.history.keepMs = c.topic.RetentionMs; c.history.keepMs == 0 {
 		c.history.keepMs = 1 << 50
 	}
 }
@@ -76,6 +76,7 @@ func (h *host) measure(m partition.Spans) {
 		if got.Index, got.Err = h.store.Seek(h.id, m.From); got.Err == nil && m.Measure {
 			got.Spans, got.Err = h.store.Spans(h.id, m.Known)
 		}
+		h.meets(got.Err)
 		if h.c.o.Break == TrimTooMuch && h.view != nil {
 			got.Index = h.view.LastIndex()
 		}
