@@ -97,9 +97,13 @@ func (l *damageLog) add(id record.ReplicaID, d DamagedRange, err error) DamagedR
 	d.Topic, d.Partition, d.Class, d.Err, d.replica = topic, p, class.String(), err.Error(), id
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, k := range l.of[id] {
+	for i := range l.of[id] {
+		k := &l.of[id][i]
+		if k.Last+1 == d.First && k.First > 0 { // a long one, that was measured in pieces
+			k.Last, k.To = d.Last, d.To
+		}
 		if k.First <= d.First && d.Last <= k.Last {
-			return k
+			return *k
 		}
 	}
 	if len(l.of[id]) >= maxRangesOfOne || l.all >= maxRangesOfAll {

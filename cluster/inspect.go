@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -130,45 +131,95 @@ func (i *Inspection) Lost() []LostClass {
 // have been deleted are not reported. It blocks on the disk until it is done or ctx ends. Errors: those of ctx,
 // fault.StorageError.
 func (i *Inspection) Verify(ctx context.Context, report func(DamagedRange)) error {
-	var last *DamagedRange
-	flush := func() {
-		if last != nil {
-			report(*last)
-		}
-		last = nil
-	}
+	found := map[record.ReplicaID][]DamagedRange{}
+	byRow := map[record.ReplicaID]DamagedRange{}
 	err := i.store.Verify(ctx, func(f engine.Finding) {
-		d, ok := i.rangeOf(f)
-		switch {
-		case !ok:
-		case last != nil && last.replica == d.replica && last.First > 0 && last.Last+1 == d.First:
-			last.Last, last.To = d.Last, d.To // it goes on in the next bucket
-		default:
-			flush()
-			last = &d
+		d := i.rangeOf(f)
+		if d.First == 0 {
+			byRow[f.Replica] = d
+			return
 		}
+		found[f.Replica] = merged(found[f.Replica], d)
 	})
-	flush()
-	return err
+	if err != nil {
+		return err
+	}
+	// Where a row about a bucket is damaged, what it costs is known only to who reads the whole log.
+	for id, d := range byRow {
+		if found[id], err = i.unreadable(ctx, id, d); err != nil {
+			return err
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(found)) {
+		if _, known := i.by[id]; !known && i.tableErr == nil {
+			continue // it has been deleted
+		}
+		for _, d := range i.alive(id, found[id]) {
+			report(d)
+		}
+	}
+	return nil
 }
 
-// rangeOf names what the store found. false means that nobody misses it.
-func (i *Inspection) rangeOf(f engine.Finding) (DamagedRange, bool) {
+// merged adds a range, which may go on where the last one ends: in the next bucket.
+func merged(all []DamagedRange, d DamagedRange) []DamagedRange {
+	if n := len(all); n > 0 && all[n-1].Last+1 == d.First {
+		all[n-1].Last, all[n-1].To = d.Last, d.To
+		return all
+	}
+	return append(all, d)
+}
+
+// unreadable reads a whole log and returns what cannot be read of it: all of it where it does not load, which
+// row says.
+func (i *Inspection) unreadable(ctx context.Context, id record.ReplicaID, row DamagedRange) ([]DamagedRange, error) {
+	tail, _, err := i.store.Load(id)
+	if err != nil {
+		return []DamagedRange{row}, nil
+	}
+	var all []DamagedRange
+	for next := tail.First; next <= tail.Last; {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		got, err := i.reader.LogStore.Entries(id, next, tail.Last+1, inspectBytes, nil)
+		switch {
+		case len(got) > 0:
+			next = got[len(got)-1].Through() + 1
+		case fault.CodeOf(err) != fault.CorruptRecord:
+			return nil, err
+		default:
+			d := i.reader.extent(id, next)
+			d.First = max(d.First, next)
+			d.Topic, d.Partition, d.Class, d.Err, d.replica = row.Topic, row.Partition, row.Class, err.Error(), id
+			all = merged(all, d)
+			next = d.Last + 1
+		}
+	}
+	return all, nil
+}
+
+// alive leaves out what lies before the log start.
+func (i *Inspection) alive(id record.ReplicaID, all []DamagedRange) []DamagedRange {
+	tail, _, err := i.store.Load(id)
+	if err != nil {
+		return all
+	}
+	for k := range all {
+		if d := &all[k]; d.First > 0 && d.First <= tail.First && d.From < 0 {
+			d.From = tail.LogStart
+		}
+	}
+	return slices.DeleteFunc(all, func(d DamagedRange) bool { return d.To >= 0 && d.To < tail.LogStart })
+}
+
+// rangeOf names what the store found.
+func (i *Inspection) rangeOf(f engine.Finding) DamagedRange {
 	d := DamagedRange{
 		From: f.From, To: f.To, First: f.First, Last: f.Last, Class: f.Class.String(), Err: f.Err.Error(), replica: f.Replica,
 	}
 	d.Topic, d.Partition, _ = i.name(f.Replica)
-	if _, known := i.by[f.Replica]; !known && i.tableErr == nil {
-		return d, false
-	}
-	tail, _, err := i.store.Load(f.Replica)
-	if err != nil || d.First == 0 {
-		return d, true
-	}
-	if d.From < 0 && d.First <= tail.First {
-		d.From = tail.LogStart
-	}
-	return d, d.To < 0 || d.To >= tail.LogStart
+	return d
 }
 
 func (i *Inspection) name(id record.ReplicaID) (string, record.Partition, state.Class) {

@@ -149,18 +149,20 @@ func viewOfLog(store state.LogStore, id record.ReplicaID) (*segment.View, error)
 		Replica: id, Leader: true, Ready: true, Epoch: record.Epoch(tail.Term), LeaderReplica: id,
 		LogStart: tail.LogStart, HighWatermark: tail.LogStart,
 	}
-	for i, left := tail.Last, maxAround; i >= tail.First && i > 0 && left > 0; i, left = i-1, left-1 {
+	whole := tail.Last < tail.First
+	for i, left := tail.Last, maxAround; !whole && i >= tail.First && left > 0; i, left = i-1, left-1 {
 		got, err := store.Entries(id, i, i+1, 1, nil)
-		if err == nil && len(got) == 1 {
+		switch {
+		case err == nil && len(got) == 1:
 			v.HighWatermark = max(v.LogStart, got[0].Next())
-			if i < tail.Last {
-				v.HighWatermark++
-			}
-			break
-		}
-		if fault.CodeOf(err) != fault.CorruptRecord {
+			whole = i == tail.Last
+			left = 0
+		case fault.CodeOf(err) != fault.CorruptRecord:
 			return nil, err
 		}
+	}
+	if !whole {
+		v.HighWatermark++
 	}
 	v.LastStable, v.LogEnd = v.HighWatermark, v.HighWatermark
 	for _, row := range rows {
