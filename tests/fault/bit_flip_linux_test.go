@@ -1,6 +1,9 @@
 package fault
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,28 +24,33 @@ import (
 	"github.com/millstream-io/millstream/tests/harness"
 )
 
-// What a flipped bit did. The last three must not be.
+// What a flipped bit did. Those in capitals must not be.
 const (
 	harmless  = "harmless"        // every record is served as it was acknowledged
 	refused   = "records refused" // some records are answered with an error, the others are right
+	lossNamed = "loss named"      // a class is known to have lost writes, and takes no more; its last ones may be missing
 	notOpened = "start refused"   // the member ends in good order and says why
+	unnamed   = "NOT NAMED"       // records are refused, or the start is, and doctor does not say which or why
 	lost      = "LOST UNSAID"     // records or topics are missing, and nobody is told
 	panicked  = "PANIC CAUGHT"    // the start is refused, or records, but only because a panic was caught
 	died      = "DIED"            // the process ended by a panic or a signal
 )
 
-// gaps are the kinds of files in which a flipped bit is known to do what must not be. Anywhere else it is a
-// failure. A table's blocks are read without looking at their checksums: a key can become another key, and a
-// length one that reaches beyond the file.
+// ends are all of them, in the order in which they are printed.
+var ends = []string{harmless, refused, lossNamed, notOpened, unnamed, lost, panicked, died}
+
+// gaps are the kinds of files, by how their names end, in which a flipped bit is known to do what must not be.
+// Anywhere else it is a failure. A table's blocks are read without looking at their checksums: a key can become
+// another key, and a length one that reaches beyond the file.
 var gaps = map[string][]string{
-	"long/bucket/*.sst": {lost, panicked, died},
-	"meta/bucket/*.sst": {lost, panicked, died},
+	"/bucket/*.sst": {lost, unnamed, panicked, died},
 }
 
 // Goal: after a clean stop no single flipped bit, in whatever file, makes a member serve something else than
-// what was acknowledged, crash or hang; each is refused, or reported at the records that it hit, or harmless.
-// Method: flip one random bit in a copy of a data directory, each kind of file as often as the others; start;
-// read everything; compare.
+// what was acknowledged, crash or hang; each is refused, or reported at the records that it hit, or harmless; and
+// doctor names every record that cannot be had any more. Method: flip one random bit in a copy of a data
+// directory, each kind of file as often as the others; ask doctor; start; read everything; compare. -flips
+// says how many.
 func TestBitFlips(t *testing.T) {
 	t.Parallel()
 	flipBits(t, *flips, (*harness.Server).Stop, gaps)
@@ -76,7 +84,7 @@ func flipBits(t *testing.T, n int, end func(*harness.Server), gaps map[string][]
 				dir := filepath.Join(base, fmt.Sprint("flip-", i))
 				what := flipOne(t, pristine, dir, file, bit, &acked)
 				out.add(of, what)
-				if bad := what == lost || what == panicked || what == died; bad && !out.gap(of, what) {
+				if what == strings.ToUpper(what) && !out.gap(of, what) {
 					t.Errorf("%s, by one bit (seed %d)", what, *seed)
 				}
 			})
@@ -133,16 +141,22 @@ func flipOne(t *testing.T, pristine, dir, file string, bit int64, acked *journal
 	}
 	defer os.RemoveAll(dir)
 	flip(t, filepath.Join(dir, file), bit)
+	found := askDoctor(t, dir)
 	s, err := harness.TryServer(t, dir, flipBuckets...)
 	defer s.Kill()
 	what := notOpened
 	switch {
+	case found.crashed:
+		what = died
 	case err == nil:
-		what = serves(t, s, acked)
+		what = serves(t, s, acked, found)
 	case crashed(s.Log()) != "":
 		what = died
 	default:
 		refusedCleanly(t, s)
+		if found.State != "bad" {
+			what = unnamed
+		}
 	}
 	if strings.Contains(s.Log(), "address already in use") {
 		t.Fatalf("the member did not start for a reason of its own:\n%s", s.Log())
@@ -151,7 +165,7 @@ func flipOne(t *testing.T, pristine, dir, file string, bit int64, acked *journal
 		what = panicked
 	}
 	if what != harmless {
-		t.Logf("%s; the log:\n%s", what, s.Log())
+		t.Logf("%s; doctor:\n%s\nthe log:\n%s", what, found.text, s.Log())
 	}
 	return what
 }
@@ -171,8 +185,9 @@ func flip(t *testing.T, name string, bit int64) {
 	}
 }
 
-// serves compares what a member with a flipped bit serves.
-func serves(t *testing.T, s *harness.Server, acked *journal) string {
+// serves compares what a member with a flipped bit serves with what was acknowledged, and what it does not serve
+// with what doctor found.
+func serves(t *testing.T, s *harness.Server, acked *journal, found *diagnosis) string {
 	t.Helper()
 	r := readAll(t, s.Kafka(), acked)
 	if wrong := append(r.faults, acked.compareServed(r)...); len(wrong) > 0 {
@@ -191,12 +206,95 @@ func serves(t *testing.T, s *harness.Server, acked *journal) string {
 		return died
 	case len(missing) > 0:
 		t.Logf("%d records are missing, like %v", len(missing), missing[0])
+		if strings.Contains(s.Log(), "durable writes are lost") && found.names("lost durable writes") {
+			return lossNamed
+		}
 		return lost
 	case len(r.refused) > 0:
 		t.Logf("refused: %v", codes)
+		for where := range r.refused {
+			if !found.covers(where) {
+				t.Logf("doctor does not name %v", where)
+				return unnamed
+			}
+		}
 		return refused
+	case strings.Contains(s.Log(), "durable writes are lost"):
+		if !found.names("lost durable writes") {
+			return unnamed
+		}
+		return lossNamed
 	}
 	return harmless
+}
+
+// diagnosis is what doctor says of a directory.
+type diagnosis struct {
+	State  string
+	Checks []struct {
+		Check, State, Says string
+		Damage             []struct {
+			Topic     string
+			Partition int32
+			From, To  int64
+		}
+	}
+
+	text    string
+	crashed bool
+}
+
+// askDoctor lets doctor look at a copy of a directory, so that the member finds it as it was.
+func askDoctor(t *testing.T, dir string) *diagnosis {
+	t.Helper()
+	copied := dir + "-doctor"
+	if out, err := exec.Command("cp", "-r", "--sparse=always", dir, copied).CombinedOutput(); err != nil {
+		t.Fatalf("copy: %v %s", err, out)
+	}
+	defer os.RemoveAll(copied)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	var out, complaints bytes.Buffer
+	cmd := exec.CommandContext(ctx, harness.Binary(t), "doctor", "--data", copied, "--output", "json")
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	err := cmd.Run()
+	d := &diagnosis{text: out.String() + complaints.String()}
+	if code := cmd.ProcessState.ExitCode(); code < 0 || code > 2 || strings.Contains(d.text, "panic: ") {
+		t.Logf("doctor ended with %v:\n%s", err, d.text)
+		d.crashed = true
+		return d
+	}
+	if err := json.Unmarshal(out.Bytes(), d); err != nil {
+		t.Fatalf("doctor says what is no JSON: %v\n%s", err, d.text)
+	}
+	return d
+}
+
+// names reports whether a finding has these words.
+func (d *diagnosis) names(words string) bool {
+	for _, c := range d.Checks {
+		if c.State == "bad" && strings.Contains(c.Says, words) {
+			return true
+		}
+	}
+	return false
+}
+
+// covers reports whether a record is among what doctor names: by its topic, partition and offset, or because
+// nothing can be read at all.
+func (d *diagnosis) covers(where at) bool {
+	for _, c := range d.Checks {
+		if c.State == "bad" && slices.Contains([]string{"member file", "log", "metadata"}, c.Check) {
+			return true
+		}
+		for _, r := range c.Damage {
+			if r.Topic == where.topic && r.Partition == where.partition &&
+				(r.From < 0 || r.From <= where.offset) && (r.To < 0 || where.offset <= r.To) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // filesByKind lists the files that have bytes, below dir and relative to it, by what they are.
@@ -262,7 +360,14 @@ func (o *outcomes) add(kind, what string) {
 }
 
 // gap reports whether a bad end is known for a kind of file.
-func (o *outcomes) gap(kind, what string) bool { return slices.Contains(o.known[kind], what) }
+func (o *outcomes) gap(kind, what string) bool {
+	for ending, known := range o.known {
+		if strings.HasSuffix(kind, ending) && slices.Contains(known, what) {
+			return true
+		}
+	}
+	return false
+}
 
 // seen tells which of the known gaps showed.
 func (o *outcomes) seen() string {
@@ -280,7 +385,7 @@ func (o *outcomes) table(kinds []string) string {
 	var b strings.Builder
 	for _, kind := range kinds {
 		fmt.Fprintf(&b, "%-26s", kind)
-		for _, what := range []string{harmless, refused, notOpened, lost, panicked, died} {
+		for _, what := range ends {
 			if n := o.n[[2]string{kind, what}]; n > 0 {
 				fmt.Fprintf(&b, "  %s %d", what, n)
 			}

@@ -220,6 +220,12 @@ func (r *readback) partition(ctx context.Context, t *testing.T, c *kgo.Client, p
 		}
 		switch {
 		case len(got.Records) > 0:
+		case (got.Err == nil || errors.Is(got.Err, kerr.OffsetOutOfRange)) && r.refused[at{p, next - 1}] != nil:
+			// The damage reaches to the end of the log: how many offsets that is cannot be told any more.
+			for ; next < end; next++ {
+				r.refused[at{p, next}] = r.refused[at{p, next - 1}]
+			}
+			return
 		case got.Err == nil || errors.Is(got.Err, kerr.OffsetOutOfRange):
 			return // the end; what the journal has beyond it is lost
 		case next >= max(end, got.HighWatermark):
