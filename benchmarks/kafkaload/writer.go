@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -33,7 +34,7 @@ func Create(ctx context.Context, address, topic string, partitions int, configs 
 type Writer struct {
 	Partitions int
 	ValueBytes int
-	Keys       int // that take turns in each partition; 0: records have no key
+	Keys       int // of which each record has one by chance; 0: records have no key
 
 	Client *kgo.Client
 
@@ -59,7 +60,7 @@ func (w *Writer) Record() *kgo.Record {
 	measure.Fill(v, uint64(w.next))
 	r := &kgo.Record{Partition: int32(w.next % int64(w.Partitions)), Value: v}
 	if w.Keys > 0 {
-		r.Key = fmt.Appendf(nil, "key-%d", w.next/int64(w.Partitions)%int64(w.Keys))
+		r.Key = fmt.Appendf(nil, "key-%d", rand.New(rand.NewPCG(uint64(w.next), 2)).IntN(w.Keys))
 	}
 	w.next++
 	return r

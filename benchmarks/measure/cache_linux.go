@@ -13,12 +13,10 @@ import (
 // dirty is written first, then each file is given up and, with all, for which it takes root, the whole cache
 // of the machine. It returns the bytes that stayed, -1 where the kernel does not tell.
 func Cool(path string, all bool) (left int64, err error) {
-	err = eachFile(path, func(f *os.File) error {
-		if err := f.Sync(); err != nil {
-			return err
-		}
-		return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
-	})
+	err = eachFile(path, (*os.File).Sync)
+	if err == nil {
+		err = Forget(path)
+	}
 	if err == nil && all {
 		unix.Sync()
 		err = os.WriteFile("/proc/sys/vm/drop_caches", []byte("1"), 0)
@@ -27,6 +25,13 @@ func Cool(path string, all bool) (left int64, err error) {
 		return 0, err
 	}
 	return Cached(path)
+}
+
+// Forget is Cool for files that are in use: what is dirty stays, and nobody waits for a sync.
+func Forget(path string) error {
+	return eachFile(path, func(f *os.File) error {
+		return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
+	})
 }
 
 // Cached is how many bytes of the files at or below path are in the page cache, -1 where the kernel does not
