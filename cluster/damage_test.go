@@ -11,13 +11,16 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/millstream-io/millstream/cluster/client"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
 )
 
 // journal keeps log lines.
@@ -196,6 +199,7 @@ func TestReadOnlyPartition(t *testing.T) {
 				if got, err := readFrom(t, m, bad+1, n-1); err != nil || len(got) != n-1-int(bad) {
 					t.Errorf("%d records behind the damage, then: %v", len(got), err)
 				}
+				waitsAtTheEnd(t, m, n)
 			}
 			_, err = m.Client().Produce(t.Context(), client.Record{Topic: "lines", Value: []byte("on")})
 			if !errors.Is(err, fault.PolicyViolation) || !strings.Contains(err.Error(), "lines/0 takes no writes") {
@@ -218,5 +222,103 @@ func TestReadOnlyPartition(t *testing.T) {
 			awaitMetric(t, m, `millstream_partition_read_only{partition="0",topic="lines"}`, -1)
 			end()
 		})
+	}
+}
+
+// waitsAtTheEnd wants a reader at the end of "lines" to wait, as one of a whole log does.
+func waitsAtTheEnd(t *testing.T, m *Member, end record.Offset) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	c := m.Client().Consumer()
+	defer c.Close()
+	if err := c.Assign(ctx, "lines", client.FromOffset(end)); err != nil {
+		t.Error(err)
+	}
+	if rs, err := c.Poll(ctx); len(rs) > 0 || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("at the end: %d records, %v", len(rs), err)
+	}
+}
+
+// shelf is a store of one log, entry i at index i+2, of which some entries are damaged. A search that would
+// look at a damaged one fails, as the disk's does.
+type shelf struct {
+	state.LogStore
+	entries []state.Entry
+	damaged map[uint64]bool
+}
+
+func (s *shelf) Load(record.ReplicaID) (state.Tail, []state.Row, error) {
+	return state.Tail{First: 2, Last: uint64(len(s.entries)) + 1}, nil, nil
+}
+
+func (s *shelf) Entries(_ record.ReplicaID, lo, hi uint64, maxBytes int, dst []state.Entry) ([]state.Entry, error) {
+	for i := lo; i < hi && maxBytes > 0; i++ {
+		switch {
+		case i < 2 || int(i-2) >= len(s.entries):
+			return dst, fault.New(fault.OffsetOutOfRange, "entry %d", i)
+		case s.damaged[i]:
+			return dst, fault.New(fault.CorruptRecord, "entry %d", i)
+		}
+		dst = append(dst, s.entries[i-2])
+		maxBytes--
+	}
+	return dst, nil
+}
+
+func (s *shelf) Seek(record.ReplicaID, record.Offset) (uint64, error) { return 0, fault.CorruptRecord }
+func (s *shelf) SeekTime(record.ReplicaID, int64) (uint64, error)     { return 0, fault.CorruptRecord }
+
+// Goal: an offset is found wherever damage lies, unless it may itself be damaged; then the damage is found, and
+// named with the offsets that are missing. Method: logs of random entries, some without records, with random
+// damage; every offset; compare with a walk.
+func TestSeekAroundDamage(t *testing.T) {
+	for seed := range uint64(300) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		s := &shelf{damaged: map[uint64]bool{}}
+		next, ms := record.Offset(0), int64(0)
+		for i := range uint64(1 + rng.IntN(30)) {
+			e := state.Entry{Index: i + 2, Type: state.EntryRecords, Base: next, Last: next + record.Offset(rng.IntN(4)) - 1}
+			ms += rng.Int64N(3)
+			e.MaxTimestampMs = ms
+			s.entries, next = append(s.entries, e), e.Next()
+			s.damaged[e.Index] = rng.IntN(4) == 0
+		}
+		names := func(record.ReplicaID) (string, record.Partition, state.Class) { return "t", 0, state.ClassLong }
+		w := &watchedStore{s, newDamageLog(slog.New(slog.DiscardHandler), names)}
+		for o := record.Offset(0); o < next; o++ {
+			checkSeek(t, w, s, o)
+		}
+		for at := int64(0); at <= ms; at++ {
+			got, err := w.SeekTime(1, at)
+			want := slices.IndexFunc(s.entries, func(e state.Entry) bool { return e.MaxTimestampMs >= at })
+			if first := uint64(want) + 2; err != nil || got > first || got < first && !s.damaged[got] {
+				t.Fatalf("seed %d: time %d is at %d, want %d or damage before it: %v", seed, at, got, first, err)
+			}
+		}
+	}
+}
+
+func checkSeek(t *testing.T, w *watchedStore, s *shelf, o record.Offset) {
+	t.Helper()
+	want := uint64(slices.IndexFunc(s.entries, func(e state.Entry) bool { return e.Last >= o })) + 2
+	got, err := w.Seek(1, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.damaged[want] {
+		if got != want {
+			t.Fatalf("offset %d is at %d, want %d; damaged %v", o, got, want, s.damaged)
+		}
+		return
+	}
+	if got > want || !s.damaged[got] {
+		t.Fatalf("damaged offset %d at %d is found at %d; damaged %v", o, want, got, s.damaged)
+	}
+	if _, err := w.Entries(1, got, got+1, 1, nil); !errors.Is(err, fault.CorruptRecord) {
+		t.Fatalf("offset %d is served: %v", o, err)
+	}
+	if d, ok := w.damage.known(1, want); !ok || d.From > o || d.To >= 0 && d.To < o {
+		t.Fatalf("offset %d is damaged and named as %+v", o, d)
 	}
 }

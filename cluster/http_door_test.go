@@ -124,8 +124,14 @@ func TestMetricsMove(t *testing.T) {
 	} {
 		awaitMetric(t, one, series, want)
 	}
-	if free := metric(t, one, "millstream_store_free_bytes"); free <= 0 {
-		t.Errorf("free bytes: %v", free)
+	for _, series := range []string{
+		"millstream_store_free_bytes", `millstream_engine_group_seconds_count{class="long"}`,
+		`millstream_engine_group_bytes_total{class="long"}`, `millstream_engine_group_rows_total{class="meta"}`,
+		"millstream_kafka_open_connections",
+	} {
+		if v := metric(t, one, series); v <= 0 {
+			t.Errorf("%s: %v", series, v)
+		}
 	}
 	for series, want := range map[string]float64{
 		"millstream_partition_log_end_offset" + where: -1, "millstream_kafka_opened_connections_total": 0,

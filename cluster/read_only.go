@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"time"
 
 	"github.com/millstream-io/millstream/actors"
@@ -33,8 +34,9 @@ type readOnly struct {
 
 // asking is a watch that waits.
 type asking struct {
-	watch replica.Watch
-	asker actors.Asker
+	watch  replica.Watch
+	asker  actors.Asker
+	cancel func() // takes the timer back, once there is one
 }
 
 // shown is what could be loaded of the log.
@@ -54,7 +56,7 @@ func (r *readOnly) Receive(c actors.Context, m any) {
 	case shown:
 		r.show(c, m)
 	case replica.Watch:
-		r.watch(c, asking{m, c.Asker()})
+		r.watch(c, asking{watch: m, asker: c.Asker()})
 	case replica.Unwatch:
 		r.unwatch(c, m.ID)
 	case waited:
@@ -109,13 +111,23 @@ func (r *readOnly) watch(c actors.Context, a asking) {
 		c.ReplyTo(a.asker, partition.Reply{View: r.p.view.Load()})
 	default:
 		r.lastKey++
-		r.waiting[r.lastKey] = a
 		// A little before the deadline, at which the asker would get an error.
-		c.After(max(0, a.watch.Deadline.Sub(c.Now())-5*time.Millisecond), waited{r.lastKey})
+		a.cancel = c.After(max(0, a.watch.Deadline.Sub(c.Now())-beforeDeadline), waited{r.lastKey})
+		r.waiting[r.lastKey] = a
 	}
 }
 
+// beforeDeadline is how long before the end of its time a watch is answered.
+const beforeDeadline = 5 * time.Millisecond
+
 func (r *readOnly) unwatch(c actors.Context, id uint64) {
+	for i, a := range r.early {
+		if a.watch.ID == id {
+			r.early = slices.Delete(r.early, i, i+1)
+			c.ReplyTo(a.asker, partition.Reply{})
+			return
+		}
+	}
 	for key, a := range r.waiting {
 		if a.watch.ID == id {
 			r.answer(c, key)
@@ -126,6 +138,7 @@ func (r *readOnly) unwatch(c actors.Context, id uint64) {
 
 func (r *readOnly) answer(c actors.Context, key uint64) {
 	if a, ok := r.waiting[key]; ok {
+		a.cancel()
 		delete(r.waiting, key)
 		c.ReplyTo(a.asker, partition.Reply{View: r.p.view.Load()})
 	}

@@ -297,6 +297,33 @@ func (d *diagnosis) covers(where at) bool {
 	return false
 }
 
+// Goal: a doctor that names too little is found out. Method: what it could say, against one record.
+func TestDiagnosisNegativeControl(t *testing.T) {
+	const range5to9 = `{"checks": [{"check": "records", "state": "bad", "says": "damaged", "damage":
+		[{"topic": "small", "partition": 1, "from": 5, "to": 9}]}]}`
+	for _, test := range []struct {
+		says   string
+		offset int64
+		covers bool
+	}{
+		{`{"checks": [{"check": "records", "state": "ok", "says": "every record verifies"}]}`, 5, false},
+		{`{"checks": [{"check": "log", "state": "ok"}, {"check": "writes", "state": "bad"}]}`, 5, false},
+		{`{"checks": [{"check": "log", "state": "bad"}]}`, 5, true},
+		{range5to9, 4, false}, {range5to9, 5, true}, {range5to9, 9, true}, {range5to9, 10, false},
+		{strings.Replace(range5to9, `"small"`, `"large"`, 1), 5, false},
+		{strings.Replace(range5to9, `"partition": 1`, `"partition": 0`, 1), 5, false},
+		{strings.Replace(range5to9, `"to": 9`, `"to": -1`, 1), 1000, true},
+	} {
+		var d diagnosis
+		if err := json.Unmarshal([]byte(test.says), &d); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.covers(at{part{"small", 1}, test.offset}); got != test.covers {
+			t.Errorf("%s covers offset %d: %v", test.says, test.offset, got)
+		}
+	}
+}
+
 // filesByKind lists the files that have bytes, below dir and relative to it, by what they are.
 func filesByKind(t *testing.T, dir string) map[string][]string {
 	t.Helper()
