@@ -26,7 +26,7 @@ type cleaning struct {
 	waiting  uint64 // the lowest index of a tombstone in it that waits; 0 for none
 	marks    compaction.Marks
 	underWay bool
-	again    bool   // what a pass needs is on its way to the disk
+	again    bool   // what a pass needs is on its way to the disk; it comes soon
 	looked   uint64 // the applied entry when the log was last looked at
 	told     bool   // that a pass failed was logged
 }
@@ -67,14 +67,9 @@ func (r *Replica) lastingBound() uint64 {
 	return bound
 }
 
-// secure writes what a pass through an index needs to be durable before it.
+// secure writes what a pass over all that is applied needs to be durable before it.
 func (r *Replica) secure() {
-	if r.clean.again {
-		return // under way
-	}
-	if r.lastingBound() < r.applied {
-		r.takeSnapshot()
-	}
+	r.takeSnapshot()
 	r.write.dirty, r.write.sync, r.clean.again = true, true, true
 }
 
@@ -83,7 +78,7 @@ func (r *Replica) compactionAt() time.Time {
 	switch c := &r.clean; {
 	case !r.cfg.Settings.Compact || c.underWay:
 		return time.Time{}
-	case c.again:
+	case c.again && r.full == nil:
 		return r.now.Add(min(r.cfg.TickInterval, r.cfg.RetentionCheck))
 	case c.looked == r.applied && c.waiting == 0 && c.marks.Oldest.Cleaned == 0:
 		return r.now.Add(idleChecks * r.cfg.RetentionCheck)
@@ -104,12 +99,14 @@ func (r *Replica) planCompaction(spans []state.Span) {
 	}
 	through, worth := policy.Plan(r.logNowMs(), l)
 	if bound := r.lastingBound(); worth && through > max(bound, c.cleaned) {
-		r.secure()
-		l.Bound = bound
+		if !c.again {
+			r.secure()
+			return
+		}
+		l.Bound = bound // it grew since, or grows too slowly to wait for
 		through, worth = policy.Plan(r.logNowMs(), l)
-	} else {
-		c.again = false
 	}
+	c.again = false
 	if !worth || through < r.tail.First {
 		return
 	}

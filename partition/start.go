@@ -148,11 +148,8 @@ func (r *Replica) onLoaded(in Loaded) {
 		if in.Err != nil && in.Lo < r.tail.First {
 			in.Entries = nil // the log begins later than when it was asked for
 		} else if in.Err != nil {
-			r.cfg.Logger.Error("read for a lagging follower failed", "partition", r.cfg.Name, "err", in.Err)
 			in.Entries = nil
-			if errors.Is(in.Err, fault.CorruptRecord) {
-				r.spoil(in.Err)
-			}
+			r.readFailed(in.Err)
 		}
 		r.log.AddWindow(in.Lo, in.Entries)
 		return
@@ -166,6 +163,16 @@ func (r *Replica) onLoaded(in Loaded) {
 		return
 	}
 	r.startReplay()
+}
+
+// readFailed notes that a lagging follower can't have what it needs from here.
+func (r *Replica) readFailed(err error) {
+	if r.damage == nil {
+		r.cfg.Logger.Error("read for a lagging follower failed", "partition", r.cfg.Name, "err", err)
+	}
+	if errors.Is(err, fault.CorruptRecord) {
+		r.spoil(err)
+	}
 }
 
 // replayChunk feeds committed entries to producers and machine, and keeps the rest for raft.

@@ -29,7 +29,7 @@ func (r *Replica) successor() record.ReplicaID {
 	best, match := uint64(0), uint64(0)
 	for _, id := range r.conf.Voters { // in order, so that equals are not a matter of luck
 		p := r.node.Status().Progress[id]
-		if id != uint64(r.cfg.ID) && p.RecentActive && p.State != 0 && p.Match > match {
+		if id != uint64(r.cfg.ID) && p.RecentActive && p.Match > match {
 			best, match = id, p.Match
 		}
 	}
@@ -49,9 +49,9 @@ func (r *Replica) onDamaged(in Damaged) {
 // send that entry one day. It is healed by being made again from the others.
 func (r *Replica) spoil(err error) {
 	if r.damage == nil {
-		r.cfg.Logger.Error("the log of a replica is damaged: it will not lead again in this life",
-			"partition", r.cfg.Name, "replica", uint64(r.cfg.ID), "err", err)
 		r.damage = err
+		r.cfg.Logger.Error("the log of a replica is damaged", "partition", r.cfg.Name, "replica", uint64(r.cfg.ID),
+			"leads", !r.aside(), "err", err)
 		r.stepAside()
 	}
 }

@@ -3,6 +3,7 @@ package replica
 import (
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/millstream-io/millstream/actors"
 	"github.com/millstream-io/millstream/partition"
@@ -17,8 +18,9 @@ import (
 const DefaultKeyBytes = 64 << 20
 
 const (
-	learnChunk = 1 << 20 // bytes of one read of a pass
-	learnReads = 8       // reads of one job on the pool, which others need too
+	learnChunk = 1 << 20               // bytes of one read of a pass
+	learnReads = 8                     // reads of one job on the pool, which others need too
+	learnPause = 50 * time.Millisecond // after each: a pass never asks more than 160 MB/s of the disk
 )
 
 // passKeys is what a pass asks for: what it gets the first time. A pass with less goes less far.
@@ -72,8 +74,9 @@ type pass struct {
 	memory *lease
 }
 
-// learned says that a pass has read some of the log, and has more to read.
+// learned says that a pass has read some of the log, and has more to read; rested that it may.
 type learned struct{ pass *pass }
+type rested struct{ pass *pass }
 
 // planned says that a pass knows what stays.
 type planned struct {

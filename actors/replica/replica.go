@@ -114,6 +114,8 @@ func (s *shell) Receive(c actors.Context, m any) {
 	case partition.TransferLeader:
 		s.step(c, m)
 	case learned:
+		c.After(learnPause, rested(m))
+	case rested:
 		s.learn(c, m.pass)
 	case planned:
 		s.rewrite(m)
