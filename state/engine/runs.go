@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state"
@@ -98,8 +99,17 @@ func (c *class) cutRun(st *staging, it *item) (*state.Entry, error) {
 	}
 	next := it.w.Entries[0]
 	run.Last = next.Base - 1
-	run.AppendTimeMs = min(run.AppendTimeMs, next.AppendTimeMs)
-	run.MaxTimestampMs = min(run.MaxTimestampMs, next.MaxTimestampMs)
+	run.AppendTimeMs, run.MaxTimestampMs = min(run.AppendTimeMs, next.AppendTimeMs), math.MinInt64
+	// As old as can be: whatever comes behind it, times must not go down along the log.
+	if before := run.Index - 1; before >= max(st.tail.First, t.First) {
+		e, _, err := c.standing(st, before)
+		switch {
+		case err == nil:
+			run.AppendTimeMs, run.MaxTimestampMs = e.AppendTimeMs, e.MaxTimestampMs
+		case fault.CodeOf(err) != fault.CorruptRecord && !errors.Is(err, errNoRow):
+			return nil, err
+		}
+	}
 	run.Frame = binary.BigEndian.AppendUint64(make([]byte, state.FrameRoom, runBytes), last)
 	run.Seal()
 	return &run, nil

@@ -18,7 +18,12 @@ type Log struct {
 
 	Tail    state.Tail             // as it is after the writes so far
 	Rows    map[uint8][]byte       // carried rows by kind
-	Entries map[uint64]state.Entry // by index: those of the log and no others
+	Entries map[uint64]state.Entry // by index: those of the log and no others, as compaction left them
+
+	// Dropped are entries, as they once were, in whose place runs stand. They stay when the log begins behind
+	// them: a run may reach over its beginning.
+	Dropped map[uint64]state.Entry
+	cut     map[uint64]bool // ends of runs that were cut there
 }
 
 // NewLog returns the empty log of a replica.
@@ -26,6 +31,7 @@ func NewLog(id record.ReplicaID, c state.Class) *Log {
 	return &Log{
 		ID: id, Class: c, Tail: state.Tail{First: 1},
 		Rows: map[uint8][]byte{}, Entries: map[uint64]state.Entry{},
+		Dropped: map[uint64]state.Entry{}, cut: map[uint64]bool{},
 	}
 }
 
@@ -43,14 +49,53 @@ func (l *Log) Append(term uint64, shapes ...Shape) state.Write {
 
 // Overwrite cuts the log behind index last and adds entries of a new term there.
 func (l *Log) Overwrite(last, term uint64, shapes ...Shape) state.Write {
-	maps.DeleteFunc(l.Entries, func(i uint64, _ state.Entry) bool { return i > last })
-	l.Tail.Last, l.Tail.LastTerm = last, l.Entries[last].Term
+	l.truncate(last)
 	var es []state.Entry
 	for _, s := range shapes {
 		es = append(es, l.add(term, s))
 	}
 	l.Tail.Term = max(l.Tail.Term, term)
 	return l.write(es, nil)
+}
+
+// AppendRun adds a run of n entries of a term of which nothing is left, as a follower gets it.
+func (l *Log) AppendRun(term uint64, n int) state.Write {
+	return l.OverwriteRun(l.Tail.Last, term, n)
+}
+
+// OverwriteRun cuts the log behind index last and adds such a run there.
+func (l *Log) OverwriteRun(last, term uint64, n int) state.Write {
+	l.truncate(last)
+	first := last + 1
+	for range n {
+		e := l.add(term, Shape{Bytes: 10, Offsets: 2, TimeMs: 1})
+		delete(l.Entries, e.Index)
+		l.Dropped[e.Index] = e
+	}
+	l.Tail.Term = max(l.Tail.Term, term)
+	return l.write([]state.Entry{state.Compacted(l.Dropped[first], l.Dropped[l.Tail.Last])}, nil)
+}
+
+// truncate cuts the log behind index last.
+func (l *Log) truncate(last uint64) {
+	behind := func(i uint64, _ state.Entry) bool { return i > last }
+	_, in := l.Dropped[last]
+	_, on := l.Dropped[last+1]
+	maps.DeleteFunc(l.Entries, behind)
+	maps.DeleteFunc(l.Dropped, behind)
+	maps.DeleteFunc(l.cut, func(i uint64, _ bool) bool { return i > last })
+	if in && on {
+		l.cut[last] = true
+	}
+	l.Tail.Last, l.Tail.LastTerm = last, l.item(last).Term
+}
+
+// item is the entry with an index as it once was, or as compaction left it.
+func (l *Log) item(i uint64) state.Entry {
+	if e, ok := l.Entries[i]; ok {
+		return e
+	}
+	return l.Dropped[i]
 }
 
 // Carry replaces the carried row of a kind.
@@ -77,6 +122,8 @@ func (l *Log) Trim(first uint64) state.Write {
 // Reset begins an empty log at index first, as a snapshot does.
 func (l *Log) Reset(first, term uint64) state.Write {
 	clear(l.Entries)
+	clear(l.Dropped)
+	clear(l.cut)
 	l.Tail.First, l.Tail.Last, l.Tail.LastTerm = first, first-1, term
 	return l.write(nil, nil)
 }
@@ -88,7 +135,7 @@ func (l *Log) write(es []state.Entry, rows []state.Row) state.Write {
 // add makes the next entry. Its payload tells replica, index and term apart, so that no two entries are
 // alike.
 func (l *Log) add(term uint64, s Shape) state.Entry {
-	prev := l.Entries[l.Tail.Last]
+	prev := l.item(l.Tail.Last)
 	if l.Tail.Last < l.Tail.First {
 		prev = state.Entry{Last: -1}
 	}
@@ -113,30 +160,11 @@ func (l *Log) add(term uint64, s Shape) state.Entry {
 	return e
 }
 
-// Seek is what LogStore.Seek must answer.
-func (l *Log) Seek(o record.Offset) uint64 {
-	return l.first(func(e state.Entry) bool { return e.Last >= o })
-}
-
-// SeekTime is what LogStore.SeekTime must answer.
-func (l *Log) SeekTime(ms int64) uint64 {
-	return l.first(func(e state.Entry) bool { return e.MaxTimestampMs >= ms })
-}
-
-// first looks at every entry, one after the other.
-func (l *Log) first(holds func(state.Entry) bool) uint64 {
-	for i := l.Tail.First; i <= l.Tail.Last; i++ {
-		if holds(l.Entries[i]) {
-			return i
-		}
-	}
-	return l.Tail.Last + 1
-}
-
 // Clone returns a copy that can be changed apart.
 func (l *Log) Clone() *Log {
 	c := *l
 	c.Rows, c.Entries = maps.Clone(l.Rows), maps.Clone(l.Entries)
+	c.Dropped, c.cut = maps.Clone(l.Dropped), maps.Clone(l.cut)
 	return &c
 }
 

@@ -159,7 +159,7 @@ func testTooLarge(t *testing.T, s Subject) {
 	b.put(l.Class, l.Append(1, some(2, 1<<20)...))
 	many := NewLog(10, state.ClassLong)
 	b.put(many.Class, many.Append(1, some(1<<20/state.FrameRoom, 0)...)) // 1 MB of the smallest there are
-	if err := checkEntries(b.store, many); err != nil {
+	if _, err := checkEntries(b.store, many); err != nil {
 		t.Fatal(err)
 	}
 	b.check(l, other)
