@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -15,6 +16,16 @@ func TestAlterAndTrimAtMember(t *testing.T) {
 	cmd("topic alter orders --config retention.ms=604800000 --config max.message.bytes=4096").must(t, 0)
 	cmd("topic alter orders --delete-config max.message.bytes").must(t, 0)
 	described := cmd("topic describe orders").must(t, 0).stdout
+	if row := regexp.MustCompile(`(?m)^0\t1\t\d+\t1\t0\t4\t20\d\d-\d\d-\d\dT[0-9:.]+Z\t[1-9]\d\d+$`); !row.MatchString(described) {
+		t.Errorf("no offsets, newest timestamp and size in\n%s", described)
+	}
+	cmd("topic create keyed --config cleanup.policy=delete,compact").must(t, 0)
+	if d := cmd("topic describe keyed").must(t, 0).stdout; !strings.Contains(d, "cleanup.policy\tcompact,delete\t") ||
+		!strings.Contains(d, "\t0\t0\t-\t") {
+		t.Errorf("an empty topic that is compacted is described as\n%s", d)
+	}
+	commandLine(t, "no key\n", env, "produce", "keyed").must(t, 1).says(t, "keyed")
+	cmd("topic create bad --config cleanup.policy=compcat").must(t, 1).says(t, "nearest is compact")
 	for _, row := range []string{
 		"retention.ms\t604800000\tdynamic topic config", "max.message.bytes\t1048588\tdefault config",
 	} {

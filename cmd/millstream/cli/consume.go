@@ -36,6 +36,7 @@ type reading struct {
 	spans map[string]map[int32]span
 	open  int   // partitions that still have something to give
 	left  int64 // records to print, negative for no limit
+	quiet *quiet
 	write func(dst []byte, r *kgo.Record) []byte
 }
 
@@ -56,8 +57,9 @@ func (s *shell) consume(c *urfave.Context) error {
 			return usage("-n %d is negative", r.left).hint("-n 10")
 		}
 	}
+	r.quiet = newQuiet()
 	cl, err := s.dial(c.Context, c.String("brokers"),
-		kgo.KeepControlRecords(), kgo.FetchMaxWait(500*time.Millisecond))
+		kgo.KeepControlRecords(), kgo.FetchMaxWait(fetchWait), kgo.WithHooks(r.quiet))
 	if err != nil {
 		return err
 	}
@@ -137,9 +139,16 @@ func recordWriter(c *urfave.Context) (func([]byte, *kgo.Record) []byte, error) {
 func (s *shell) readAll(ctx context.Context, cl *kgo.Client, r *reading) error {
 	var out []byte
 	for r.open > 0 && r.left != 0 {
-		fetches := cl.PollFetches(ctx)
+		short, cancel := context.WithTimeout(ctx, fetchWait)
+		fetches := cl.PollFetches(short)
+		idle := short.Err() != nil && fetches.NumRecords() == 0
+		cancel()
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if idle {
+			r.endQuiet(cl.PartitionLeader)
+			continue
 		}
 		if err := fetchFailure(fetches); err != nil {
 			return err
@@ -151,6 +160,22 @@ func (s *shell) readAll(ctx context.Context, cl *kgo.Client, r *reading) error {
 		}
 	}
 	return nil
+}
+
+// endQuiet closes partitions of which all that is wanted has been written, where their leader has nothing more:
+// the last offsets were taken by compaction.
+func (r *reading) endQuiet(leaderOf func(topic string, partition int32) (leader, epoch int32, err error)) {
+	for topic, partitions := range r.spans {
+		for n, sp := range partitions {
+			if sp.until <= 0 || !sp.there || sp.from >= sp.until {
+				continue
+			}
+			if leader, _, err := leaderOf(topic, n); err == nil && r.quiet.rounds(leader) >= quietRounds {
+				partitions[n] = span{from: sp.from}
+				r.open--
+			}
+		}
+	}
 }
 
 // fetchFailure tells what a reader cannot get over; the client library retries the rest by itself.

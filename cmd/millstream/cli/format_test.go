@@ -49,17 +49,17 @@ func TestSpan(t *testing.T) {
 		atEnd bool
 		want  span
 	}{
-		{position{kind: fromStart}, false, span{5, -1}},
-		{position{kind: fromStart}, true, span{5, 20}},
-		{position{kind: fromEnd}, true, span{20, 20}},
-		{position{kind: fromOffset, n: 1}, false, span{5, -1}},
-		{position{kind: fromOffset, n: 99}, false, span{20, -1}},
-		{position{kind: fromLast, n: 3}, true, span{17, 20}},
-		{position{kind: fromLast, n: 300}, true, span{5, 20}},
-		{position{kind: fromRange, n: 1, until: 8}, false, span{5, 8}},
-		{position{kind: fromRange, n: 10, until: 99}, false, span{10, 99}},
-		{position{kind: fromRange, n: 10, until: 99}, true, span{10, 20}},
-		{position{kind: fromTime, n: 1}, true, span{12, 20}},
+		{position{kind: fromStart}, false, span{5, -1, false}},
+		{position{kind: fromStart}, true, span{5, 20, true}},
+		{position{kind: fromEnd}, true, span{20, 20, true}},
+		{position{kind: fromOffset, n: 1}, false, span{5, -1, false}},
+		{position{kind: fromOffset, n: 99}, false, span{20, -1, false}},
+		{position{kind: fromLast, n: 3}, true, span{17, 20, true}},
+		{position{kind: fromLast, n: 300}, true, span{5, 20, true}},
+		{position{kind: fromRange, n: 1, until: 8}, false, span{5, 8, true}},
+		{position{kind: fromRange, n: 10, until: 99}, false, span{10, 99, false}},
+		{position{kind: fromRange, n: 10, until: 99}, true, span{10, 20, true}},
+		{position{kind: fromTime, n: 1}, true, span{12, 20, true}},
 	}
 	for _, tt := range tests {
 		if got := tt.p.span(5, 20, 12, tt.atEnd); got != tt.want {

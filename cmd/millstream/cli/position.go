@@ -82,9 +82,11 @@ func parseTime(text string, now time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// span is what is read of one partition: [from, until), without end where until is negative.
+// span is what is read of one partition: [from, until), without end where until is negative. there says that all
+// of it has been written already; compaction may have taken the last of it.
 type span struct {
 	from, until int64
+	there       bool
 }
 
 // spans turns a position into offsets for every partition of the topics. With atEnd, reading stops at the end
@@ -135,5 +137,6 @@ func (p position) span(start, end, after int64, atEnd bool) span {
 	if atEnd && (s.until < 0 || s.until > end) {
 		s.until = end
 	}
+	s.there = s.until >= 0 && s.until <= end
 	return s
 }

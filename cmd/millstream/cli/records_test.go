@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,39 @@ func TestProduceConsume(t *testing.T) {
 	commandLine(t, "", env, "consume", "lines", "-n", "10").must(t, 0)
 	commandLine(t, "", env, "consume", "none", "--exit-at-end").must(t, 3).says(t, `there is no topic "none"`)
 	commandLine(t, "", env, "consume", "lines", "--partition", "4").must(t, 3).says(t, "has no partition 4")
+}
+
+// Goal: reading up to an offset ends although compaction has taken the last records before it, and not where they
+// are still to come. Method: ten records, and spans that end behind them.
+func TestReadToCompactedEnd(t *testing.T) {
+	env := fakeBroker(t, kfake.SeedTopics(2, "lines"))
+	for range 10 {
+		commandLine(t, "v\n", env, "produce", "lines", "--partition", "1").must(t, 0)
+	}
+	var out bytes.Buffer
+	s := &shell{Process: Process{Stdout: &out, Environ: env}}
+	for there, want := range map[bool]error{true: nil, false: context.DeadlineExceeded} {
+		out.Reset()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		if !there {
+			cancel()
+			ctx, cancel = context.WithTimeout(t.Context(), 3*time.Second)
+		}
+		r := &reading{left: -1, open: 2, quiet: newQuiet(), spans: map[string]map[int32]span{
+			"lines": {0: {0, 5, there}, 1: {0, 12, there}},
+		}}
+		r.write = func(dst []byte, rec *kgo.Record) []byte { return append(dst, rec.Value...) }
+		cl, err := s.dial(ctx, "", kgo.FetchMaxWait(fetchWait), kgo.WithHooks(r.quiet), kgo.ConsumePartitions(
+			map[string]map[int32]kgo.Offset{"lines": {0: kgo.NewOffset().At(0), 1: kgo.NewOffset().At(0)}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.readAll(ctx, cl, r); !errors.Is(err, want) || out.Len() != 10 {
+			t.Errorf("there %v: %d records, %v", there, out.Len(), err)
+		}
+		cl.Close()
+		cancel()
+	}
 }
 
 // Goal: key, headers, partition, format and JSON arrive as typed. Method: produce with options, compare with

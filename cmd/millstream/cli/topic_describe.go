@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	urfave "github.com/urfave/cli/v2"
@@ -21,7 +22,8 @@ type topicDetail struct {
 	Configs    []configDetail    `json:"configs"`
 }
 
-// partitionDetail is one partition: records lie in [start, end).
+// partitionDetail is one partition: records lie in [start, end), the newest timestamp of them is in milliseconds
+// since 1970, bytes is the size of the leader's log. The last two are -1 where there is none, or nobody says.
 type partitionDetail struct {
 	Partition int32   `json:"partition"`
 	Leader    int32   `json:"leader"`
@@ -29,6 +31,8 @@ type partitionDetail struct {
 	Replicas  []int32 `json:"replicas"`
 	Start     int64   `json:"start"`
 	End       int64   `json:"end"`
+	Newest    int64   `json:"newest"`
+	Bytes     int64   `json:"bytes"`
 }
 
 // configDetail is one key of the topic's configuration and where its value comes from.
@@ -40,7 +44,7 @@ type configDetail struct {
 
 func (s *shell) topicDescribeCommand() *urfave.Command {
 	return &urfave.Command{
-		Name: "describe", Usage: "show a topic's partitions, offsets and configuration", ArgsUsage: "NAME",
+		Name: "describe", Usage: "show a topic's partitions, offsets, sizes and configuration", ArgsUsage: "NAME",
 		Flags:  []urfave.Flag{outputFlag(), brokersFlag(), timeoutFlag()},
 		Action: s.topicDescribe,
 	}
@@ -79,17 +83,33 @@ func (s *shell) topicDescribe(c *urfave.Context) error {
 
 func partitionListing(d topicDetail) listing {
 	l := listing{
-		columns: []string{"partition", "leader", "epoch", "replicas", "start", "end"},
+		columns: []string{"partition", "leader", "epoch", "replicas", "start", "end", "newest", "bytes"},
 		names:   []string{d.Name}, value: d,
 	}
 	for _, p := range d.Partitions {
 		l.rows = append(l.rows, []string{
 			strconv.Itoa(int(p.Partition)), strconv.Itoa(int(p.Leader)), strconv.Itoa(int(p.Epoch)),
 			strings.Trim(fmt.Sprint(p.Replicas), "[]"),
-			strconv.FormatInt(p.Start, 10), strconv.FormatInt(p.End, 10),
+			strconv.FormatInt(p.Start, 10), strconv.FormatInt(p.End, 10), instant(p.Newest), known(p.Bytes),
 		})
 	}
 	return l
+}
+
+// instant writes milliseconds since 1970 as a time, "-" where there are none.
+func instant(ms int64) string {
+	if ms < 0 {
+		return "-"
+	}
+	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// known writes a number, "-" where it is not known.
+func known(n int64) string {
+	if n < 0 {
+		return "-"
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 // topicOf returns one topic, or the failure that there is none.
@@ -111,6 +131,33 @@ func topicOf(ctx context.Context, ad *kadm.Client, name string) (kadm.TopicDetai
 	return t, nil
 }
 
+// extent asks for newest timestamps and for sizes. Not every server can tell: what it does not is -1.
+func extent(ctx context.Context, ad *kadm.Client, t kadm.TopicDetail) (
+	newest func(partition int32) int64, bytes func(p kadm.PartitionDetail) int64,
+) {
+	top, _ := ad.ListMaxTimestampOffsets(ctx, t.Topic) // a refusal is as good as no answer
+	newest = func(partition int32) int64 {
+		if o, ok := top.Lookup(t.Topic, partition); ok && o.Err == nil {
+			return o.Timestamp
+		}
+		return -1
+	}
+	wanted := kadm.TopicsSet{}
+	for _, p := range t.Partitions {
+		wanted.Add(t.Topic, p.Partition)
+	}
+	dirs, _ := ad.DescribeAllLogDirs(ctx, wanted)
+	bytes = func(p kadm.PartitionDetail) int64 {
+		for _, dir := range dirs[p.Leader] {
+			if d, ok := dir.Topics.Lookup(t.Topic, p.Partition); ok && dir.Err == nil {
+				return d.Size
+			}
+		}
+		return -1
+	}
+	return newest, bytes
+}
+
 func describeTopic(ctx context.Context, ad *kadm.Client, name string) (topicDetail, error) {
 	t, err := topicOf(ctx, ad, name)
 	if err != nil {
@@ -120,6 +167,7 @@ func describeTopic(ctx context.Context, ad *kadm.Client, name string) (topicDeta
 	if err != nil {
 		return topicDetail{}, err
 	}
+	newest, sizes := extent(ctx, ad, t)
 	d := topicDetail{
 		Name: name, ID: base64.RawURLEncoding.EncodeToString(t.ID[:]), Internal: t.IsInternal,
 		Configs: []configDetail{},
@@ -128,6 +176,7 @@ func describeTopic(ctx context.Context, ad *kadm.Client, name string) (topicDeta
 		d.Partitions = append(d.Partitions, partitionDetail{
 			Partition: p.Partition, Leader: p.Leader, Epoch: p.LeaderEpoch, Replicas: p.Replicas,
 			Start: starts[name][p.Partition].Offset, End: ends[name][p.Partition].Offset,
+			Newest: newest(p.Partition), Bytes: sizes(p),
 		})
 	}
 	resources, err := ad.DescribeTopicConfigs(ctx, name)
