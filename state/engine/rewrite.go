@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -128,7 +127,7 @@ func (c *class) rewrite(id bucketID, from []source, ks []*compaction) (*handle, 
 		return nil, c.s.fence(err)
 	}
 	n := newSealed(id, c.vol, b)
-	n.weight.made = w.bytes
+	n.weight.made = w.made
 	for _, sh := range all {
 		if err := n.verify(sh); err != nil {
 			return nil, drop(b, fmt.Errorf("%w: its copy of replica %d: %w", errUnfit, sh.id, err))
@@ -159,23 +158,21 @@ type rewriter struct {
 	to    bucket
 	t     *txn
 	size  groupSize
-	bytes int64       // copied so far
+	made  int64       // bytes of entries so far, as they are weighed
 	k     *compaction // of the replica that is being copied; nil: everything of it stays
+
+	sinceHint int64 // bytes of its entries since the last hint
 
 	// The run that is being put together: from first to last, nothing is left.
 	running     bool
 	first, last state.Entry
 }
 
-// share copies one replica's part: its entries, the hints that lead to them, and its span. It has no tail row
+// share copies one replica's part: its entries, with new hints that lead to them, and its span. It has no tail row
 // there, so nothing of the copy can ever pass for newer than it is.
 func (w *rewriter) share(sh share) error {
+	w.sinceHint = hintEvery // the first entry gets one
 	for _, p := range sh.from {
-		for _, k := range []kind{kindByOffset, kindByTime} {
-			if err := w.hints(sh.id, p, k); err != nil {
-				return err
-			}
-		}
 		err := p.h.walk(sh.id, p.lo, p.hi, func(e state.Entry) error { return w.entry(sh.id, e) })
 		if fault.CodeOf(err) == fault.CorruptRecord && !errors.Is(err, errKeep) {
 			err = fmt.Errorf("%w: %w", errUnfit, err) // damage is evidence, and a rewrite would make it final
@@ -189,39 +186,6 @@ func (w *rewriter) share(sh share) error {
 	}
 	key := makeKey(sh.id, kindSpan, 0)
 	return w.add(key, encodeSpan(key, sh.span))
-}
-
-// hints copies the hints of one kind that lead to something that is copied. The source is left between
-// transactions, so that whoever wants to close it never waits for a write.
-func (w *rewriter) hints(id record.ReplicaID, p piece, k kind) error {
-	next := makeKey(id, k, 0)
-	prefix := next[:keyAtIndex]
-	for next != nil {
-		from := next
-		next = nil
-		err := p.h.read(func(b bucket) error {
-			return b.scan(prefix, from, func(key, value []byte) (bool, error) {
-				if to, ok := decodeHint(key, value); !ok || to < p.lo || to > p.hi {
-					return true, nil
-				}
-				if !w.fits(len(value)) {
-					next = bytes.Clone(key)
-					return false, nil
-				}
-				w.put(key, bytes.Clone(value))
-				return true, nil
-			})
-		})
-		if err != nil {
-			return err
-		}
-		if next != nil {
-			if err := w.flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // entry copies what is left of one entry. Neighbours of one term of which nothing is left become one run.
@@ -270,7 +234,20 @@ func (w *rewriter) keep(id record.ReplicaID, e state.Entry) error {
 	if w.k != nil && e.Index <= w.k.Through {
 		w.k.after += int64(len(e.Frame))
 	}
-	return w.add(makeKey(id, kindEntry, e.Index), e.Frame)
+	w.made += keySize + int64(len(e.Frame))
+	if err := w.add(makeKey(id, kindEntry, e.Index), e.Frame); err != nil {
+		return err
+	}
+	if w.sinceHint += int64(len(e.Frame)); w.sinceHint < hintEvery {
+		return nil
+	}
+	w.sinceHint = 0
+	for _, key := range hintKeys(id, e) {
+		if err := w.add(key, encodeHint(key, e.Index)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fits reports whether a row fits into the transaction. A single large one goes alone.
@@ -304,7 +281,6 @@ func (w *rewriter) flush() error {
 		return w.s.fence(err)
 	}
 	n := w.t.bytes
-	w.bytes += n
 	w.s.space.took(n)
 	w.t, w.size = newTxn(0), groupSize{}
 	if !w.s.rest(w.s.pace(n)) {

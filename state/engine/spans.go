@@ -92,7 +92,7 @@ func (s *Store) fill(v view, h *handle, sp *state.Span) error {
 		return err
 	}
 	sp.Base, sp.AppendTimeMs = first.Base, last.AppendTimeMs
-	from := makeKey(v.id, kindEntry, sp.First)
+	from := makeKey(v.id, kindEntry, first.Index)
 	return h.read(func(b bucket) error {
 		return b.sizes(from[:keyAtIndex], from, func(key []byte, size int64) bool {
 			if keyIndex(key) > sp.Last {

@@ -191,10 +191,16 @@ func (c *class) stageWrite(t *txn, st *staging, w state.Write) {
 // stageHints adds the rows that lead from an offset and from a time to the entry. They are never deleted: a
 // hint to an entry that was truncated is found out by whoever follows it.
 func (c *class) stageHints(t *txn, id record.ReplicaID, e state.Entry) {
-	if e.Base >= 0 {
-		key := t.key(id, kindByOffset, uint64(e.Base))
+	for _, key := range hintKeys(id, e) {
 		t.add(key, encodeHint(key, e.Index))
 	}
-	key := t.key(id, kindByTime, timeIndex(e.MaxTimestampMs))
-	t.add(key, encodeHint(key, e.Index))
+}
+
+// hintKeys are the keys of an entry's hints.
+func hintKeys(id record.ReplicaID, e state.Entry) [][]byte {
+	keys := [][]byte{makeKey(id, kindByTime, timeIndex(e.MaxTimestampMs))}
+	if e.Base >= 0 {
+		keys = append(keys, makeKey(id, kindByOffset, uint64(e.Base)))
+	}
+	return keys
 }

@@ -17,10 +17,11 @@ type weight struct {
 	unfit   int64 // bytes that were alive when a rewrite found damage among them
 }
 
-// counted is the size of one replica's live part of the bucket.
+// counted is the size of one replica's live part of the bucket. from is the index under which its first entry
+// stands: below lo where that is a run.
 type counted struct {
-	lo, hi uint64
-	bytes  int64
+	lo, from, hi uint64
+	bytes        int64
 }
 
 // stays reports whether a rewrite is no use now: what the bucket has beside its rows would be there again, or
@@ -60,18 +61,31 @@ func (h *handle) weigh(live []extent) error {
 // weighOne counts one extent from what was counted before: entries that have died at its beginning are taken
 // off. Where it changed in another way it is counted anew.
 func (h *handle) weighOne(before counted, x extent) (counted, error) {
-	n := counted{lo: x.lo, hi: x.hi}
-	switch {
-	case before.hi != x.hi || x.lo < before.lo:
-		bytes, err := h.bytesOf(x.id, x.lo, x.hi)
-		n.bytes = bytes
-		return n, err
-	case x.lo == before.lo:
+	if before.hi == x.hi && x.lo == before.lo {
 		return before, nil
 	}
-	bytes, err := h.bytesOf(x.id, before.lo, x.lo-1)
-	n.bytes = before.bytes - bytes
-	return n, err
+	n := counted{lo: x.lo, hi: x.hi}
+	err := h.read(func(b bucket) error {
+		key, err := beginning(b, x.id, x.lo)
+		if err == nil {
+			n.from = keyIndex(key)
+		}
+		return err
+	})
+	if err != nil {
+		return n, err
+	}
+	if before.hi != x.hi || x.lo < before.lo {
+		n.bytes, err = h.bytesOf(x.id, n.from, x.hi)
+		return n, err
+	}
+	n.bytes = before.bytes
+	if n.from > before.from {
+		gone, err := h.bytesOf(x.id, before.from, n.from-1)
+		n.bytes -= gone
+		return n, err
+	}
+	return n, nil
 }
 
 // bytesOf adds the rows of entries [lo, hi] up.
