@@ -87,8 +87,8 @@ func sealedSpans(s *engine.Store, l *replicas.Log) (n int, err error) {
 	return n, err
 }
 
-// printCost opens a store, reads what is in it, leaves it alone for a while and prints what it holds on to:
-// at once, and without what only the collector has not come to.
+// printCost opens a store, reads from each of its buckets, leaves it alone for a while and prints what it
+// holds on to: at once, and without what only the collector has not come to.
 func printCost(dir string, idle time.Duration, w io.Writer) error {
 	s, err := engine.Open(engine.Options{Dir: dir, BucketBytes: bucketBytes})
 	if err != nil {
@@ -97,17 +97,14 @@ func printCost(dir string, idle time.Duration, w io.Writer) error {
 	defer s.Close()
 	sealed := 0
 	for _, l := range replicas.New(logs) {
-		if l.Tail, _, err = s.Load(l.ID); err == nil && l.Tail.Last > 0 {
-			_, err = l.Read(s, 1<<20)
+		spans, err := s.Spans(l.ID, nil)
+		for i := 0; i < len(spans) && err == nil; i++ {
+			_, err = s.Entries(l.ID, spans[i].First, spans[i].First+1, 1, nil)
 		}
 		if err != nil {
 			return err
 		}
-		if l.ID == 1 {
-			if sealed, err = sealedSpans(s, l); err != nil {
-				return err
-			}
-		}
+		sealed = max(sealed, len(spans)-1)
 	}
 	<-time.After(idle)
 	goroutines := runtime.NumGoroutine()
