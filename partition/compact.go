@@ -86,6 +86,14 @@ func (r *Replica) compactionAt() time.Time {
 	return r.now.Add(r.cfg.RetentionCheck)
 }
 
+// lookSooner looks at a log again that was idle.
+func (r *Replica) lookSooner() {
+	at := r.now.Add(r.cfg.RetentionCheck)
+	if r.cfg.Settings.Compact && !r.trim.lookAt.IsZero() && at.Before(r.trim.lookAt) {
+		r.trim.lookAt = at
+	}
+}
+
 // planCompaction begins a pass where it is worth it.
 func (r *Replica) planCompaction(spans []state.Span) {
 	c, s := &r.clean, r.cfg.Settings

@@ -192,6 +192,7 @@ func (r *Replica) apply(m raftpb.Message) {
 		r.countApplied(e)
 	}
 	r.log.SetApplied(r.applied)
+	r.lookSooner()
 	// Applied, not only committed: before that the producer table lacks what older leaders appended, and a
 	// retry of it would be taken for new.
 	if term, _ := r.log.Term(r.applied); r.leading && !r.ready && term == r.term {

@@ -80,6 +80,7 @@ type player struct {
 	pending []uint64 // tokens that have not been persisted
 	read    *partition.Read
 	spans   *partition.Spans
+	compact *partition.Compact
 	out     *strings.Builder
 }
 
@@ -124,7 +125,7 @@ func (p *player) start() {
 	p.life++
 	p.config.Incarnation = p.life
 	p.config.Tail, p.config.Rows = p.tail, nil
-	for _, k := range []uint8{partition.RowTerms, partition.RowProducers, partition.RowMachine} {
+	for _, k := range []uint8{partition.RowTerms, partition.RowProducers, partition.RowMachine, partition.RowClean} {
 		if p.rows[k] != nil {
 			p.config.Rows = append(p.config.Rows, state.Row{Kind: k, Value: p.rows[k]})
 		}
@@ -172,6 +173,8 @@ func (p *player) input(word string, args map[string]string) partition.Input {
 			s.Class = state.ClassCompact
 		}
 		s.RetentionMs, s.RetentionBytes = int64(number(args["ms"])), int64(number(args["bytes"]))
+		s.Compact, s.DirtyRatio = args["dirty"] != "", float64(number(args["dirty"]))/100
+		s.DeleteRetentionMs, s.MinLagMs = int64(number(args["delete"])), int64(number(args["lag"]))
 		return partition.Configure{Settings: s}
 	case "persisted":
 		return p.persisted(args)
@@ -181,6 +184,12 @@ func (p *player) input(word string, args map[string]string) partition.Input {
 		return partition.Trim{Req: req, To: record.Offset(number(args["to"])), Deadline: deadline}
 	case "measured":
 		return p.measured(args)
+	case "compacted":
+		return p.compacted(args)
+	case "damaged":
+		return partition.Damaged{Err: fault.New(fault.CorruptRecord, "entry 3 is damaged")}
+	case "transfer":
+		return partition.TransferLeader{To: record.ReplicaID(number(args["to"]))}
 	}
 	p.t.Fatalf("unknown input %q", word)
 	return nil
@@ -264,6 +273,26 @@ func (p *player) measured(args map[string]string) partition.Input {
 	return in
 }
 
+// compacted ends a pass that the replica asked for; through is how far it came, else it came to its end.
+func (p *player) compacted(args map[string]string) partition.Input {
+	if p.compact == nil && args["err"] != "old" {
+		p.t.Fatalf("nothing was asked to be compacted:\n%s", p.out)
+	}
+	in := partition.Compacted{By: p.life, Through: uint64(number(args["through"])), Before: 500, After: 100}
+	in.Facts.Waiting = uint64(number(args["waiting"]))
+	switch args["err"] {
+	case "full":
+		in.Err = fault.New(fault.DiskFull, "the disk is full")
+	case "memory":
+		in.Err = fault.New(fault.ThrottlingQuotaExceeded, "no memory for the keys")
+	case "old":
+		in.By--
+		return in
+	}
+	p.compact = nil
+	return in
+}
+
 func (p *player) frame(args map[string]string) []byte {
 	f := make([]byte, state.FrameRoom)
 	for _, values := range strings.Split(args["v"], "|") {
@@ -312,11 +341,11 @@ func (p *player) step(in partition.Input) {
 		}
 		say("persist %d in %s log=[%d,%d]%s term=%d vote=%d commit=%d sync=%v", w.Token, w.Class, t.First, t.Last, start, t.Term, t.Vote, t.Commit, w.Write.Sync)
 		for _, e := range w.Write.Entries {
-			say("  entry %d term=%d %s offsets=[%d,%d] at=%d newest=%d bytes=%d", e.Index, e.Term, []string{"", "records", "control", "conf", "trim"}[e.Type],
+			say("  entry %d term=%d %s offsets=[%d,%d] at=%d newest=%d bytes=%d", e.Index, e.Term, []string{"", "records", "control", "conf", "trim", "compacted", "clean"}[e.Type],
 				e.Base, e.Next(), e.AppendTimeMs, e.MaxTimestampMs, len(e.Frame)-state.FrameRoom)
 		}
 		for _, r := range w.Write.Carried {
-			say("  row %s", []string{"", "terms", "producers", "machine"}[r.Kind])
+			say("  row %s", []string{"", "terms", "producers", "machine", "clean"}[r.Kind])
 		}
 	}
 	if eff.Read != nil {
@@ -326,6 +355,10 @@ func (p *player) step(in partition.Input) {
 	if eff.Spans != nil {
 		p.spans = eff.Spans
 		say("spans from=%d measure=%v", p.spans.From, p.spans.Measure)
+	}
+	if k := eff.Compact; k != nil {
+		p.compact = k
+		say("compact [%d,%d] clean=%d tombstones=%d end=%d", k.First, k.Through, k.Cleaned, k.Tombstones, k.End)
 	}
 	for _, m := range eff.Send {
 		say("send %s to %d", m.Type, m.To)
