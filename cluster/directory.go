@@ -53,6 +53,8 @@ type placed struct {
 	failed   atomic.Pointer[error] // why it ended by itself
 	readOnly atomic.Bool           // since it ended its log is served without being written to
 	voters   []record.ReplicaID
+
+	unreadable atomic.Pointer[error] // why not even that can be done
 }
 
 var _ broker.Directory = (*directory)(nil)
@@ -61,7 +63,11 @@ var _ broker.Directory = (*directory)(nil)
 func (d *directory) Replica(tp record.TopicPartition) (broker.Replica, bool) {
 	if p := d.here.Load().at[tp]; p != nil {
 		if ref := p.ref.Load(); ref != nil {
-			return broker.Replica{Ref: *ref, View: &p.view}, true
+			r := broker.Replica{Ref: *ref, View: &p.view}
+			if err := p.unreadable.Load(); err != nil {
+				r.Err = *err
+			}
+			return r, true
 		}
 	}
 	return broker.Replica{}, false

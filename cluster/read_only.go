@@ -90,6 +90,8 @@ func (r *readOnly) show(c actors.Context, m shown) {
 	r.up, r.err = true, m.err
 	if m.err == nil {
 		r.p.view.Store(m.view)
+	} else {
+		r.p.unreadable.Store(&m.err)
 	}
 	waiting := r.early
 	r.early = nil

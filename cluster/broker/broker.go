@@ -19,6 +19,7 @@ import (
 type Replica struct {
 	Ref  actors.Ref
 	View *atomic.Pointer[segment.View]
+	Err  error // why there is no view and will be none; nil while there is hope
 }
 
 // Directory finds what lives on this member. It is safe for concurrent use and does not block.
@@ -137,6 +138,9 @@ func (b *Broker) view(name string, id record.TopicID, p record.Partition, epoch 
 		return nil, r, err
 	}
 	v := r.View.Load()
+	if v == nil && r.Err != nil {
+		return nil, r, fault.New(fault.CodeOf(r.Err), "partition %s/%d cannot be read: %w", t.Name, p, r.Err)
+	}
 	if v == nil {
 		return nil, r, fault.New(fault.LeaderNotAvailable, "partition %s/%d is loading its log", t.Name, p).
 			WithHint("retry in a moment")
