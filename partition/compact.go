@@ -19,8 +19,8 @@ const (
 	idleChecks      = 10 // an idle log is looked at this many times less often: others may seal its bucket
 )
 
-// cleaning is how far log compaction has come. What is on the disk of this replica is its own matter; marks is
-// what all agree on.
+// cleaning is how far log compaction has come. What is on the disk of this replica is its own matter; marks
+// is what all agree on.
 type cleaning struct {
 	cleaned  uint64 // each key is once in the log through here
 	waiting  uint64 // the lowest index of a tombstone in it that waits; 0 for none
@@ -31,8 +31,8 @@ type cleaning struct {
 	told     bool   // that a pass failed was logged
 }
 
-// lasting is what the store has made durable: a pass must not go beyond it, or a restart would lack what followed
-// from what is gone.
+// lasting is what the store has made durable: a pass must not go beyond it, or a restart would lack what
+// followed from what is gone.
 type lasting struct {
 	commit    uint64
 	snapshots included
@@ -103,7 +103,8 @@ func (r *Replica) planCompaction(spans []state.Span) {
 	c.looked = r.applied
 	policy := compaction.Policy{MinLagMs: s.MinLagMs, MinDirtyRatio: s.DirtyRatio}
 	l := compaction.Log{
-		Spans: spans, Bound: min(r.commit, r.applied), Cleaned: c.cleaned, Waiting: c.waiting, Tombstones: c.marks.Tombstones,
+		Spans: spans, Bound: min(r.commit, r.applied),
+		Cleaned: c.cleaned, Waiting: c.waiting, Tombstones: c.marks.Tombstones,
 	}
 	through, worth := policy.Plan(r.logNowMs(), l)
 	if bound := r.lastingBound(); worth && through > max(bound, c.cleaned) {
@@ -124,8 +125,8 @@ func (r *Replica) planCompaction(spans []state.Span) {
 	}
 }
 
-// logNowMs is the time by which the age of entries is told: the clock of a leader, and what a follower knows of
-// it.
+// logNowMs is the time by which the age of entries is told: the clock of a leader, and what a follower knows
+// of it.
 func (r *Replica) logNowMs() int64 {
 	if r.ready {
 		return max(r.now.UnixMilli(), r.log.End().AppendTimeMs)
@@ -171,8 +172,9 @@ func (r *Replica) compactionFailed(err error) {
 	r.cfg.Logger.Warn("the log was not compacted, it will be tried again", "partition", r.cfg.Name, "err", err)
 }
 
-// markClean proposes what a leader has to say about compaction: how far its log is clean while tombstones wait
-// in it, and through where they may go, once every replica has what they hide and readers had their time.
+// markClean proposes what a leader has to say about compaction: how far its log is clean while tombstones
+// wait in it, and through where they may go, once every replica has what they hide and readers had their
+// time.
 func (r *Replica) markClean() {
 	c := &r.clean
 	if !r.ready || !r.cfg.Settings.Compact {

@@ -14,7 +14,8 @@ import (
 // Goal: no bytes make openClean panic, and what it takes means the same again. Method: fuzz.
 func FuzzOpenClean(f *testing.F) {
 	r := &Replica{}
-	r.clean = cleaning{cleaned: 70, waiting: 12, marks: compaction.Marks{Newest: compaction.Mark{Cleaned: 60, AppendTimeMs: 5}, Tombstones: 9}}
+	r.clean = cleaning{cleaned: 70, waiting: 12}
+	r.clean.marks = compaction.Marks{Newest: compaction.Mark{Cleaned: 60, AppendTimeMs: 5}, Tombstones: 9}
 	r.carryClean()
 	f.Add(r.write.rows[0].Value)
 	f.Add([]byte{})
@@ -94,7 +95,8 @@ func TestApplyWhatIsLeft(t *testing.T) {
 	if r.clean.marks.Newest.Cleaned != 3 {
 		t.Errorf("marks %+v", r.clean.marks)
 	}
-	if _, err := r.applyOne(state.Entry{Index: 9, Type: state.EntryClean, Frame: frame([]byte("x"))}); !errors.Is(err, fault.CorruptRecord) {
+	_, err = r.applyOne(state.Entry{Index: 9, Type: state.EntryClean, Frame: frame([]byte("x"))})
+	if !errors.Is(err, fault.CorruptRecord) {
 		t.Errorf("a mark that is none: %v", err)
 	}
 }

@@ -46,9 +46,10 @@ type Spans struct {
 	From    record.Offset
 }
 
-// Compact asks for the log to be compacted: learn the newest offset of each key from the entries behind Cleaned
-// through Through, then let the store drop what is not the newest from all of them; the end comes back as
-// Compacted. The log begins with First. Tombstones may go through index Tombstones. End is the high watermark.
+// Compact asks for the log to be compacted: learn the newest offset of each key from the entries behind
+// Cleaned through Through, then let the store drop what is not the newest from all of them; the end comes
+// back as Compacted. The log begins with First. Tombstones may go through index Tombstones. End is the high
+// watermark.
 type Compact struct {
 	First      uint64
 	Cleaned    uint64

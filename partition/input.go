@@ -91,9 +91,9 @@ type Measured struct {
 	Err   error
 }
 
-// Compacted answers a Compact effect: Through is the last index that the pass came to, Facts what it found, Before
-// and After the bytes of frames. Errors of the store and of reading; fault.ThrottlingQuotaExceeded where there was
-// no memory for the keys. All but damage pass: the core tries again.
+// Compacted answers a Compact effect: Through is the last index that the pass came to, Facts what it found,
+// Before and After the bytes of frames. Errors of the store and of reading; fault.ThrottlingQuotaExceeded
+// where there was no memory for the keys. All but damage pass: the core tries again.
 type Compacted struct {
 	By            state.Incarnation
 	Through       uint64
@@ -105,8 +105,8 @@ type Compacted struct {
 // Damaged tells of an entry of this replica's log that its reader could not verify.
 type Damaged struct{ Err error }
 
-// TransferLeader asks a leader to let another voter lead; To 0 lets it choose. There is no reply: the next view
-// tells who leads. A replica that does not lead forgets it.
+// TransferLeader asks a leader to let another voter lead; To 0 lets it choose. There is no reply: the next
+// view tells who leads. A replica that does not lead forgets it.
 type TransferLeader struct{ To record.ReplicaID }
 
 // Received is a raft message of another replica of the same partition.
@@ -128,10 +128,10 @@ type Settings struct {
 	RetentionMs    int64
 	RetentionBytes int64
 
-	// Whether the log is compacted by key, beside or instead of what retention takes; a topic that is only compacted
-	// has a retention of -1. The rest counts where it is: records younger than MinLagMs stay as they are; a
-	// tombstone stays for DeleteRetentionMs, in ms, at least; a pass begins when DirtyRatio of the bytes that
-	// it may look at were appended after the last one, 0 to 1.
+	// Whether the log is compacted by key, beside or instead of what retention takes; a topic that is only
+	// compacted has a retention of -1. The rest counts where it is: records younger than MinLagMs stay as they
+	// are; a tombstone stays for DeleteRetentionMs, in ms, at least; a pass begins when DirtyRatio of the bytes
+	// that it may look at were appended after the last one, 0 to 1.
 	Compact           bool
 	MinLagMs          int64
 	DeleteRetentionMs int64

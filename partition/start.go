@@ -198,14 +198,15 @@ func (r *Replica) replayChunk(entries []state.Entry) error {
 	return nil
 }
 
-// belongs refuses an entry that is not the next to replay. A run may begin before it, where it is the first that
-// was read.
+// belongs refuses an entry that is not the next to replay. A run may begin before it, where it is the first
+// that was read.
 func (r *Replica) belongs(e state.Entry, first bool) error {
 	term, err := r.log.Term(r.replay)
 	if err == nil && term == e.Term {
 		term, err = r.log.Term(e.Through())
 	}
-	if early := e.Index < r.replay && first; err != nil || term != e.Term || e.Index != r.replay && !early || e.Through() < r.replay {
+	fits := e.Index == r.replay || first && e.Index < r.replay && e.Through() >= r.replay
+	if err != nil || term != e.Term || !fits {
 		return fault.New(fault.CorruptRecord, "entries %d to %d of term %d where entry %d of term %d belongs",
 			e.Index, e.Through(), e.Term, r.replay, term)
 	}

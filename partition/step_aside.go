@@ -44,9 +44,9 @@ func (r *Replica) onDamaged(in Damaged) {
 	r.spoil(in.Err)
 }
 
-// spoil notes that an entry of this replica can't be read. It goes on to take part, because what others need of
-// it is in memory or elsewhere, but it does not lead any more where somebody else can: a leader would have to
-// send that entry one day. It is healed by being made again from the others.
+// spoil notes that an entry of this replica can't be read. It goes on to take part, because what others need
+// of it is in memory or elsewhere, but it does not lead any more where somebody else can: a leader would have
+// to send that entry one day. It is healed by being made again from the others.
 func (r *Replica) spoil(err error) {
 	if r.damage == nil {
 		r.damage = err
@@ -66,8 +66,8 @@ func (r *Replica) stepAside() {
 	}
 }
 
-// solicits reports whether a message asks others to make this replica the leader. A damaged one never sends it:
-// it stays a candidate that nobody hears of until another leads.
+// solicits reports whether a message asks others to make this replica the leader. A damaged one never sends
+// it: it stays a candidate that nobody hears of until another leads.
 func solicits(m raftpb.Message) bool {
 	return m.Type == raftpb.MsgVote || m.Type == raftpb.MsgPreVote
 }

@@ -73,7 +73,8 @@ func (r *Replica) issueWrite() {
 	}
 	r.token++
 	p := Persist{Token: r.token, Class: r.class, Write: state.Write{
-		Replica: r.cfg.ID, By: r.cfg.Incarnation, Tail: r.tail, Entries: raftlog.Roll(w.entries), Carried: w.rows, Sync: w.sync,
+		Replica: r.cfg.ID, By: r.cfg.Incarnation, Tail: r.tail, Entries: raftlog.Roll(w.entries), Carried: w.rows,
+		Sync: w.sync,
 	}}
 	r.eff.Persist = append(r.eff.Persist, p)
 	r.writes = append(r.writes, issued{Persist: p, term: r.term, awaited: w.awaited, responses: w.responses})

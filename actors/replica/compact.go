@@ -13,8 +13,8 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// DefaultKeyBytes is how much memory the keys of all passes of log compaction may take that share a Kind, in bytes,
-// unless Ports.Keys says otherwise.
+// DefaultKeyBytes is how much memory the keys of all passes of log compaction may take that share a Kind, in
+// bytes, unless Ports.Keys says otherwise.
 const DefaultKeyBytes = 64 << 20
 
 const (
@@ -44,8 +44,8 @@ func (m *keyMemory) acquire(bytes int) (release func(), ok bool) {
 	return func() { m.free.Add(int64(bytes)) }, true
 }
 
-// lease is memory that is given back once, at the latest when nobody knows of it any more: a life that crashes
-// cannot say goodbye.
+// lease is memory that is given back once, at the latest when nobody knows of it any more: a life that
+// crashes cannot say goodbye.
 type lease struct{ back *giveBack }
 
 type giveBack struct {
@@ -65,7 +65,8 @@ func newLease(release func()) *lease {
 	return l
 }
 
-// pass is one pass over the log: first it learns the newest offset of each key, then the store drops the rest.
+// pass is one pass over the log: first it learns the newest offset of each key, then the store drops the
+// rest.
 type pass struct {
 	partition.Compact
 	by     state.Incarnation

@@ -7,6 +7,9 @@
 // what this one reads; then it loads its tail and rows on the pool, makes the core, and only then takes
 // requests. Requests that come earlier wait, up to a limit.
 //
+// A pass of log compaction reads keys on the pool, chunk by chunk and with rests, in memory that is lent to it; then
+// the store rewrites.
+//
 // Invariants: the core is touched only in Receive; a request is answered exactly once; what comes back from
 // the store or the pool belongs to the life that asked for it.
 //

@@ -37,7 +37,8 @@ func (c *Cluster) chooseCompaction() {
 	}
 }
 
-// keyOf is the key of a client's record n, and whether the record deletes it. It is the same for every attempt.
+// keyOf is the key of a client's record n, and whether the record deletes it. It is the same for every
+// attempt.
 func (c *Cluster) keyOf(client, n int) (key string, deletes bool) {
 	x := (uint64(client)<<32 + uint64(n) + c.o.Seed<<48) * 0x9e3779b97f4a7c15
 	x ^= x >> 29
@@ -194,8 +195,9 @@ type skipped struct {
 	at            time.Time
 }
 
-// checkCompacted: P4, every record that is left is what was put at its offset, on every replica and over time;
-// before compaction the offsets were dense; and the logs end in the same table as if there were no compaction.
+// checkCompacted: P4, every record that is left is what was put at its offset, on every replica and over
+// time; before compaction the offsets were dense; and the logs end in the same table as if there were no
+// compaction.
 func (h *History) checkCompacted() {
 	all := h.ordered()
 	h.checkDense(all, 0)
@@ -282,8 +284,8 @@ func (h *History) checkTables() {
 	}
 }
 
-// checkSkipped: P4, a consumer of a leader misses only what a newer record of its key replaces, and tombstones
-// that are old enough.
+// checkSkipped: P4, a consumer of a leader misses only what a newer record of its key replaces, and
+// tombstones that are old enough.
 func (h *History) checkSkipped() {
 	next := map[record.Offset]record.Offset{} // the next record of the same key
 	last := map[string]record.Offset{}

@@ -151,8 +151,8 @@ func (h *History) checkSame() {
 	}
 }
 
-// final is the record at an offset not below the log start, as it is in the end, or would be without compaction;
-// the zero record where there is none.
+// final is the record at an offset not below the log start, as it is in the end, or would be without
+// compaction; the zero record where there is none.
 func (h *History) final(o record.Offset) seen {
 	if h.compacts {
 		if int(o) < len(h.whole) {

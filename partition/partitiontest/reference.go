@@ -15,8 +15,8 @@ type made struct {
 	appendMs int64
 }
 
-// wrote notes an entry that a replica wants written. The first that is seen of a place is as its leader made it:
-// compaction comes after the commit.
+// wrote notes an entry that a replica wants written. The first that is seen of a place is as its leader made
+// it: compaction comes after the commit.
 func (h *History) wrote(e state.Entry) {
 	at := place{e.Index, e.Term}
 	if _, known := h.made[at]; known || e.Type != state.EntryRecords || segment.Emptied(e.Payload()) {

@@ -203,8 +203,8 @@ func (l *Log) Wanted() (lo, hi uint64, ok bool) {
 	return l.wanted.lo, l.wanted.hi, l.wanted.hi > l.wanted.lo
 }
 
-// AddWindow takes entries that were read from index lo on for Wanted; the next attempt of raft finds them, runs
-// entry by entry. None at all only forgets the wish, so that raft's next attempt asks again.
+// AddWindow takes entries that were read from index lo on for Wanted; the next attempt of raft finds them,
+// runs entry by entry. None at all only forgets the wish, so that raft's next attempt asks again.
 func (l *Log) AddWindow(lo uint64, entries []state.Entry) {
 	l.wanted = window{}
 	if len(entries) == 0 || lo < l.first {

@@ -64,8 +64,8 @@ func (l *Log) expand(w *window, e state.Entry, lo uint64, room int) (whole bool)
 }
 
 // Follow is what a replica writes for the end of a run that another one sent, e, behind prev: the same, with
-// the offsets that prev leaves to it. All of what the run stands for came before it as entries that took none,
-// or as entries that are still there.
+// the offsets that prev leaves to it. All of what the run stands for came before it as entries that took
+// none, or as entries that are still there.
 func Follow(e, prev state.Entry) state.Entry {
 	first, last := e, e
 	first.Base, last.Last = prev.Next(), max(e.Last, prev.Last)

@@ -20,14 +20,17 @@ func compacted(index, through, term uint64, base, last record.Offset) state.Entr
 // reopened is a log [2, last] of terms, nothing of which is in memory.
 func reopened(last, commit uint64, terms ...TermStart) *Log {
 	t := terms[len(terms)-1].Term
-	return New(state.Tail{First: 2, Last: last, LastTerm: t, Term: t, Commit: commit}, raftpb.ConfState{Voters: []uint64{1}}, terms, 0, 1<<20)
+	tail := state.Tail{First: 2, Last: last, LastTerm: t, Term: t, Commit: commit}
+	return New(tail, raftpb.ConfState{Voters: []uint64{1}}, terms, 0, 1<<20)
 }
 
 // Goal: a replay over runs leaves in memory what raft may ask for, however long they are: of a run that was
-// applied its end, of one that reaches behind the commit every entry from the applied one on. Method: logs with
-// a run of a million entries in front of, around and behind the commit, and one that is read from its middle.
+// applied its end, of one that reaches behind the commit every entry from the applied one on. Method: logs
+// with a run of a million entries in front of, around and behind the commit, and one that is read from its
+// middle.
 func TestRestoreRuns(t *testing.T) {
 	terms := []TermStart{{Term: 1, Index: 1}, {Term: 2, Index: 2}}
+	long := compacted(2, 1_000_001, 2, 0, 500)
 	for _, c := range []struct {
 		name           string
 		commit         uint64
@@ -36,8 +39,8 @@ func TestRestoreRuns(t *testing.T) {
 		first, last    uint64 // in memory
 		base, runsLast record.Offset
 	}{
-		{"applied", 1_000_003, compacted(2, 1_000_001, 2, 0, 500), []state.Entry{sealed(1_000_002, 2, 9), sealed(1_000_003, 2, 9)}, 1_000_001, 1_000_003, 0, 500},
-		{"applied to its end", 1_000_001, compacted(2, 1_000_001, 2, 0, 500), []state.Entry{sealed(1_000_002, 2, 9)}, 1_000_001, 1_000_002, 0, 500},
+		{"applied", 1_000_003, long, []state.Entry{sealed(1_000_002, 2, 9), sealed(1_000_003, 2, 9)}, 1_000_001, 1_000_003, 0, 500},
+		{"applied to its end", 1_000_001, long, []state.Entry{sealed(1_000_002, 2, 9)}, 1_000_001, 1_000_002, 0, 500},
 		{"applied in part", 1_000_000, compacted(2, 1_000_003, 2, 0, 500), nil, 1_000_000, 1_000_003, 0, 500},
 		{"not applied", 1, compacted(2, 4, 2, 0, 500), []state.Entry{sealed(5, 2, 9)}, 2, 5, 0, 500},
 		{"from before the log", 4, compacted(1, 4, 2, 0, 500), []state.Entry{sealed(5, 2, 9)}, 4, 5, 0, 500},
@@ -73,7 +76,8 @@ func TestRestoreRuns(t *testing.T) {
 func TestWindowOverRuns(t *testing.T) {
 	run := compacted(2, 40_001, 2, 0, 700)
 	l := reopened(40_003, 40_003, TermStart{Term: 1, Index: 1}, TermStart{Term: 2, Index: 2})
-	behind := state.Entry{Index: 40_002, Term: 2, Type: state.EntryRecords, Base: 701, Last: 703, Frame: make([]byte, state.FrameRoom+5)}
+	behind := sealed(40_002, 2, 5)
+	behind.Base, behind.Last = 701, 703
 	behind.Seal()
 	l.Restore(run)
 	l.Restore(behind)
@@ -133,7 +137,8 @@ func TestRoll(t *testing.T) {
 		return e
 	}
 	row := []state.Entry{
-		sealed(2, 2, 9), empty(3, 3), sealed(4, 3, 9), empty(5, 3), empty(6, 3), compacted(7, 7, 3, 5, 8), empty(8, 4), empty(9, 4), sealed(10, 4, 9),
+		sealed(2, 2, 9), empty(3, 3), sealed(4, 3, 9), empty(5, 3), empty(6, 3), compacted(7, 7, 3, 5, 8), empty(8, 4),
+		empty(9, 4), sealed(10, 4, 9),
 	}
 	var got [][2]uint64
 	for _, e := range Roll(row) {

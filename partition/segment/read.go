@@ -14,10 +14,10 @@ import (
 const entriesPerRead = 1024
 
 // Cached returns whole batches from offset from out of the memory, at most maxBytes of them but at least one
-// batch. Each slice holds one or more batches and is read-only; the first one holds from, or is the next behind it
-// that compaction has left. ok is false where the memory does not hold from: then Read must be asked, which also
-// says why an offset is refused. At the high watermark, or where compaction has left nothing up to it, it returns
-// nothing and ok.
+// batch. Each slice holds one or more batches and is read-only; the first one holds from, or is the next
+// behind it that compaction has left. ok is false where the memory does not hold from: then Read must be
+// asked, which also says why an offset is refused. At the high watermark, or where compaction has left
+// nothing up to it, it returns nothing and ok.
 func (v *View) Cached(from record.Offset, maxBytes int) (batches [][]byte, ok bool) {
 	if from < v.LogStart || from > v.HighWatermark {
 		return nil, false
@@ -37,10 +37,10 @@ func (v *View) Cached(from record.Offset, maxBytes int) (batches [][]byte, ok bo
 }
 
 // Read returns whole batches from offset from out of the store, at most maxBytes of them but at least one
-// batch. Each slice holds one or more batches, the first one holds from, or is the next behind it that compaction
-// has left; they are the caller's. It blocks on the disk. At the high watermark, or where there is nothing up to
-// it, it returns nothing: wait at the high watermark then. Errors: fault.OffsetOutOfRange, also where the log
-// start passes from meanwhile, fault.OffsetNotAvailable, and those of the store.
+// batch. Each slice holds one or more batches, the first one holds from, or is the next behind it that
+// compaction has left; they are the caller's. It blocks on the disk. At the high watermark, or where there is
+// nothing up to it, it returns nothing: wait at the high watermark then. Errors: fault.OffsetOutOfRange, also
+// where the log start passes from meanwhile, fault.OffsetNotAvailable, and those of the store.
 func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][]byte, error) {
 	if err := v.Check(from); err != nil {
 		return nil, err
@@ -90,8 +90,9 @@ func (v *View) tailIndex() uint64 {
 	return v.tail[0].Index
 }
 
-// follows says whether the log holds an entry before lo, the first with an offset behind from. Then compaction
-// has taken what was between. Otherwise the log start has passed from. Error: fault.OffsetOutOfRange.
+// follows says whether the log holds an entry before lo, the first with an offset behind from. Then
+// compaction has taken what was between. Otherwise the log start has passed from. Error:
+// fault.OffsetOutOfRange.
 func (v *View) follows(store state.LogStore, lo uint64, from record.Offset) error {
 	if _, err := store.Entries(v.Replica, lo-1, lo, 1, nil); err == nil || !errors.Is(err, fault.OffsetOutOfRange) {
 		return nil // damage there is not what this reader asked for
