@@ -66,6 +66,7 @@ const (
 type damageLog struct {
 	log  *slog.Logger
 	name func(record.ReplicaID) (topic string, p record.Partition, class state.Class)
+	tell func(record.ReplicaID, error) // hears of each new range, and must not block; nil: nobody
 
 	mu       sync.Mutex
 	of       map[record.ReplicaID][]DamagedRange // by First
@@ -116,6 +117,9 @@ func (l *damageLog) add(id record.ReplicaID, d DamagedRange, err error) DamagedR
 	l.log.Error("damage found: what is in this range cannot be read", "topic", topic, "partition", p,
 		"offset", d.From, "to", d.To, "first_index", d.First, "last_index", d.Last, "class", d.Class,
 		"code", fault.CodeOf(err).String(), "err", err)
+	if l.tell != nil {
+		l.tell(id, err)
+	}
 	return d
 }
 

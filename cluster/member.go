@@ -65,6 +65,7 @@ func Start(ctx context.Context, c Config) (*Member, error) {
 	m.metrics = observe.New(observe.Options{Snapshot: m.snapshot, Logger: m.config.Logger})
 	m.disk = newDiskWatch(m.metrics, m.config.Logger, m.config.Now)
 	m.damage = newDamageLog(m.config.Logger, m.replicaName)
+	m.damage.tell = m.tellReplica
 	if err := m.start(ctx); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}

@@ -253,6 +253,18 @@ func (m *Member) readOnly(id actors.Identity) actors.Actor {
 	return r
 }
 
+// tellReplica lets a replica know that its log is damaged: it leaves leading to others, where there are any.
+func (m *Member) tellReplica(id record.ReplicaID, err error) {
+	if m.directory == nil {
+		return
+	}
+	if p := m.directory.here.Load().byID[id]; p != nil {
+		if ref := p.ref.Load(); ref != nil {
+			ref.Tell(partition.Damaged{Err: err})
+		}
+	}
+}
+
 // replicaName names a replica for those who have to mend it. One that the table does not name, or not yet, is
 // called by its id.
 func (m *Member) replicaName(id record.ReplicaID) (topic string, p record.Partition, class state.Class) {

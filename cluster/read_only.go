@@ -63,7 +63,7 @@ func (r *readOnly) Receive(c actors.Context, m any) {
 		r.answer(c, m.key)
 	case partition.Append, partition.Propose, partition.Query, partition.Trim:
 		c.Reply(r.refusal())
-	case partition.Configure: // there is nothing that it would change
+	case partition.Configure, partition.Damaged: // there is nothing that they would change
 	case actors.Stopping:
 		if r.p != nil {
 			r.p.view.Store(nil)

@@ -77,6 +77,7 @@ func TestReadOnlyWatches(t *testing.T) {
 	}
 	waits := asked(ref, replica.Watch{ID: 2, MinBytes: 1, Deadline: time.Now().Add(watchLimit)})
 	ref.Tell(partition.Configure{})
+	ref.Tell(partition.Damaged{})
 	ref.Tell(replica.Unwatch{ID: 3})
 	ref.Tell(replica.Unwatch{ID: 2})
 	if err := <-waits; err != nil {

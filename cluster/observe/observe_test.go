@@ -74,6 +74,7 @@ func busy(n int, o Options) *Metrics {
 		p.LeaderChanged(2, 0, false)
 		p.Proposed(2, 50)
 		p.Waiting(100)
+		p.Compacted(90, 30, 4)
 		p.Dropped(odd)
 		tasks := m.Task(task.ID{App: odd, Sub: i, Partition: 9}, nil)
 		tasks.Stepped(task.ID{}, 3, 4)
@@ -118,7 +119,7 @@ var (
 	packages = "actors|build|engine|http|kafka|member|partition|store|task"
 	units    = "messages|restarts|timeouts|jobs|info|seconds|bytes|answers|connections|panics|throttles|ready|topics|" +
 		"partitions|tasks|inputs|offset|epoch|leader|entries|batches|stalls|changes|records|resets|retries|steps|fenced|" +
-		"buckets|groups|lost|only|ranges|rows"
+		"buckets|compactions|groups|lost|only|ranges|rows"
 	ruleOfNames = regexp.MustCompile(`^millstream_(` + packages + `)_([a-z]+_)*(` + units + `)(_total)?$`)
 )
 
@@ -212,7 +213,9 @@ func TestLabelsAreBounded(t *testing.T) {
 		"millstream_engine_slow_groups_total": n, "millstream_engine_removed_buckets_total": n,
 		"millstream_engine_removed_bytes_total": 10 * n, "millstream_engine_rewritten_buckets_total": n,
 		"millstream_engine_rewrite_read_bytes_total": 10 * n, "millstream_engine_rewrite_written_bytes_total": 4 * n,
-		"millstream_engine_lost": 1, "millstream_store_damaged_ranges": n,
+		"millstream_partition_compactions_total": n, "millstream_partition_compaction_read_bytes_total": 90 * n,
+		"millstream_partition_compaction_left_bytes_total": 30 * n,
+		"millstream_engine_lost":                           1, "millstream_store_damaged_ranges": n,
 		"millstream_partition_damaged_ranges": 2 * limit, "millstream_partition_read_only": limit,
 		"millstream_http_answers_total": n, "millstream_member_partitions": n,
 		"millstream_member_unlisted_partitions": n - limit, "millstream_partition_leader_epoch": 7 * limit,

@@ -28,9 +28,10 @@ type partitionMeters struct {
 type partitionMeter struct {
 	reasons *bounded[string, dropMeter]
 
-	entries, batches, bytes, stalls, leaders atomic.Uint64
+	entries, batches, bytes, stalls, leaders     atomic.Uint64
+	compactions, compactRead, compactLeft, dirty atomic.Uint64
 
-	_ [16]byte // a cache line for each: neighbours are written on other processors
+	_ [48]byte // cache lines of its own: neighbours are written on other processors
 }
 
 // dropMeter is one reason for which inputs are dropped.
@@ -111,7 +112,12 @@ func (m *partitionMeter) Proposed(batches, bytes int) {
 func (m *partitionMeter) Waiting(int) { m.stalls.Add(1) }
 
 // Compacted implements partition.Observer.
-func (m *partitionMeter) Compacted(int64, int64, uint64) {}
+func (m *partitionMeter) Compacted(before, after int64, behind uint64) {
+	m.compactions.Add(1)
+	m.compactRead.Add(uint64(before))
+	m.compactLeft.Add(uint64(after))
+	m.dirty.Store(behind)
+}
 
 // Dropped implements partition.Observer.
 func (m *partitionMeter) Dropped(why string) { m.reasons.of(why).n.Inc() }

@@ -103,6 +103,12 @@ var (
 		"Times that intake waited because too much was uncommitted.")
 	leaders = perPartition("millstream_partition_leader_changes_total", "Leaders that this replica has seen come.")
 
+	compactions = perPartition("millstream_partition_compactions_total",
+		"Passes of log compaction; left out, like the next three, where there was none.")
+	compactRead = perPartition("millstream_partition_compaction_read_bytes_total", "Bytes of entries before compaction.")
+	compactLeft = perPartition("millstream_partition_compaction_left_bytes_total", "Bytes of entries after compaction.")
+	dirty       = perPartition("millstream_partition_dirty_entries", "Entries that the last pass left to a later one.")
+
 	readOnly = perPartition("millstream_partition_read_only", "1 where damage keeps a partition from taking writes.")
 	damaged  = perPartition("millstream_partition_damaged_ranges",
 		"Ranges of damaged entries that readers found; left out where there is none.")
@@ -113,7 +119,7 @@ func (c *snapshotCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		memberInfo, ready, topics, hosted, serving, leading, unlisted, hostedTasks, jobs, free, fenced, lost, ranges,
 		logStart, watermark, stable, logEnd, epoch, isLeader, entries, batches, bytes, stalls, leaders, readOnly,
-		damaged,
+		damaged, compactions, compactRead, compactLeft, dirty,
 	} {
 		to <- d
 	}
@@ -205,6 +211,12 @@ func collectCounts(out sink, m *partitionMeter, labels ...string) {
 	out.counter(bytes, m.bytes.Load(), labels...)
 	out.counter(stalls, m.stalls.Load(), labels...)
 	out.counter(leaders, m.leaders.Load(), labels...)
+	if n := m.compactions.Load(); n > 0 {
+		out.counter(compactions, n, labels...)
+		out.counter(compactRead, m.compactRead.Load(), labels...)
+		out.counter(compactLeft, m.compactLeft.Load(), labels...)
+		out.gauge(dirty, float64(m.dirty.Load()), labels...)
+	}
 }
 
 // buildInfo says which build runs.
