@@ -104,7 +104,7 @@ func (r *Replica) planCompaction(spans []state.Span) {
 	policy := compaction.Policy{MinLagMs: s.MinLagMs, MinDirtyRatio: s.DirtyRatio}
 	l := compaction.Log{
 		Spans: spans, Bound: min(r.commit, r.applied),
-		Cleaned: c.cleaned, Waiting: c.waiting, Tombstones: c.marks.Tombstones,
+		Cleaned: c.cleaned, Waiting: c.waiting, Tombstones: r.tombstones(),
 	}
 	through, worth := policy.Plan(r.logNowMs(), l)
 	if bound := r.lastingBound(); worth && through > max(bound, c.cleaned) {
@@ -121,8 +121,17 @@ func (r *Replica) planCompaction(spans []state.Span) {
 	}
 	c.underWay = true
 	r.eff.Compact = &Compact{
-		First: r.tail.First, Cleaned: c.cleaned, Through: through, Tombstones: c.marks.Tombstones, End: r.commitEnd,
+		First: r.tail.First, Cleaned: c.cleaned, Through: through, Tombstones: l.Tombstones, End: r.commitEnd,
 	}
+}
+
+// tombstones is the index through which they may go here. A leader keeps those that a replica which is catching
+// up has not got yet: it may have what they hide.
+func (r *Replica) tombstones() uint64 {
+	if r.leading {
+		return min(r.clean.marks.Tombstones, r.minMatch())
+	}
+	return r.clean.marks.Tombstones
 }
 
 // logNowMs is the time by which the age of entries is told: the clock of a leader, and what a follower knows

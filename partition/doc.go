@@ -14,7 +14,7 @@
 //     Step that learned of the commit;
 //   - readers never see beyond the high watermark, which is the end of the last committed entry;
 //   - offsets are dense along the log; append times and the running largest timestamp never go down;
-//   - a frame never changes once it was proposed, and is equal on every replica;
+//   - a frame never changes once it was proposed, and is equal on every replica that has not compacted it;
 //   - the log start never goes back on a replica, nor from one leader to the next; it moves by committed entries alone;
 //   - the first index follows it, never behind the applied entry, and never without snapshots of what the entries did;
 //   - a pass of compaction goes only over what is committed, applied and durable with all that followed from it, and
