@@ -41,8 +41,8 @@ type Write struct {
 
 // Span is a stretch of a replica's log that lies together on the disk: entries [First, Last]. Base is the
 // offset of the first of them, Bytes the size of their frames, AppendTimeMs when the last was appended.
-// Nothing is added to a sealed one. Generation tells a stretch that was rewritten, by Compact or to give space
-// back, from what it was before.
+// Nothing is added to a sealed one. Generation tells a stretch that was rewritten, by Compact or to give
+// space back, from what it was before.
 type Span struct {
 	First, Last  uint64
 	Base         record.Offset
@@ -65,14 +65,14 @@ type LogStore interface {
 	// writes of incarnations lower than by are refused.
 	Barrier(r record.ReplicaID, by Incarnation, done func(error))
 
-	// Compact drops what k.Keep says that nobody needs from the sealed stretches of k.Replica's log, the oldest
-	// first: none is changed before all changes of those before it are durable, so what is left of a log is at
-	// any time, a crash too, what Keep leaves of its first part and all of the rest. Neighbours of one term of
-	// which nothing is left become one run. It is queued and returns at once; done runs exactly once, on a
-	// goroutine of the store (or, on a closed or fenced one, before Compact returns), and must not block. What
-	// is not sealed yet is left for a later call. An error comes with what was done until then. Errors: that of
-	// Keep, fault.CorruptRecord for damage in the way, fault.DiskFull where there is no room for a copy,
-	// fault.Closing, fault.StorageError.
+	// Compact drops what k.Keep says that nobody needs from the sealed stretches of k.Replica's log, the
+	// oldest first: none is changed before all changes of those before it are durable, so what is left of a
+	// log is at any time, a crash too, what Keep leaves of its first part and all of the rest. Neighbours of
+	// one term of which nothing is left become one run. It is queued and returns at once; done runs exactly
+	// once, on a goroutine of the store (or, on a closed or fenced one, before Compact returns), and must not
+	// block. What is not sealed yet is left for a later call. An error comes with what was done until then.
+	// Errors: that of Keep, fault.CorruptRecord for damage in the way, fault.DiskFull where there is no room
+	// for a copy, fault.Closing, fault.StorageError.
 	Compact(k Compaction, done func(CompactionResult, error))
 
 	// Load returns the newest tail and carried rows of a replica. A replica without any has the zero Tail and
@@ -80,10 +80,10 @@ type LogStore interface {
 	Load(r record.ReplicaID) (Tail, []Row, error)
 
 	// Entries appends entries [lo, hi) to dst, copied into buffers of their own and verified. It stops once
-	// maxBytes of frames are there, but returns at least one entry. Where a run of compacted entries has lo or
-	// hi inside, the first one begins below lo, or the last one reaches beyond hi. Errors:
-	// fault.OffsetOutOfRange where lo is outside the log, fault.CorruptRecord for damage, which an index is too
-	// that neither an entry nor a run has.
+	// maxBytes of frames are there, but returns at least one entry. Where a run of compacted entries has lo
+	// or hi inside, the first one begins below lo, or the last one reaches beyond hi. Errors:
+	// fault.OffsetOutOfRange where lo is outside the log, fault.CorruptRecord for damage, which an index is
+	// too that neither an entry nor a run has.
 	Entries(r record.ReplicaID, lo, hi uint64, maxBytes int, dst []Entry) ([]Entry, error)
 
 	// Seek returns the index of the entry that holds offset o: the first with Last ≥ o, or First where a run

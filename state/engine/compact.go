@@ -26,8 +26,8 @@ type compaction struct {
 var errKeep = errors.New("keep")
 
 // Compact implements state.LogStore. A Store does it in the background, all that wait together, so that a
-// bucket is rewritten once for all replicas in it; Reclaim does it at once. A Memory does it in Step, Flush or
-// Reclaim. While a class is damaged it is refused with that damage, fault.CorruptRecord.
+// bucket is rewritten once for all replicas in it; Reclaim does it at once. A Memory does it in Step, Flush
+// or Reclaim. While a class is damaged it is refused with that damage, fault.CorruptRecord.
 func (s *Store) Compact(k state.Compaction, done func(state.CompactionResult, error)) {
 	s.mu.Lock()
 	err := s.fencedErr()
@@ -89,8 +89,8 @@ func (s *Store) compactWaiting() bool {
 	return did
 }
 
-// compactOnce takes every compaction that has no bucket left to its end, or takes some over one bucket. An error
-// is that of all of them.
+// compactOnce takes every compaction that has no bucket left to its end, or takes some over one bucket. An
+// error is that of all of them.
 func (s *Store) compactOnce(ks []*compaction) error {
 	if err := s.idle(); err != nil {
 		return err
@@ -134,7 +134,8 @@ func (s *Store) idle() error {
 	return nil
 }
 
-// ahead lists the buckets that the compaction has still to look at, in the order of the log: sealed ones only.
+// ahead lists the buckets that the compaction has still to look at, in the order of the log: sealed ones
+// only.
 func (k *compaction) ahead(sv *survey, log []piece) []piece {
 	var ps []piece
 	for _, p := range log {
@@ -156,9 +157,9 @@ func (k *compaction) ahead(sv *survey, log []piece) []piece {
 	return ps
 }
 
-// choose returns the bucket to do next: the oldest whose turn it is for all who come to it. Replicas that changed
-// their classes to and fro may wait for each other; then one bucket is done for some of them, and once more for
-// the others.
+// choose returns the bucket to do next: the oldest whose turn it is for all who come to it. Replicas that
+// changed their classes to and fro may wait for each other; then one bucket is done for some of them, and
+// once more for the others.
 func (s *Store) choose(sv *survey, turn map[*handle][]*compaction, ahead map[*handle]int) (*class, *handle) {
 	var class *class
 	var some *handle
@@ -242,7 +243,8 @@ func (k *compaction) pass(x extent) {
 // errChanges ends a walk.
 var errChanges = errors.New("something changes")
 
-// changes reports whether the compaction leaves less of a bucket than there is. It keeps to the pace of rewrites.
+// changes reports whether the compaction leaves less of a bucket than there is. It keeps to the pace of
+// rewrites.
 func (k *compaction) changes(s *Store, h *handle, x extent) (bool, error) {
 	k.before, k.after = 0, 0
 	hi, read := min(x.hi, k.Through), int64(0)

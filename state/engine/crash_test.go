@@ -53,11 +53,35 @@ func runChild() {
 	}
 	go func() {
 		for s.Reclaim() == nil {
+			compactAll(s)
 			runtime.Gosched()
 		}
 	}()
 	for a := range acks {
 		fmt.Println(a)
+	}
+}
+
+// crashJudge is what the child compacts by, and the parent.
+func crashJudge(e state.Entry) enginetest.Verdict {
+	if e.Index%5 < 2 {
+		return enginetest.Nothing
+	}
+	return enginetest.Whole
+}
+
+// compactAll has all that was written compacted by the next Reclaim.
+func compactAll(s state.LogStore) {
+	for id := range record.ReplicaID(childReplicas) {
+		if tail, _, err := s.Load(id + 1); err == nil && tail.Last > 0 {
+			k := enginetest.NewLog(id+1, state.ClassLong).Compact(tail.Last, crashJudge)
+			s.Compact(k, func(_ state.CompactionResult, err error) {
+				if err != nil {
+					fmt.Println("compact", err)
+					os.Exit(1)
+				}
+			})
+		}
 	}
 }
 
@@ -87,7 +111,8 @@ func writeForever(s state.LogStore, id record.ReplicaID, acks chan<- string) {
 	}
 }
 
-// rebuild makes the model of a log that was written by writeForever and is as long as the store says.
+// rebuild makes the model of a log that was written by writeForever and is as long as the store says, and
+// compacted as far as it was.
 func rebuild(s state.LogStore, id record.ReplicaID) (*enginetest.Log, error) {
 	tail, _, err := s.Load(id)
 	if err != nil {
@@ -96,6 +121,9 @@ func rebuild(s state.LogStore, id record.ReplicaID) (*enginetest.Log, error) {
 	l := enginetest.NewLog(id, state.ClassLong)
 	for l.Tail.Last < tail.Last {
 		l.Append(1, crashShape(l.Tail.Last+1))
+	}
+	if err := l.Settle(s, crashJudge); err != nil {
+		return nil, err
 	}
 	if tail.First > 1 {
 		l.Trim(tail.First)

@@ -3,6 +3,7 @@ package engine
 import (
 	"path/filepath"
 
+	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 )
 
@@ -34,5 +35,14 @@ func (d *MemoryDisk) LoseGroup(id state.Class) {
 func (d *MemoryDisk) LoseMark(id state.Class, sequence uint64) {
 	for _, b := range d.classes[id].buckets {
 		b.put(row{key: makeKey(classRows, kindMark, sequence)})
+	}
+}
+
+// LoseEntry takes the row of an entry from all buckets.
+func (d *MemoryDisk) LoseEntry(id record.ReplicaID, index uint64) {
+	for _, v := range d.classes {
+		for _, b := range v.buckets {
+			b.put(row{key: makeKey(id, kindEntry, index)})
+		}
 	}
 }

@@ -87,11 +87,11 @@ func (s *Store) stopping() bool {
 	}
 }
 
-// Reclaim gives back what is dead now, does the compactions that wait, and returns when there is nothing more to
-// give: buckets without anything alive are removed, those kept by little rewritten. A Store does the same by
-// itself soon after the beginning of a log has moved, a replica has died, or somebody called Compact; a Memory
-// removes and rewrites here only. It blocks on the disk. Errors: what kept it from giving everything back;
-// fault.StorageError where the store is fenced.
+// Reclaim gives back what is dead now, does the compactions that wait, and returns when there is nothing more
+// to give: buckets without anything alive are removed, those kept by little rewritten. A Store does the same
+// by itself soon after the beginning of a log has moved, a replica has died, or somebody called Compact; a
+// Memory removes and rewrites here only. It blocks on the disk. Errors: what kept it from giving everything
+// back; fault.StorageError where the store is fenced.
 func (s *Store) Reclaim() error {
 	_, err := s.tidy()
 	return err

@@ -91,9 +91,9 @@ func (m *Memory) Pending() int {
 // Disk returns what the store writes to.
 func (m *Memory) Disk() *MemoryDisk { return m.disk }
 
-// Crash kills the store and opens it again. Queued writes and compactions are lost and their done never runs; of each class
-// the group that may have been on its way to the disk lands or does not, as rng says. Barriers are
-// forgotten. Errors as in Open.
+// Crash kills the store and opens it again. Queued writes and compactions are lost and their done never runs;
+// of each class the group that may have been on its way to the disk lands or does not, as rng says. Barriers
+// are forgotten. Errors as in Open.
 func (m *Memory) Crash(rng *rand.Rand) error {
 	for _, c := range m.classes {
 		if rng.IntN(2) == 0 {

@@ -46,6 +46,12 @@ func crashRun(seed uint64, o engine.Options) (trace string, err error) {
 				return b.String(), err
 			}
 			fmt.Fprintln(&b, "reclaimed", m.Disk().Bytes())
+		case k == 11 && logs[id] != nil:
+			l := logs[id]
+			m.Compact(l.Compact(l.Tail.Last, crashJudge), func(r state.CompactionResult, err error) {
+				fmt.Fprintln(&b, "compacted", id, r, err)
+				l.Compacted(r.Through, crashJudge)
+			})
 		case k < 19:
 			fmt.Fprintln(&b, "step", m.Step(), m.Pending())
 		default:

@@ -20,9 +20,9 @@ type neighbours struct {
 	dead deaths
 }
 
-// mergeSmall puts one bucket in the place of neighbours of which compaction has left little: a class whose logs
-// never end would have one more each day, however little is alive in them. Other classes lose their oldest
-// buckets, and keep small ones so that they can.
+// mergeSmall puts one bucket in the place of neighbours of which compaction has left little: a class whose
+// logs never end would have one more each day, however little is alive in them. Other classes lose their
+// oldest buckets, and keep small ones so that they can.
 func (c *class) mergeSmall(sv *survey) (bool, error) {
 	if c.id != state.ClassCompact || c.s.o.SalvageBelow < 0 {
 		return false, nil
@@ -54,8 +54,8 @@ func (c *class) mergeSmall(sv *survey) (bool, error) {
 	return c.salvage(n.from, n.dead)
 }
 
-// join adds a bucket, and reports false where it does not fit: it holds too much, it cannot be rewritten, or a
-// replica has something elsewhere between what it has in it and in those before it. That must stay between.
+// join adds a bucket, and reports false where it does not fit: it holds too much, it cannot be rewritten, or
+// a replica has something elsewhere between what it has in it and in those before it. That must stay between.
 func (n *neighbours) join(h *handle, p *part) (bool, error) {
 	if !h.isSealed() || p.kept || len(p.live) == 0 {
 		return false, nil

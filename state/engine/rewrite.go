@@ -60,9 +60,9 @@ func shares(from []source) []share {
 	return all
 }
 
-// swap puts one copy in the place of sealed buckets that stand together; they have been weighed. It reports false
-// where one of their dead replicas came back to life. Errors: fault.DiskFull, and those of rewrite; with these
-// nothing has changed.
+// swap puts one copy in the place of sealed buckets that stand together; they have been weighed. It reports
+// false where one of their dead replicas came back to life. Errors: fault.DiskFull, and those of rewrite;
+// with these nothing has changed.
 func (c *class) swap(from []source, dead deaths, ks []*compaction) (bool, error) {
 	var old []*handle
 	var live, before int64
@@ -94,9 +94,9 @@ func (c *class) swap(from []source, dead deaths, ks []*compaction) (bool, error)
 	return true, nil
 }
 
-// rewrite copies what is alive into a new bucket, leaves out what the compactions among ks say, and checks the
-// copy as it will be read. Until the manifest names it, it is a leftover that the next start removes. Errors:
-// errUnfit for damage in the way; errKeep where a compaction failed.
+// rewrite copies what is alive into a new bucket, leaves out what the compactions among ks say, and checks
+// the copy as it will be read. Until the manifest names it, it is a leftover that the next start removes.
+// Errors: errUnfit for damage in the way; errKeep where a compaction failed.
 func (c *class) rewrite(id bucketID, from []source, ks []*compaction) (*handle, error) {
 	b, err := c.vol.create(id)
 	if err != nil {
@@ -154,12 +154,12 @@ func (h *handle) verify(sh share) error {
 
 // rewriter copies rows from sealed buckets into a new one.
 type rewriter struct {
-	s     *Store
-	to    bucket
-	t     *txn
-	size  groupSize
-	made  int64       // bytes of entries so far, as they are weighed
-	k     *compaction // of the replica that is being copied; nil: everything of it stays
+	s    *Store
+	to   bucket
+	t    *txn
+	size groupSize
+	made int64       // bytes of entries so far, as they are weighed
+	k    *compaction // of the replica that is being copied; nil: everything of it stays
 
 	sinceHint int64 // bytes of its entries since the last hint
 
@@ -168,8 +168,8 @@ type rewriter struct {
 	first, last state.Entry
 }
 
-// share copies one replica's part: its entries, with new hints that lead to them, and its span. It has no tail row
-// there, so nothing of the copy can ever pass for newer than it is.
+// share copies one replica's part: its entries, with new hints that lead to them, and its span. It has no
+// tail row there, so nothing of the copy can ever pass for newer than it is.
 func (w *rewriter) share(sh share) error {
 	w.sinceHint = hintEvery // the first entry gets one
 	for _, p := range sh.from {

@@ -9,10 +9,11 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// A log whose entries are written one by one may be truncated anywhere and written again: an index has one row
-// in a bucket, and the newest bucket wins. A run is one row for many indexes, so two things must not happen.
-// Rows of those indexes may not stand in the bucket that the run goes to: collides has it rolled. And a run may
-// not reach beyond the index from which on the log is written again: cutRun writes what is left of it.
+// A log whose entries are written one by one may be truncated anywhere and written again: an index has one
+// row in a bucket, and the newest bucket wins. A run is one row for many indexes, so two things must not
+// happen. Rows of those indexes may not stand in the bucket that the run goes to: collides has it rolled. And
+// a run may not reach beyond the index from which on the log is written again: cutRun writes what is left of
+// it.
 
 // runBytes is the size of a run's frame.
 const runBytes = state.FrameRoom + 8
@@ -45,8 +46,8 @@ func (r *replica) apart(w state.Write) bool {
 	return w.Entries[0].Index <= last
 }
 
-// collides reports whether a run is to be written over rows of indexes that it stands for, which an earlier turn
-// of the log left in the active bucket.
+// collides reports whether a run is to be written over rows of indexes that it stands for, which an earlier
+// turn of the log left in the active bucket.
 func (c *class) collides(g *group) (bool, error) {
 	for _, it := range g.items {
 		if !it.apart || it.err != nil {

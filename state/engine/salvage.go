@@ -35,8 +35,8 @@ func (c *class) salvageOne(sv *survey) (bool, error) {
 	return c.salvage([]source{{worst, sv.parts[worst].live}}, sv.parts[worst].dead)
 }
 
-// salvage rewrites buckets that stand together as one. It reports false, and says so in the log, where that has
-// to wait or cannot be done at all.
+// salvage rewrites buckets that stand together as one. It reports false, and says so in the log, where that
+// has to wait or cannot be done at all.
 func (c *class) salvage(from []source, dead deaths) (bool, error) {
 	done, err := c.swap(from, dead, nil)
 	unfit := errors.Is(err, errUnfit)

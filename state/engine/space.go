@@ -42,9 +42,9 @@ type figure struct {
 	written     int64
 }
 
-// A figure is asked for with each group and each batch, and asking the volume costs more than a small group. So
-// one is kept for a moment, and what the store writes in it is taken off, with what Badger may need for it: value
-// log, write-ahead log and table.
+// A figure is asked for with each group and each batch, and asking the volume costs more than a small group.
+// So one is kept for a moment, and what the store writes in it is taken off, with what Badger may need for
+// it: value log, write-ahead log and table.
 const (
 	keepFigure   = 5 * time.Millisecond
 	keepWritten  = 8 << 20 // … or until this much was written, should the clock stand still

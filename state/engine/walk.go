@@ -54,9 +54,9 @@ func beginning(b bucket, id record.ReplicaID, index uint64) ([]byte, error) {
 // walkBytes is how much is read in one go, while the bucket cannot be closed.
 const walkBytes = 2 << 20
 
-// walk calls fn with each entry that a bucket has for the indexes [lo, hi] of a log, in order and verified; the
-// first may be a run that begins below lo. It calls fn outside of the bucket, with frames that fn may keep.
-// Errors: those of fn, and fault.CorruptRecord for an entry that is damaged or not there.
+// walk calls fn with each entry that a bucket has for the indexes [lo, hi] of a log, in order and verified;
+// the first may be a run that begins below lo. It calls fn outside of the bucket, with frames that fn may
+// keep. Errors: those of fn, and fault.CorruptRecord for an entry that is damaged or not there.
 func (h *handle) walk(id record.ReplicaID, lo, hi uint64, fn func(e state.Entry) error) error {
 	for lo <= hi {
 		es, damage, err := h.stretch(id, lo, hi)

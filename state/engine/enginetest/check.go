@@ -72,8 +72,8 @@ func checkEntries(s state.LogStore, l *Log) ([]state.Entry, error) {
 	return all, nil
 }
 
-// checkRun compares a run, which was found at an index, with what it stands for: entries of one term, of all of
-// which nothing is left. Each index in it leads to it.
+// checkRun compares a run, which was found at an index, with what it stands for: entries of one term, of all
+// of which nothing is left. Each index in it leads to it.
 func checkRun(s state.LogStore, l *Log, run state.Entry, at uint64) error {
 	if run.Index > at || run.Index < at && at != l.Tail.First {
 		return fmt.Errorf("replica %d has a run from %d at index %d", l.ID, run.Index, at)

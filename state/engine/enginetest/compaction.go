@@ -17,7 +17,8 @@ const (
 	Nothing
 )
 
-// Judge gives each entry its verdict. It must give the same entry the same one, also one with half its payload.
+// Judge gives each entry its verdict. It must give the same entry the same one, also one with half its
+// payload.
 type Judge func(e state.Entry) Verdict
 
 // less is an entry with half its payload; one that is small stays as it is.
@@ -70,7 +71,7 @@ func (l *Log) Compacted(through uint64, j Judge) {
 // along the log, at any time: error where something is compacted behind what is not. The rest is for Check.
 func (l *Log) Settle(s state.LogStore, j Judge) error {
 	tail, _, err := s.Load(l.ID)
-	if err != nil {
+	if err != nil || tail.First == 0 {
 		return err
 	}
 	through, open := uint64(0), uint64(0) // the last index that is compacted, the first that is not

@@ -1,6 +1,8 @@
 package enginetest
 
 import (
+	"slices"
+
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 )
@@ -31,4 +33,23 @@ func (b badEnd) Entries(r record.ReplicaID, lo, hi uint64, n int, dst []state.En
 		lo--
 	}
 	return b.LogStore.Entries(r, lo, hi, n, dst)
+}
+
+// noRuns drops entries without a run.
+type noRuns struct{ state.LogStore }
+
+func (b noRuns) Entries(r record.ReplicaID, lo, hi uint64, n int, dst []state.Entry) ([]state.Entry, error) {
+	es, err := b.LogStore.Entries(r, lo, hi, n, dst)
+	return slices.DeleteFunc(es, func(e state.Entry) bool { return e.Type == state.EntryCompacted }), err
+}
+
+// longRuns makes runs of entries that are there.
+type longRuns struct{ state.LogStore }
+
+func (b longRuns) Entries(r record.ReplicaID, lo, hi uint64, n int, dst []state.Entry) ([]state.Entry, error) {
+	es, err := b.LogStore.Entries(r, lo, hi, n, dst)
+	if len(es) > 1 && es[0].Type == state.EntryCompacted {
+		es = append([]state.Entry{state.Compacted(es[0], es[1])}, es[2:]...)
+	}
+	return es, err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +29,8 @@ func (b *bench) compact(k state.Compaction) *compacting {
 	return c
 }
 
-// compacted compacts logs by one judge, all in one pass, tells the models and compares. It returns the results.
+// compacted compacts logs by one judge, all in one pass, tells the models and compares. It returns the
+// results.
 func (b *bench) compacted(j Judge, ls ...*Log) []state.CompactionResult {
 	b.t.Helper()
 	var cs []*compacting
@@ -127,9 +129,9 @@ func (b *bench) runs(l *Log) (runs, indexes uint64) {
 	return runs, indexes
 }
 
-// Goal: what a compaction drops is gone and a run stands for it, what it makes smaller is smaller, all else is as
-// it was, and results, spans and observer tell so; where nothing changes nothing is rewritten. Method: a log over
-// some buckets and terms, beside one that is not compacted; again, and after a reopen.
+// Goal: what a compaction drops is gone and a run stands for it, what it makes smaller is smaller, all else
+// is as it was, and results, spans and observer tell so; where nothing changes nothing is rewritten. Method:
+// a log over some buckets and terms, beside one that is not compacted; again, and after a reopen.
 func testCompact(t *testing.T, s Subject) {
 	seen := &counter{}
 	b := open(t, s, engine.Options{BucketBytes: smallBucket, Observer: seen, SalvageBelow: -1})
@@ -165,8 +167,9 @@ func testCompact(t *testing.T, s Subject) {
 	b.check(l)
 }
 
-// Goal: neighbours of one term become one run within a bucket, runs that stand there too; terms stay apart; a log
-// may begin inside a run. Method: drop everything in two steps; trim into a run; read and rewrite around it.
+// Goal: neighbours of one term become one run within a bucket, runs that stand there too; terms stay apart; a
+// log may begin inside a run. Method: drop everything in two steps; trim into a run; read and rewrite around
+// it.
 func testRunsMerge(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{BucketBytes: smallBucket, SalvageBelow: -1})
 	l, filler := NewLog(1, state.ClassCompact), NewLog(2, state.ClassCompact)
@@ -194,9 +197,9 @@ func testRunsMerge(t *testing.T, s Subject) {
 	}
 }
 
-// Goal: a follower may get runs, also in the place of what it had; where a run is cut what is left of it stays;
-// nothing of an earlier turn of the log comes back. Method: runs over stale entries of the same bucket and of an
-// older one, entries into runs, in one group too; reopen and roll.
+// Goal: a follower may get runs, also in the place of what it had; where a run is cut what is left of it
+// stays; nothing of an earlier turn of the log comes back. Method: runs over stale entries of the same bucket
+// and of an older one, entries into runs, in one group too; reopen and roll.
 func testFollowerRuns(t *testing.T, s Subject) {
 	b := open(t, s, engine.Options{BucketBytes: smallBucket})
 	l, filler := NewLog(1, state.ClassCompact), NewLog(2, state.ClassCompact)
@@ -241,8 +244,9 @@ func testFollowerRuns(t *testing.T, s Subject) {
 	b.check(l, filler)
 }
 
-// Goal: replicas that share buckets are compacted in one pass, each bucket rewritten once; one that was in two
-// classes is compacted in both, also where several changed their classes to and fro. Method: count rewrites.
+// Goal: replicas that share buckets are compacted in one pass, each bucket rewritten once; one that was in
+// two classes is compacted in both, also where several changed their classes to and fro. Method: count
+// rewrites.
 func testCompactShared(t *testing.T, s Subject) {
 	seen := &counter{}
 	b := open(t, s, engine.Options{BucketBytes: smallBucket, Observer: seen, SalvageBelow: -1})
@@ -279,28 +283,16 @@ func testCompactShared(t *testing.T, s Subject) {
 	b.check(append(ls, to, fro, filler, long)...)
 }
 
-// Goal: done runs exactly once whatever becomes of a compaction, and what failed has changed nothing behind its
-// Through. Method: a Keep that fails or makes another entry, damage in the way, a disk without room, a replica
-// without entries, two compactions of one replica, a closed store, a fenced one.
+// Goal: done runs exactly once whatever becomes of a compaction, and what failed has changed nothing behind
+// its Through. Method: a Keep that fails or makes another entry, damage in the way, a disk without room, a
+// replica without entries, two compactions of one replica, a closed store, a fenced one.
 func testCompactEnds(t *testing.T, s Subject) {
-	const needle = "a needle in the way"
-	space := int64(1 << 40)
+	var space atomic.Int64
+	space.Store(1 << 40)
 	b := open(t, s, engine.Options{BucketBytes: smallBucket, SalvageBelow: -1, Faults: &engine.Faults{
-		Space: func() (int64, int64, error) { return space, 1 << 40, nil },
+		Space: func() (int64, int64, error) { return space.Load(), 1 << 40, nil },
 	}})
-	l, bad, filler := NewLog(1, state.ClassCompact), NewLog(2, state.ClassCompact), NewLog(3, state.ClassCompact)
-	b.put(l.Class, l.Append(1, some(5, 1000)...))
-	b.rollBy(filler, 1)
-	b.put(bad.Class, mark(bad.Append(1, some(5, 1000)...), needle, 2))
-	b.put(l.Class, l.Append(1, some(5, 1000)...))
-	b.rollBy(filler, 1)
-	b.close()
-	if n := s.Damage(t, b.o, []byte(needle)); n != 1 {
-		t.Fatalf("damaged %d frames", n)
-	}
-	b.store = nil
-	b.reopen()
-	b.settleSeals(filler)
+	l, bad := b.inTheWay()
 	all := every(1, Nothing, Nothing)
 	fails := errors.New("cannot tell")
 	var cs []*compacting
@@ -332,9 +324,9 @@ func testCompactEnds(t *testing.T, s Subject) {
 	expect("another entry", 0, code(fault.InvalidRequest), keep(3, other))
 	expect("an error", 0, func(err error) bool { return errors.Is(err, fails) }, keep(3, refuses))
 	expect("nobody", 0, code(fault.None), state.Compaction{Replica: 77, Through: 9})
-	space = 1 << 20
+	space.Store(1 << 20)
 	expect("no room", 0, code(fault.DiskFull), l.Compact(l.Tail.Last, all))
-	space = 1 << 40
+	space.Store(1 << 40)
 	expect("an error in the second bucket", 5, func(err error) bool { return errors.Is(err, fails) }, keep(8, refuses))
 	expect("damage of its own", 0, code(fault.CorruptRecord), bad.Compact(bad.Tail.Last, all))
 	expect("damage of another", 5, code(fault.CorruptRecord), l.Compact(l.Tail.Last, all))
@@ -348,15 +340,36 @@ func testCompactEnds(t *testing.T, s Subject) {
 	b.close()
 	cs = append(cs, last, b.compact(l.Compact(1, all)))
 	for i, c := range cs {
-		c.wait0(i)
+		c.once(i)
 	}
 	b.store = nil
 	b.reopen()
 	b.check(l)
 }
 
-// wait0 waits for a done that may have been taken already, and counts.
-func (c *compacting) wait0(i int) {
+// inTheWay returns two logs of which the second is damaged, in the second of two sealed buckets.
+func (b *bench) inTheWay() (l, bad *Log) {
+	b.t.Helper()
+	const needle = "a needle in the way"
+	l, bad = NewLog(1, state.ClassCompact), NewLog(2, state.ClassCompact)
+	filler := NewLog(3, state.ClassCompact)
+	b.put(l.Class, l.Append(1, some(5, 1000)...))
+	b.rollBy(filler, 1)
+	b.put(bad.Class, mark(bad.Append(1, some(5, 1000)...), needle, 2))
+	b.put(l.Class, l.Append(1, some(5, 1000)...))
+	b.rollBy(filler, 1)
+	b.close()
+	if n := b.s.Damage(b.t, b.o, []byte(needle)); n != 1 {
+		b.t.Fatalf("damaged %d frames", n)
+	}
+	b.store = nil
+	b.reopen()
+	b.settleSeals(filler)
+	return l, bad
+}
+
+// once waits for a done that may have been taken already, and counts.
+func (c *compacting) once(i int) {
 	c.b.t.Helper()
 	c.b.until(fmt.Sprintf("done %d ran", i), func() bool { return c.runs.Load() > 0 })
 	if n := c.runs.Load(); n != 1 {
@@ -364,13 +377,13 @@ func (c *compacting) wait0(i int) {
 	}
 }
 
-// Goal: compaction while the store fences ends with the fence. Method: a commit that fails, compactions before and
-// after it.
+// Goal: compaction while the store fences ends with the fence. Method: a commit that fails, compactions
+// before and after it.
 func testCompactFenced(t *testing.T, s Subject) {
 	broke := errors.New("injected")
-	fail := false
+	var fail atomic.Bool
 	b := open(t, s, engine.Options{BucketBytes: smallBucket, Faults: &engine.Faults{Commit: func(c state.Class) error {
-		if fail && c == state.ClassMeta {
+		if fail.Load() && c == state.ClassMeta {
 			return broke
 		}
 		return nil
@@ -380,7 +393,7 @@ func testCompactFenced(t *testing.T, s Subject) {
 	b.rollBy(filler, 1)
 	b.settleSeals(filler)
 	whole := func(state.Entry) Verdict { return Whole }
-	fail = true
+	fail.Store(true)
 	before := b.compact(l.Compact(l.Tail.Last, whole))
 	if err := b.send(meta.Class, meta.Append(1, some(1, 100)...)).wait(); fault.CodeOf(err) != fault.StorageError {
 		t.Fatalf("fenced: %v", err)
@@ -392,22 +405,22 @@ func testCompactFenced(t *testing.T, s Subject) {
 	if err := before.wait(); err != nil && fault.CodeOf(err) != fault.StorageError {
 		t.Fatalf("compaction under a fence: %v", err)
 	}
-	fail = false
+	fail.Store(false)
 	b.reopen()
 	b.check(l)
 	for i, c := range []*compacting{before, after} {
-		c.wait0(i)
+		c.once(i)
 	}
 }
 
-// Goal: a compacted class holds no more than twice what is alive in it and one active bucket, and as many buckets
-// as that takes, however often it was rolled. Method: a table that is written over and over, compacted after each
-// day; logs of other lengths beside it.
+// Goal: a compacted class holds no more than twice what is alive in it and one active bucket, and as many
+// buckets as that takes, however often it was rolled. Method: a table that is written over and over,
+// compacted after each day; logs of other lengths beside it.
 func testCompactBound(t *testing.T, s Subject) {
-	now := time.UnixMilli(1_000_000)
+	var now atomic.Int64
 	seen := &counter{}
 	b := open(t, s, engine.Options{
-		BucketBytes: smallBucket, BucketAge: time.Hour, Observer: seen, Now: func() time.Time { return now },
+		BucketBytes: smallBucket, BucketAge: time.Hour, Observer: seen, Now: func() time.Time { return time.UnixMilli(now.Load()) },
 	})
 	table, log := NewLog(1, state.ClassCompact), NewLog(2, state.ClassCompact)
 	days := 30
@@ -417,7 +430,7 @@ func testCompactBound(t *testing.T, s Subject) {
 	for range days {
 		b.put(table.Class, table.Append(1, some(20, 4000)...))
 		b.put(log.Class, log.Append(1, some(2, 600)...))
-		now = now.Add(2 * time.Hour)
+		now.Add(2 * time.Hour.Milliseconds())
 		b.put(table.Class, table.Append(1, some(1, 600)...))
 		newest := table.Tail.Last - 25
 		b.compacted(func(e state.Entry) Verdict {
