@@ -57,7 +57,8 @@ type Config struct {
 	BucketBytes int64
 
 	// AcceptLoss makes the best of a log that has lost writes which had been durable: what is missing is
-	// given up, the rest is served and written to. Without it such a member does not start.
+	// given up, the rest is served and written to. Without it the partitions concerned are served and take no
+	// writes, and a member whose metadata is concerned does not start.
 	AcceptLoss bool
 
 	// CommitInterval is how often a stream task commits the offsets that it has finished.
