@@ -92,6 +92,10 @@ func TestCommit(t *testing.T) {
 	if err := m.commit("g", 6, "t", 0, 20); err != nil {
 		t.Fatal(err)
 	}
+	offsets := m.table.Load().Topics[config.OffsetsTopic].Config
+	if !offsets.Compact || offsets.Deletes() || offsets.Class() != state.ClassCompact {
+		t.Errorf("the topic of committed offsets is kept as %+v", offsets)
+	}
 	wantCode(t, "an older generation", m.commit("g", 5, "t", 0, 30), fault.IllegalGeneration)
 	wantCode(t, "no generation", m.commit("g", -1, "t", 0, 30), fault.IllegalGeneration)
 	if err := m.commit("g", 5, "t", 1, 11); err != nil {
