@@ -9,7 +9,9 @@
 // Invariants:
 //   - The log of a replica IS [Tail.First, Tail.Last] of the newest tail row; an entry outside it does not exist.
 //   - A frame never changes once its header is written, and is equal on every replica of a partition.
-//   - done runs exactly once for every Append and every Barrier.
+//   - An index of the log has an entry, or a run that stands for it and for others of which compaction left nothing:
+//     the entry after e has the index e.Through()+1. Terms, offsets and times go on over runs.
+//   - done runs exactly once for every Append, every Barrier and every Compact.
 //
 // It must not know raft, Badger, or what a record is: entries are framed bytes with an index and an offset
 // range.

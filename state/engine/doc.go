@@ -16,6 +16,13 @@
 //	a log's beginning moves, a replica dies → janitor: survey → remove what is dead, rewrite what is kept by
 //	little as <sequence>.<generation> → manifest → the last reader leaves → files go
 //
+// A log is compacted by the same rewrite:
+//
+//	Compact → janitor: the oldest bucket in which Keep changes something → a copy with what Keep leaves, a run row
+//	in the place of neighbours of which nothing is left → manifest → the next bucket → done
+//
+// Small neighbours in class compact, whose buckets never die, become one bucket.
+//
 // Beside the buckets a sidecar says how far the groups of the class have been durable. A class that opens
 // with less is damaged: what verifies is read, and writes are refused until Accept.
 //
@@ -35,6 +42,10 @@
 //   - What a survey finds dead stays dead: the beginning of a log never moves down again, and what a log gains
 //     goes to the active bucket. Where a replica's log is not known, nothing of it goes.
 //   - A reader that was overtaken by a removal begins again; it never takes an older bucket for one that is gone.
+//   - A run is one row for many indexes, and no other row of the replica stands in its bucket under any of them:
+//     a run over older rows goes to a new bucket, and a write into a run writes what is left of it again. An
+//     index that has neither row nor run is damage.
+//   - No bucket of a log is compacted before all that Keep changes in older ones has been.
 //   - A rewritten bucket has span rows in the place of tail rows, so that nothing in it passes for newer than it is.
 //
 // It must not look into payloads, read a clock for anything but the age of buckets and what it tells its

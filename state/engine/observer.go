@@ -14,7 +14,8 @@ type Observer interface {
 	// BucketRemoved is told of a bucket that had nothing alive in it, and of the bytes that its removal
 	// freed.
 	BucketRemoved(c state.Class, bytes int64)
-	// BucketRewritten is told of a bucket that was kept by little, and of its bytes before and after.
+	// BucketRewritten is told of buckets that were compacted, kept by little, or small, and became one; and of
+	// their bytes before and after.
 	BucketRewritten(c state.Class, before, after int64)
 }
 

@@ -129,7 +129,11 @@ func (c *class) rewrite(id bucketID, from []source, ks []*compaction) (*handle, 
 	n := newSealed(id, c.vol, b)
 	n.weight.made = w.made
 	for _, sh := range all {
-		if err := n.verify(sh); err != nil {
+		err := n.verify(c.s, sh)
+		if c.s.stopping() {
+			return nil, drop(b, errClosing())
+		}
+		if err != nil {
 			return nil, drop(b, fmt.Errorf("%w: its copy of replica %d: %w", errUnfit, sh.id, err))
 		}
 	}
@@ -137,13 +141,15 @@ func (c *class) rewrite(id bucketID, from []source, ks []*compaction) (*handle, 
 }
 
 // verify reads one replica's share back.
-func (h *handle) verify(sh share) error {
+func (h *handle) verify(s *Store, sh share) error {
 	if sp, err := h.span(sh.id); err != nil || sp != sh.span {
 		return fault.New(fault.StorageError, "the span is %+v, not %+v: %w", sp, sh.span, err)
 	}
 	end := uint64(0)
 	err := h.walk(sh.id, sh.lo, sh.hi, func(e state.Entry) error {
-		end = e.Through()
+		if end = e.Through(); s.stopping() {
+			return errClosing()
+		}
 		return nil
 	})
 	if err == nil && end != sh.hi {

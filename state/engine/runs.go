@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state"
@@ -29,19 +30,19 @@ func runEnd(e state.Entry) (through uint64, ok bool) {
 	return e.Through(), e.Through() >= e.Index
 }
 
-// apart reports whether a write has runs or cuts the log. Store.mu is held.
-func (r *replica) apart(w state.Write) bool {
+// hasRuns reports whether a write has a run.
+func hasRuns(w state.Write) bool {
+	return slices.ContainsFunc(w.Entries, func(e state.Entry) bool { return e.Type == state.EntryCompacted })
+}
+
+// cuts reports whether a write ends the log before what was written before it. Store.mu is held.
+func (r *replica) cuts(w state.Write) bool {
 	last := r.tail.Last
 	if r.queued > 0 {
 		last = r.sent
 	}
 	if len(w.Entries) == 0 {
 		return w.Tail.Last < last
-	}
-	for _, e := range w.Entries {
-		if e.Type == state.EntryCompacted {
-			return true
-		}
 	}
 	return w.Entries[0].Index <= last
 }

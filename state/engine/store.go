@@ -148,7 +148,7 @@ func (s *Store) recover() error {
 // settled. After Close done runs before Append returns.
 func (s *Store) Append(c state.Class, w state.Write, done func(error)) {
 	must(c < state.ClassCount, "class %d", c)
-	it := &item{w: w, done: done, size: sizeOf(w)}
+	it := &item{w: w, done: done, size: sizeOf(w), apart: hasRuns(w)}
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
@@ -166,8 +166,9 @@ func (s *Store) Append(c state.Class, w state.Write, done func(error)) {
 		it.err = fault.New(fault.InvalidRequest, "replica %d has writes waiting in class %s and sends one to %s",
 			w.Replica, r.queue, c)
 	default:
-		if it.apart = r.apart(w); it.apart {
-			it.size.add(runBytes)
+		if r.cuts(w) {
+			it.apart = true
+			it.size.add(runBytes) // of what is left of one
 		}
 		r.queued++
 		r.queue, r.sent = c, w.Tail.Last
