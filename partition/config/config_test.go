@@ -335,3 +335,32 @@ func TestDistance(t *testing.T) {
 		}
 	}
 }
+
+// FuzzSettings. Goal: what the table takes is kept in one spelling, is described as it is kept, and is taken
+// again; what it refuses has a short message. Method: any key and value.
+func FuzzSettings(f *testing.F) {
+	for _, k := range keys {
+		for _, value := range []string{k.preset, "", "-1", "0.5", "compact, delete", "9223372036854775807", "0x1p-2", "NaN"} {
+			f.Add(k.name, value)
+		}
+	}
+	f.Fuzz(func(t *testing.T, key, value string) {
+		topic, err := Parse(map[string]*string{key: &value})
+		if err != nil {
+			if fault.CodeOf(err) != fault.InvalidConfig || len(err.Error()) > 2000 {
+				t.Fatalf("%q=%q: %d bytes: %v", key, value, len(err.Error()), err)
+			}
+			return
+		}
+		kept := topic.Overrides[key]
+		again, err := Parse(map[string]*string{key: &kept})
+		if err != nil || !reflect.DeepEqual(again, topic) || !reflect.DeepEqual(Stored(topic.Overrides), topic) {
+			t.Fatalf("%q=%q is kept as %q: %+v, then %+v, %v", key, value, kept, topic, again, err)
+		}
+		for _, e := range Describe(topic) {
+			if e.Key == key && e.Value != kept {
+				t.Fatalf("%q=%q is kept as %q and described as %q", key, value, kept, e.Value)
+			}
+		}
+	})
+}

@@ -5,11 +5,13 @@
 //	request → Plan (the same, against what is set) → Change → metadata log → Change.Apply → Stored → Topic
 //
 // A key that this version cannot obey is not silently taken: another value is refused with
-// fault.InvalidConfig, and the message names the limit and what is accepted.
+// fault.InvalidConfig, and the message names the limit and what is accepted. Values of Kafka's that ask for no more
+// than is done anyway are taken, since clients send them.
 //
 // Invariants:
 //   - Bounds are checked once, where a change is decided. A value that is in the log is never refused on
 //     replay, so a later build with other bounds reads the same state.
+//   - A value has one spelling in the log: lists are in the order of the table, numbers as strconv writes them.
 //   - DescribeConfigs tells the truth: every key of the table is listed, no other.
 //
 // It must not read files, flags or the environment, and knows nothing of members or placement.
