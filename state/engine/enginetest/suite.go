@@ -67,6 +67,8 @@ func Run(t *testing.T, s Subject) {
 		{"compact shared", testCompactShared},
 		{"compaction ends", testCompactEnds},
 		{"compaction fenced", testCompactFenced},
+		{"compaction of kept buckets", testCompactKept},
+		{"merge", testMerge},
 		{"compaction bound", testCompactBound},
 		{"compaction model", testCompactionModel},
 		{"verify", testVerify},

@@ -329,6 +329,7 @@ func testCompactEnds(t *testing.T, s Subject) {
 	space.Store(1 << 40)
 	expect("an error in the second bucket", 5, func(err error) bool { return errors.Is(err, fails) }, keep(8, refuses))
 	expect("damage of its own", 0, code(fault.CorruptRecord), bad.Compact(bad.Tail.Last, all))
+	expect("damage and no change", 0, code(fault.CorruptRecord), bad.Compact(bad.Tail.Last, every(1, Whole, Whole)))
 	expect("damage of another", 5, code(fault.CorruptRecord), l.Compact(l.Tail.Last, all))
 	expect("up to before it", 5, code(fault.None), l.Compact(5, all))
 	b.put(bad.Class, bad.Trim(4))
@@ -457,4 +458,68 @@ func testCompactBound(t *testing.T, s Subject) {
 		t.Fatalf("%d runs", n)
 	}
 	b.check(table, log)
+}
+
+// Goal: neighbours that hold little become one bucket, but not around what a replica has elsewhere in between.
+// Method: a log that was in another class for a while, beside one that was not; then its beginning goes.
+func testMerge(t *testing.T, s Subject) {
+	b := open(t, s, engine.Options{BucketBytes: smallBucket})
+	quiet, moving := NewLog(1, state.ClassCompact), NewLog(2, state.ClassCompact)
+	filler, long := NewLog(3, state.ClassCompact), NewLog(4, state.ClassLong)
+	for i := range 3 {
+		b.put(quiet.Class, quiet.Append(1, some(5, 900)...))
+		moving.Class = state.ClassCompact
+		b.put(moving.Class, moving.Append(1, some(5, 900)...))
+		if i == 0 {
+			moving.Class = state.ClassLong
+			b.put(moving.Class, moving.Append(1, some(5, 900)...))
+			b.rollBy(long, 1)
+		}
+		b.rollBy(filler, 1)
+	}
+	b.put(filler.Class, filler.Trim(filler.Tail.Last+1))
+	b.settleSeals(quiet, moving)
+	b.reclaim()
+	b.check(quiet, moving, filler, long)
+	if n := len(b.spans(quiet)); n != 2 { // the first bucket, and the second with the third
+		t.Fatalf("%d buckets", n)
+	}
+	b.put(state.ClassCompact, moving.Trim(6))
+	b.reclaim()
+	b.check(quiet, moving, filler, long)
+	if n := len(b.spans(quiet)); n != 1 {
+		t.Fatalf("%d buckets when nothing was in between", n)
+	}
+	b.reopen()
+	b.check(quiet, moving, filler, long)
+	if found, err := b.verify(t.Context()); err != nil || len(found) > 0 {
+		t.Fatalf("%+v %v", found, err)
+	}
+}
+
+// Goal: a bucket that has something of a replica whose log is not known stays as it is, and a compaction that
+// comes to it says so. Method: damage a tail row.
+func testCompactKept(t *testing.T, s Subject) {
+	b := open(t, s, engine.Options{BucketBytes: smallBucket})
+	l, lost, filler := NewLog(1, state.ClassCompact), NewLog(2, state.ClassCompact), NewLog(3, state.ClassCompact)
+	lost.Tail.Conf = append(make([]byte, 1000), "a needle in the tail"...)
+	b.put(l.Class, l.Append(1, some(5, 900)...))
+	b.rollBy(filler, 1)
+	b.put(l.Class, l.Append(1, some(5, 900)...))
+	b.put(lost.Class, lost.Append(1, some(5, 900)...))
+	b.rollBy(filler, 1)
+	b.close()
+	if n := s.Damage(t, b.o, []byte("a needle in the tail")); n == 0 {
+		t.Fatal("nothing was damaged")
+	}
+	b.store = nil
+	b.reopen()
+	all := every(1, Nothing, Nothing)
+	c := b.compact(l.Compact(l.Tail.Last, all))
+	b.reclaim()
+	if err := c.wait(); fault.CodeOf(err) != fault.CorruptRecord || c.result.Through != 5 {
+		t.Fatalf("through %d, %v", c.result.Through, err)
+	}
+	l.Compacted(5, all)
+	b.check(l, filler)
 }
