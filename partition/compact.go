@@ -16,7 +16,7 @@ import (
 const (
 	cleanRowVersion = 1
 	cleanRowHeader  = 17 // version, cleaned, waiting
-	idleChecks      = 10 // an idle log is looked at this many times less often: others may seal its bucket
+	idleChecks      = 10 // idle and damaged logs are looked at this many times less often
 )
 
 // cleaning is how far log compaction has come. What is on the disk of this replica is its own matter; marks
@@ -80,7 +80,7 @@ func (r *Replica) compactionAt() time.Time {
 		return time.Time{}
 	case c.again && r.full == nil:
 		return r.now.Add(min(r.cfg.TickInterval, r.cfg.RetentionCheck))
-	case c.looked == r.applied && c.waiting == 0 && c.marks.Oldest.Cleaned == 0:
+	case r.damage != nil, c.looked == r.applied && c.waiting == 0 && c.marks.Oldest.Cleaned == 0:
 		return r.now.Add(idleChecks * r.cfg.RetentionCheck)
 	}
 	return r.now.Add(r.cfg.RetentionCheck)
@@ -89,7 +89,7 @@ func (r *Replica) compactionAt() time.Time {
 // lookSooner looks at a log again that was idle.
 func (r *Replica) lookSooner() {
 	at := r.now.Add(r.cfg.RetentionCheck)
-	if r.cfg.Settings.Compact && !r.trim.lookAt.IsZero() && at.Before(r.trim.lookAt) {
+	if r.cfg.Settings.Compact && r.damage == nil && !r.trim.lookAt.IsZero() && at.Before(r.trim.lookAt) {
 		r.trim.lookAt = at
 	}
 }
@@ -125,8 +125,8 @@ func (r *Replica) planCompaction(spans []state.Span) {
 	}
 }
 
-// tombstones is the index through which they may go here. A leader keeps those that a replica which is catching
-// up has not got yet: it may have what they hide.
+// tombstones is the index through which they may go here. A leader keeps those that a replica which is
+// catching up has not got yet: it may have what they hide.
 func (r *Replica) tombstones() uint64 {
 	if r.leading {
 		return min(r.clean.marks.Tombstones, r.minMatch())

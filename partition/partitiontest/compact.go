@@ -32,6 +32,11 @@ func (c *Cluster) chooseCompaction() {
 	}
 	c.history.deleteMs = c.topic.DeleteRetentionMs
 	c.after(c.between(0, time.Second), c.scan)
+	for _, h := range c.hosts {
+		if c.o.Break == CleanUncommitted {
+			h.compactAll()
+		}
+	}
 	if len(c.hosts) > 1 && !c.o.Trim {
 		c.after(c.between(0, 5*time.Second), c.away)
 	}
@@ -50,19 +55,33 @@ func (c *Cluster) keyOf(client, n int) (key string, deletes bool) {
 // compact carries out a pass of its replica, in steps between which anything may happen.
 func (h *host) compact(k partition.Compact) {
 	h.c.reached["pass"]++
-	switch h.c.o.Break {
-	case DropTombstones:
+	if h.c.o.Break == DropTombstones {
 		k.Tombstones = k.Through
-	case CleanUncommitted:
-		if tail, _, err := h.store.Load(h.id); err == nil {
-			k.Through, k.End = tail.Last, record.Offset(1)<<40
-		}
 	}
 	limit := 64 << 10
 	if h.c.chance(0.2) {
 		limit = 4 * compaction.BytesPerKey // fewer than there are keys
 	}
 	h.learn(k, compaction.NewBuilder(k.Cleaned, limit), max(k.First, k.Cleaned+1))
+}
+
+// compactAll goes over the whole log, committed or not, whenever there is something that is not.
+func (h *host) compactAll() {
+	h.c.after(300*time.Millisecond, h.compactAll)
+	tail, _, err := h.store.Load(h.id)
+	if !h.up || h.view == nil || err != nil || tail.Last <= h.view.LastIndex() {
+		return
+	}
+	keys := compaction.NewBuilder(0, 1<<20)
+	entries, err := h.entries(tail.First, tail.Last+1, 1<<30)
+	for _, e := range entries {
+		if err == nil {
+			_, err = keys.Add(e)
+		}
+	}
+	if err == nil {
+		h.rewrite(keys.Plan(0, h.view.HighWatermark))
+	}
 }
 
 // learn reads some entries, and some more later.
@@ -82,7 +101,8 @@ func (h *host) learn(k partition.Compact, keys *compaction.Builder, at uint64) {
 				at = e.Through() + 1
 			}
 			if err != nil {
-				h.step(partition.Compacted{By: h.by, Err: err})
+				h.meets(err)
+				h.step(partition.Compacted{By: h.by, Err: h.told(err)})
 				return
 			}
 		}
@@ -112,7 +132,7 @@ func (h *host) rewrite(plan *compaction.Plan) {
 		if h.up && h.life == life {
 			h.live(0, func() {
 				h.step(partition.Compacted{
-					By: by, Through: r.Through, Facts: plan.Facts(), Before: r.Before, After: r.After, Err: err,
+					By: by, Through: r.Through, Facts: plan.Facts(), Before: r.Before, After: r.After, Err: h.told(err),
 				})
 			})
 		}
@@ -120,17 +140,22 @@ func (h *host) rewrite(plan *compaction.Plan) {
 	h.settle()
 }
 
-// scan reads the whole log of some host at once, as a reader would that builds a table of it.
+// scan reads the whole log of some host, now and then.
 func (c *Cluster) scan() {
 	c.after(c.between(200*time.Millisecond, 1500*time.Millisecond), c.scan)
 	h := c.hosts[c.rng.IntN(len(c.hosts))]
 	if l := c.leader(); l != nil && c.chance(0.5) {
 		h = l
 	}
+	h.scan()
+}
+
+// scan reads the whole log at once, as a reader would that builds a table of it.
+func (h *host) scan() {
 	if !h.up || h.view == nil {
 		return
 	}
-	v := h.view
+	v, c := h.view, h.c
 	log, whole := h.readFrom(v)
 	h.served(log)
 	s := scanned{host: h.id, start: v.LogStart, end: v.HighWatermark, strict: v.Ready, table: map[string]string{}}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"slices"
+	"time"
 
 	"github.com/millstream-io/millstream/partition"
 	"github.com/millstream-io/millstream/partition/segment"
@@ -22,14 +23,15 @@ func (c *Cluster) scheduleDamage() {
 	h := c.hosts[c.rng.IntN(len(c.hosts))]
 	for range 4 {
 		c.after(c.between(c.o.Chaos/5, c.o.Chaos), func() {
-			n := c.rng.IntN(c.clients[0].values + 1)
-			needle := value(0, n)
+			by := c.clients[c.rng.IntN(len(c.clients))]
+			needle := value(by.id, c.rng.IntN(by.values+1))
 			if c.o.Break == ServeDamaged {
 				h.needle = needle
 			}
 			if h.c.o.Break == ServeDamaged || h.store.Disk().Damage([]byte(needle)) > 0 {
 				h.sick = true
 				c.reached["damage"]++
+				c.after(c.between(0, time.Second), h.scan)
 			}
 		})
 	}
@@ -96,10 +98,32 @@ func (h *host) tell(err error) {
 	}
 	if h.knows == 0 {
 		h.knows = h.view.Epoch
+		for range 3 {
+			h.c.after(h.c.between(100*time.Millisecond, 3*time.Second), h.elevate)
+		}
 	}
 	if h.c.o.Break != LeadDamaged {
 		h.live(0, func() { h.step(partition.Damaged{Err: err}) })
 	}
+}
+
+// elevate lets somebody hand the leadership to this host, of all.
+func (h *host) elevate() {
+	if l := h.c.leader(); l != nil && l != h {
+		h.c.reached["elevated"]++
+		l.step(partition.TransferLeader{To: h.id})
+	}
+}
+
+// told is an error as the replica hears of it.
+func (h *host) told(err error) error {
+	if errors.Is(err, fault.CorruptRecord) && !h.sick {
+		h.c.history.fail("P11", "host %d finds damage that nobody did: %v", h.id, err)
+	}
+	if h.c.o.Break == LeadDamaged && errors.Is(err, fault.CorruptRecord) {
+		return errDisk
+	}
+	return err
 }
 
 // checkLead: P11, a replica that knows of damage does not begin to lead.

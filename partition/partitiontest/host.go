@@ -301,10 +301,8 @@ func (h *host) read(r partition.Read) {
 				h.c.reached["run-for-follower"]++
 			}
 		}
-		if h.meets(err) && h.c.o.Break == LeadDamaged {
-			err = nil
-		}
-		h.step(partition.Loaded{By: h.by, Lo: r.Lo, Hi: r.Hi, Entries: e, Err: err})
+		h.meets(err)
+		h.step(partition.Loaded{By: h.by, Lo: r.Lo, Hi: r.Hi, Entries: e, Err: h.told(err)})
 	})
 }
 

@@ -144,7 +144,8 @@ func TestFaultsReach(t *testing.T) {
 		"election", "truncated", "gathered", "waiting", "replay", "read-for-follower", "command", "query",
 		"acked-after-retry", "answer-not-leader", "answer-request-timed-out", "answer-disk-full", "stopped",
 		"acks-1-lost", "trim", "reset", "reclaim", "read-trimmed", "installed", "transfer", "pass", "records-dropped",
-		"compacted", "skipped", "scan", "run-for-follower", "run-received", "damage", "damage-met", "ended",
+		"compacted", "skipped", "scan", "run-for-follower", "run-received", "damage", "damage-met",
+		"ended", "elevated",
 	} {
 		if reached[what] == 0 {
 			t.Errorf("never reached: %s", what)

@@ -77,6 +77,7 @@ func (h *host) measure(m partition.Spans) {
 			got.Spans, got.Err = h.store.Spans(h.id, m.Known)
 		}
 		h.meets(got.Err)
+		got.Err = h.told(got.Err)
 		if h.c.o.Break == TrimTooMuch && h.view != nil {
 			got.Index = h.view.LastIndex()
 		}
