@@ -14,6 +14,7 @@ import (
 // -race.
 func TestViewsNeverChange(t *testing.T) {
 	var published [8]atomic.Pointer[segment.View]
+	var thin atomic.Bool // from when on the log is compacted
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
 	for range 2 {
@@ -25,13 +26,16 @@ func TestViewsNeverChange(t *testing.T) {
 				default:
 				}
 				if v := published[1+int(at)%5].Load(); v != nil {
-					readView(t, v, at*7)
+					readView(t, v, at*7, thin.Load())
 				}
 			}
 		})
 	}
 	for s := uint64(3); s <= 11; s += 4 {
 		o := optionsFor(s) // five replicas
+		if o.Compact {
+			thin.Store(true)
+		}
 		o.OnView = func(v *segment.View) { published[v.Replica].Store(v) }
 		h, _ := play(t, o)
 		for _, f := range h.Check() {
@@ -42,8 +46,9 @@ func TestViewsNeverChange(t *testing.T) {
 	readers.Wait()
 }
 
-// readView reads from some offset in the memory of a view and checks the batches.
-func readView(t *testing.T, v *segment.View, at record.Offset) {
+// readView reads from some offset in the memory of a view and checks the batches. In a thin one compaction may
+// have taken some.
+func readView(t *testing.T, v *segment.View, at record.Offset, thin bool) {
 	if v.HighWatermark == 0 {
 		return
 	}
@@ -53,7 +58,7 @@ func readView(t *testing.T, v *segment.View, at record.Offset) {
 		return
 	}
 	got, _, err := decode(batches, from)
-	if err != nil || len(got) != int(v.HighWatermark-from) {
+	if err != nil || len(got) != int(v.HighWatermark-from) && !thin {
 		t.Errorf("replica %d: %d records of [%d, %d): %v", v.Replica, len(got), from, v.HighWatermark, err)
 	}
 }

@@ -3,6 +3,8 @@ package partitiontest
 import (
 	"flag"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/cryptotest"
@@ -12,6 +14,13 @@ var (
 	seeds = flag.Int("seeds", 200, "how many seeds TestSeeds runs")
 	seed  = flag.Uint64("seed", 0, "run this one seed only")
 )
+
+// TestMain lets garbage pile up more than by default: runs are short and small, and most of their time is not to
+// go into collecting it.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // play runs one seed and returns its history and trace.
 func play(t *testing.T, o Options) (*History, uint64) {
