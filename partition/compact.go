@@ -159,7 +159,9 @@ func (r *Replica) onCompacted(in Compacted) {
 		return
 	}
 	c.told = false
-	c.cleaned, c.waiting = max(c.cleaned, in.Through), in.Facts.Waiting
+	if in.Through >= c.cleaned { // a pass that was cut short has not seen all that wait
+		c.cleaned, c.waiting = in.Through, in.Facts.Waiting
+	}
 	r.carryClean()
 	r.cfg.Observer.Compacted(in.Before, in.After, r.applied-min(r.applied, c.cleaned))
 	r.cfg.Logger.Debug("log compacted", "partition", r.cfg.Name, "through", in.Through, "before", in.Before,

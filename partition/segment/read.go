@@ -15,9 +15,9 @@ const entriesPerRead = 1024
 
 // Cached returns whole batches from offset from out of the memory, at most maxBytes of them but at least one
 // batch. Each slice holds one or more batches and is read-only; the first one holds from, or is the next
-// behind it that compaction has left. ok is false where the memory does not hold from: then Read must be
-// asked, which also says why an offset is refused. At the high watermark, or where compaction has left
-// nothing up to it, it returns nothing and ok.
+// behind it that compaction has left, which may be one batch without records. ok is false where the memory
+// does not hold from: then Read must be asked, which also says why an offset is refused. At the high
+// watermark, or where compaction has left nothing up to it, it returns nothing and ok.
 func (v *View) Cached(from record.Offset, maxBytes int) (batches [][]byte, ok bool) {
 	if from < v.LogStart || from > v.HighWatermark {
 		return nil, false
@@ -33,12 +33,12 @@ func (v *View) Cached(from record.Offset, maxBytes int) (batches [][]byte, ok bo
 	if _, err := c.addAll(v.tail[i:]); err != nil {
 		return nil, false // damage is reported by Read
 	}
-	return c.out, true
+	return c.batches(), true
 }
 
 // Read returns whole batches from offset from out of the store, at most maxBytes of them but at least one
 // batch. Each slice holds one or more batches, the first one holds from, or is the next behind it that
-// compaction has left; they are the caller's. It blocks on the disk. At the high watermark, or where there is
+// compaction has left: one without records where none with records follows. They are the caller's. It blocks on the disk. At the high watermark, or where there is
 // nothing up to it, it returns nothing: wait at the high watermark then. Errors: fault.OffsetOutOfRange, also
 // where the log start passes from meanwhile, fault.OffsetNotAvailable, and those of the store.
 func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][]byte, error) {
@@ -79,7 +79,7 @@ func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][
 			return nil, err
 		}
 	}
-	return c.out, nil
+	return c.batches(), nil
 }
 
 // tailIndex is the index from which on the memory holds everything.
@@ -115,9 +115,19 @@ func (v *View) load(store state.LogStore, lo uint64, maxBytes int) ([]state.Entr
 
 // cut collects whole batches that end behind from, up to a number of bytes.
 type cut struct {
-	from record.Offset
-	left int
-	out  [][]byte
+	from    record.Offset
+	left    int
+	out     [][]byte
+	emptied []byte // the last batch that was stepped over because compaction left only its header
+}
+
+// batches is what was collected. Where that is nothing, the header of an emptied batch takes the reader on: else
+// it would ask for the same offset again and never come to the end of the log.
+func (c *cut) batches() [][]byte {
+	if len(c.out) == 0 && c.emptied != nil {
+		return [][]byte{c.emptied}
+	}
+	return c.out
 }
 
 // addAll takes what fits of entries; more is false when nothing further may be added.
@@ -151,6 +161,9 @@ func (c *cut) add(e state.Entry) (more bool, err error) {
 			return false, fmt.Errorf("entry %d: %w", e.Index, err)
 		}
 		if begin < 0 && (b.LastOffset() < c.from || b.Count() == 0) {
+			if b.LastOffset() >= c.from {
+				c.emptied = b
+			}
 			end += len(b)
 			continue
 		}

@@ -106,18 +106,19 @@ func (s *sparse) view(tail []state.Entry) *View {
 }
 
 // Goal: readers step over what compaction took: the next record behind it comes, in a few reads however many
-// entries a run stands for, and where nothing is left up to the high watermark there is nothing to read.
+// entries a run stands for. Where no record is left up to the high watermark an emptied batch takes the reader on,
+// and where there is not even that, there is nothing to read.
 // Method: runs of a million entries, emptied batches and two records between them, read from every side,
 // from the store and from memory.
 func TestReadOverRuns(t *testing.T) {
 	s := newSparse(t)
-	one, r2, two, r3 := s.entries[1], s.entries[3], s.entries[4], s.entries[6]
+	one, r2, two, gone2, r3 := s.entries[1], s.entries[3], s.entries[4], s.entries[5], s.entries[6]
 	end := r3.Next()
 	for _, tail := range [][]state.Entry{nil, s.entries[4:], s.entries} {
 		v := s.view(tail)
 		for _, c := range []struct{ from, want record.Offset }{
 			{0, one.Base}, {one.Base - 1, one.Base}, {one.Base, one.Base}, {one.Base + 1, two.Base}, {r2.Base + 7, two.Base},
-			{two.Base, two.Base}, {two.Base + 1, NoOffset}, {r3.Base + 9, NoOffset}, {end, NoOffset},
+			{two.Base, two.Base}, {gone2.Base, gone2.Base}, {r3.Base + 9, NoOffset}, {end, NoOffset},
 		} {
 			s.reads = 0
 			b, err := v.Read(s, c.from, 1)
