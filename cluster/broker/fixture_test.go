@@ -105,7 +105,7 @@ func start(t *testing.T, partitions int32, set func(*member)) *member {
 		views: map[string]*atomic.Pointer[segment.View]{}, hosted: map[string]placement.Hosted{},
 	}
 	m.drive = &drive{bad: &m.bad, Memory: engine.NewMemory(engine.Options{
-		ValueLogFileBytes: 16 << 20, // the least that a member's store has
+		MaxWriteBytes: 16 << 20,
 		Faults:            &engine.Faults{Space: m.space},
 	})}
 	m.jobs = pool.New(pool.Options{Size: 4})

@@ -6,9 +6,15 @@ import "errors"
 // neither.
 type row struct{ key, value []byte }
 
-// limits are what one append may carry: all rows together, values that go to the value log, and keys with the
-// values that stay beside them.
+// limits are what one append may carry: all rows together, values that are large, and keys with the values
+// that stay beside them.
 type limits struct{ rows, valueBytes, inlineBytes int64 }
+
+// writeLimits are what a single write may have at the very most. A group that has to be larger than an
+// ordinary one is held in memory whole.
+func writeLimits(largest int64) limits {
+	return limits{rows: mostRows, inlineBytes: mostInlineBytes, valueBytes: largest}
+}
 
 // errNoRow says that a bucket has no row under a key.
 var errNoRow = errors.New("no such row")
@@ -17,6 +23,7 @@ var errNoRow = errors.New("no such row")
 // manifest are written once, above it.
 type bucket interface {
 	// append makes all rows durable at once, or none. A later row of the same key replaces the earlier one.
+	// After errNoRoom the bucket is as it was; any other error is final.
 	append(rows []row) error
 
 	// most returns what one append can carry at the very most.
@@ -24,6 +31,9 @@ type bucket interface {
 
 	// get calls fn with the value under key, or returns errNoRow. The value is valid inside fn only.
 	get(key []byte, fn func(value []byte) error) error
+
+	// take returns the value under key, which is the caller's, or errNoRow.
+	take(key []byte) ([]byte, error)
 
 	// scan calls fn for each row from key on that begins with prefix, in the order of keys, until fn says
 	// stop. Key and value are valid inside fn only.

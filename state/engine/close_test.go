@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -65,21 +64,18 @@ func TestCloseLeavesAStuckStore(t *testing.T) {
 	}
 }
 
-// Goal: an ordinary group always fits into a transaction of Badger with these options. Method: ask Badger.
-func TestGroupsFitIntoTransactions(t *testing.T) {
-	o := Options{Dir: t.TempDir()}.withDefaults().sized(0)
-	b, err := openBadger(filepath.Join(o.Dir, "b"), o, true, badgerLogger{log: o.Logger})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.close()
-	m := b.most()
+// Goal: an ordinary group, and one of 1 MB of the smallest entries, is below the limits of a single write.
+// Method: compare them.
+func TestGroupsFitIntoWrites(t *testing.T) {
+	m := writeLimits(Options{}.withDefaults().MaxWriteBytes)
 	if g := groupLimits; g.rows > m.rows || g.inlineBytes > m.inlineBytes || g.valueBytes > m.valueBytes {
-		t.Fatalf("groups of %+v, transactions of %+v", g, m)
+		t.Fatalf("groups of %+v, writes of %+v", g, m)
 	}
-	d := NewMemory(Options{})
-	v, err := d.disk.classes[0].create(bucketID{})
-	if err != nil || v.most() != m {
-		t.Fatalf("memory takes %+v, the disk %+v, %v", v.most(), m, err)
+	var g groupSize
+	for range 1 << 20 / state.FrameRoom {
+		g.add(state.FrameRoom)
+	}
+	if !g.within(m) {
+		t.Fatalf("1 MB is %+v, writes have %+v", g, m)
 	}
 }

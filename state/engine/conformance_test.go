@@ -44,11 +44,11 @@ func TestMemoryConforms(t *testing.T) {
 	})
 }
 
-// damage flips one bit in each occurrence of needle in the value-log files below dir.
+// damage flips one bit in each occurrence of needle in the frame files below dir.
 func damage(t *testing.T, dir string, needle []byte) int {
 	t.Helper()
 	n := 0
-	files, err := filepath.Glob(filepath.Join(dir, "*", "*", "*.vlog"))
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*", "frames"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func damage(t *testing.T, dir string, needle []byte) int {
 func rowBytes(t *testing.T, dir string) int64 {
 	t.Helper()
 	n := int64(0)
-	for _, pattern := range []string{"*.vlog", "*.sst", "*.mem"} {
+	for _, pattern := range []string{"frames", "rows/*.sst"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*", "*", pattern))
 		if err != nil {
 			t.Fatal(err)

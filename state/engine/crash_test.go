@@ -25,7 +25,7 @@ const (
 
 // crashOptions make buckets so small that a run of a fraction of a second rolls several times.
 func crashOptions(dir string) engine.Options {
-	return engine.Options{Dir: dir, BallastBytes: -1, BucketBytes: 1 << 20, ValueLogFileBytes: 2 << 20}
+	return engine.Options{Dir: dir, BallastBytes: -1, BucketBytes: 1 << 20, MaxWriteBytes: 2 << 20}
 }
 
 // crashShape is the next entry of a log; parent and child compute the same.

@@ -78,7 +78,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	put(t, s, l.Class, l.Append(1, entries(1, 10)...))
 	for _, o := range []engine.Options{
-		{}, {Dir: dir, ValueLogFileBytes: 5}, {Dir: dir, ValueLogFileBytes: 1 << 40}, {Dir: dir, BucketBytes: -1},
+		{}, {Dir: dir, MaxWriteBytes: 5}, {Dir: dir, MaxWriteBytes: 1 << 40}, {Dir: dir, BucketBytes: -1},
 	} {
 		if _, err := engine.Open(o); fault.CodeOf(err) != fault.InvalidConfig {
 			t.Fatalf("%+v: %v", o, err)
@@ -96,8 +96,11 @@ func TestOpenRefusesSpoiledDirectories(t *testing.T) {
 		spoil func(class string) error
 		says  string
 	}{
-		"newer format": {says: "format version 3, this build reads 2", spoil: func(class string) error {
-			return editManifest(class, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 3) })
+		"newer format": {says: "format version 4, this build reads 3", spoil: func(class string) error {
+			return editManifest(class, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 4) })
+		}},
+		"older format": {says: "format version 2, this build reads 3", spoil: func(class string) error {
+			return editManifest(class, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 2) })
 		}},
 		"flipped bit": {says: "checksum", spoil: func(class string) error {
 			return editManifest(class, func(b []byte) { b[25] ^= 4 })
@@ -152,7 +155,7 @@ func TestOpenRemovesLeftovers(t *testing.T) {
 	young := filepath.Join(dir, "meta")
 	manifest, err := os.ReadFile(filepath.Join(dir, "long", "MANIFEST"))
 	err = errors.Join(err, os.Mkdir(left, 0o700), os.MkdirAll(filepath.Join(young, "00000001.0"), 0o700),
-		os.WriteFile(filepath.Join(left, "000001.vlog"), []byte("half"), 0o600),
+		os.WriteFile(filepath.Join(left, "frames"), []byte("half"), 0o600),
 		os.WriteFile(filepath.Join(young, "MANIFEST.new"), manifest, 0o600))
 	if err != nil {
 		t.Fatal(err)
@@ -252,34 +255,9 @@ func TestReadersOverRolls(t *testing.T) {
 	}
 }
 
-// Goal: files that a kill left empty, between two steps of Badger, do not keep a bucket shut. Method: put
-// such files into an active and a sealed bucket by hand.
-func TestOpenOverEmptyFiles(t *testing.T) {
-	dir := t.TempDir()
-	o := engine.Options{Dir: dir, BucketBytes: 64 << 10}
-	s := openDisk(t, o)
-	l := enginetest.NewLog(1, state.ClassLong)
-	for range 4 {
-		put(t, s, l.Class, l.Append(1, entries(4, 10<<10)...))
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, b := range []string{"00000001.0", "00000002.0"} {
-		for _, name := range []string{"00009.mem", "000009.vlog"} {
-			if err := os.WriteFile(filepath.Join(dir, "long", b, name), nil, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := enginetest.Check(openDisk(t, o), l); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Goal: a value log that lost its end costs the entries that stood there and no others, in a sealed and in
+// Goal: a frame file that lost its end costs the entries that stood there and no others, in a sealed and in
 // an active bucket. Method: cut files in half, read every entry.
-func TestTruncatedValueLog(t *testing.T) {
+func TestTruncatedFrames(t *testing.T) {
 	dir := t.TempDir()
 	o := engine.Options{Dir: dir, BucketBytes: 64 << 10}
 	s := openDisk(t, o)
@@ -291,7 +269,7 @@ func TestTruncatedValueLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, b := range []string{"00000001.0", "00000003.0"} {
-		if err := os.Truncate(filepath.Join(dir, "long", b, "000001.vlog"), 45<<10); err != nil {
+		if err := os.Truncate(filepath.Join(dir, "long", b, "frames"), 45<<10); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -29,12 +29,12 @@ func (v *diskVolume) create(id bucketID) (bucket, error) {
 	if err := v.remove(id.String()); err != nil {
 		return nil, err
 	}
-	b, err := openBadger(v.path(id), v.o, true, v.logger())
+	b, err := createBucket(v.path(id), v.bucketOptions())
 	if err != nil {
 		return nil, err
 	}
 	// The entries of new files must be durable before anything in them counts.
-	for _, d := range []string{v.path(id), v.dir, filepath.Dir(v.dir)} {
+	for _, d := range []string{v.dir, filepath.Dir(v.dir)} {
 		if err := syncDir(d); err != nil {
 			return nil, errors.Join(err, b.close())
 		}
@@ -43,55 +43,28 @@ func (v *diskVolume) create(id bucketID) (bucket, error) {
 }
 
 func (v *diskVolume) open(id bucketID, writable bool) (bucket, error) {
-	// Badger would make an empty bucket where one has been lost.
 	if _, err := os.Stat(v.path(id)); err != nil {
 		return nil, fault.New(fault.StorageError, "bucket %s of the manifest is not there: %w", id, err).
 			WithHint("restore the directory from a copy, or let the member rebuild from its peers")
 	}
-	if err := errors.Join(checkSum(v.path(id)), checkTables(v.path(id), v.o)); err != nil {
-		return nil, err
-	}
-	if writable {
-		return v.openWritable(id)
-	}
-	if err := removeEmptyFiles(v.path(id)); err != nil {
-		return nil, err
-	}
-	// Opening an unflushed bucket for writing once puts its last rows where a reader finds them.
-	late, err := unflushed(v.path(id))
-	if err != nil {
-		return nil, err
-	}
-	if late {
-		w, err := v.openWritable(id)
-		if err != nil {
-			return nil, err
-		}
-		if err := w.close(); err != nil {
-			return nil, err
-		}
-	}
-	return openBadger(v.path(id), v.o, false, v.logger())
+	return openBucket(v.path(id), writable, v.bucketOptions())
 }
 
-func (v *diskVolume) openWritable(id bucketID) (*badgerBucket, error) {
-	if err := removeEmptyFiles(v.path(id)); err != nil {
-		return nil, err
+func (v *diskVolume) bucketOptions() bucketOptions {
+	return bucketOptions{log: v.logger(), noSync: v.o.Faults.NoSync, noted: v.noted(), maxWrite: v.o.MaxWriteBytes}
+}
+
+// noted is the sequence of the newest group that the sidecar knows as durable.
+func (v *diskVolume) noted() uint64 {
+	sequence := uint64(0)
+	for i := range 2 {
+		if b, err := v.readSlot(i); err == nil {
+			if n, err := decodeNote(b); err == nil {
+				sequence = max(sequence, n.sequence)
+			}
+		}
 	}
-	if err := addFreshValueLog(v.path(id)); err != nil {
-		return nil, err
-	}
-	if err := removeSum(v.path(id)); err != nil {
-		return nil, err
-	}
-	b, err := openBadger(v.path(id), v.o, true, v.logger())
-	if err != nil {
-		return nil, err
-	}
-	if err := syncDir(v.path(id)); err != nil {
-		return nil, errors.Join(err, b.close())
-	}
-	return b, nil
+	return sequence
 }
 
 func (v *diskVolume) list() ([]string, error) {
@@ -118,10 +91,10 @@ func (v *diskVolume) remove(name string) error {
 	return nil
 }
 
-// size counts the files that grow with the rows; what else Badger keeps in a bucket is small and sparse.
+// size counts the files that grow with the rows; what else is in a bucket is small.
 func (v *diskVolume) size(id bucketID) (int64, error) {
 	n := int64(0)
-	for _, pattern := range []string{valueLogFiles, tableFiles} {
+	for _, pattern := range []string{framesName, filepath.Join(rowsName, "*.sst")} {
 		names, err := filepath.Glob(filepath.Join(v.path(id), pattern))
 		if err != nil {
 			return 0, fmt.Errorf("list bucket: %w", err)

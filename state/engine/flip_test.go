@@ -23,7 +23,7 @@ func TestFlippedBitsInFiles(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 3))
 	dir := t.TempDir()
 	o := crashOptions(dir)
-	o.BucketBytes, o.ValueLogFileBytes = 128<<10, 1<<20
+	o.BucketBytes, o.MaxWriteBytes = 128<<10, 1<<20
 	ls := flippable(t, o)
 	var files []string
 	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {

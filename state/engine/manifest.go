@@ -9,7 +9,7 @@ import (
 )
 
 // manifestVersion is the format of a class directory: manifest, bucket names, keys and rows.
-const manifestVersion = 2
+const manifestVersion = 3
 
 var manifestMagic = [8]byte{'m', 's', 't', 'r', 'c', 'l', 's', '\n'}
 
@@ -60,7 +60,7 @@ func decodeManifest(b []byte) (manifest, error) {
 	}
 	if v := binary.BigEndian.Uint32(b[8:]); v != manifestVersion {
 		return manifest{}, fault.New(fault.StorageError, "the data has format version %d, this build reads %d", v,
-			manifestVersion).WithHint("start the build that wrote it, or begin with an empty directory")
+			manifestVersion).WithHint("start the build that wrote it, or begin with an empty directory; before release 0.1 nothing is migrated")
 	}
 	if want, got := binary.BigEndian.Uint32(b[12:]), manifestCRC(b); want != got {
 		return manifest{}, fault.New(fault.StorageError, "the manifest has checksum %08x, it says %08x", got, want).

@@ -20,7 +20,7 @@ type Memory struct {
 
 var _ state.LogStore = (*Memory)(nil)
 
-// NewMemory returns an empty store. Of o it takes BucketBytes, BucketAge, ValueLogFileBytes, Now, Logger,
+// NewMemory returns an empty store. Of o it takes BucketBytes, BucketAge, MaxWriteBytes, Now, Logger,
 // OnFence and Faults; with Faults.NoSync a Crash may take back what was acknowledged.
 func NewMemory(o Options) *Memory {
 	m, err := OpenMemory(o, NewMemoryDisk())
@@ -50,7 +50,7 @@ func (m *Memory) reopen() error {
 	s.background = func(f func()) { f() }
 	for id := range state.ClassCount {
 		v := m.disk.classes[id]
-		v.noSync, v.valueBytes = o.Faults.NoSync, o.ValueLogFileBytes
+		v.noSync, v.valueBytes = o.Faults.NoSync, o.MaxWriteBytes
 		s.classes[id] = newClass(s, id, v)
 	}
 	m.Store = s

@@ -235,10 +235,14 @@ func findRow(run []memoryRow, index uint64) (int, bool) {
 	})
 }
 
-// most is what a Badger with the options of the disk store takes, so that simulations meet the same refusals.
-func (b *memoryBucket) most() limits {
-	const batch = memTableBytes * 15 / 100
-	return limits{rows: batch/96 - txnSlackRows, inlineBytes: batch - txnSlackBytes, valueBytes: b.v.valueBytes}
+func (b *memoryBucket) most() limits { return writeLimits(b.v.valueBytes) }
+
+func (b *memoryBucket) take(key []byte) (v []byte, err error) {
+	err = b.get(key, func(stored []byte) error {
+		v = append(make([]byte, 0, len(stored)), stored...)
+		return nil
+	})
+	return v, err
 }
 
 func (b *memoryBucket) get(key []byte, fn func([]byte) error) error {

@@ -9,26 +9,33 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// Limits of one group transaction. Badger's own limits cap them further.
+// Limits of one group.
 const (
 	groupValueBytes  = 1 << 20
 	groupInlineBytes = 3 << 19 // 1.5 MB
 	groupRows        = 20_000
 )
 
+// Limits of one write, which goes alone where it is larger than a group.
 const (
-	defaultBucketBytes    = 1 << 30
-	defaultBucketAge      = 24 * time.Hour
-	defaultValueLogBytes  = 256 << 20
-	smallestValueLogBytes = 16 << 20
-	defaultBallastBytes   = 64 << 20
-	memTableBytes         = 16 << 20
-	memTables             = 2
-	inlineBelow           = 512 // values shorter than this live in the rows, others in the value log
-	hintEvery             = 256 << 10
-	defaultDeadAfter      = 10 * time.Minute
-	defaultSalvageBelow   = 0.25
-	defaultSalvageRate    = 100 << 20
+	mostInlineBytes = 9 << 18 // 2.25 MB
+	mostRows        = 26_000
+)
+
+const (
+	defaultBucketBytes   = 1 << 30
+	defaultBucketAge     = 24 * time.Hour
+	defaultMaxWriteBytes = 128 << 20
+	leastMaxWriteBytes   = 1 << 20
+	mostMaxWriteBytes    = 1 << 30
+	defaultBallastBytes  = 64 << 20
+	memTableBytes        = 8 << 20
+	memTables            = 2
+	inlineBelow          = 512 // values shorter than this live in the index too, others in the frame file alone
+	hintEvery            = 256 << 10
+	defaultDeadAfter     = 10 * time.Minute
+	defaultSalvageBelow  = 0.25
+	defaultSalvageRate   = 100 << 20
 )
 
 // Options says where a store lives and how large its parts grow. The zero value of every field but Dir is
@@ -37,10 +44,10 @@ type Options struct {
 	Dir    string       // one directory per class is made below it
 	Logger *slog.Logger // nil: nothing is logged
 
-	BucketBytes       int64         // a bucket is closed and the next begun at this size; 0 = 1 GiB
-	BucketAge         time.Duration // … or at this age, with the next write; 0 = 24 h
-	ValueLogFileBytes int64         // of one value-log file, bounds a write; 0 = 256 MiB, less on a small volume
-	BallastBytes      int64         // kept to be able to start on a full disk; 0 = 64 MiB or 2 %, <0 = none
+	BucketBytes   int64         // a bucket is closed and the next begun at this size; 0 = 1 GiB
+	BucketAge     time.Duration // … or at this age, with the next write; 0 = 24 h
+	MaxWriteBytes int64         // of the entries of one write, which is held in memory twice; 0 = 128 MiB
+	BallastBytes  int64         // kept to be able to start on a full disk; 0 = 64 MiB or 2 %, <0 = none
 
 	DeadAfter    time.Duration // a replica out of the live set this long is dead; 0 = 10 min, <0 = at once
 	SalvageBelow float64       // a bucket with a smaller part of its bytes alive is rewritten; 0 = 0.25, <0 = none is
@@ -62,6 +69,9 @@ type Faults struct {
 func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxWriteBytes == 0 {
+		o.MaxWriteBytes = defaultMaxWriteBytes
 	}
 	if o.BucketBytes == 0 {
 		o.BucketBytes = defaultBucketBytes
@@ -99,8 +109,8 @@ func (o Options) validate() error {
 	if o.Dir == "" {
 		bad("Dir is empty")
 	}
-	if n := o.ValueLogFileBytes; n != 0 && (n < 1<<20 || n >= 1<<31) {
-		bad("ValueLogFileBytes is %d, not from 1 MiB up to 2 GiB", n)
+	if n := o.MaxWriteBytes; n != 0 && (n < leastMaxWriteBytes || n > mostMaxWriteBytes) {
+		bad("MaxWriteBytes is %d, not from 1 MiB to 1 GiB", n)
 	}
 	if o.BucketBytes < 0 || o.BucketAge < 0 {
 		bad("BucketBytes %d or BucketAge %s is negative", o.BucketBytes, o.BucketAge)
@@ -113,12 +123,6 @@ func (o Options) validate() error {
 
 // sized fills what depends on the size of the volume, total bytes (0 where it is unknown).
 func (o Options) sized(total int64) Options {
-	if o.ValueLogFileBytes == 0 {
-		o.ValueLogFileBytes = defaultValueLogBytes
-		if total > 0 {
-			o.ValueLogFileBytes = max(min(total/16, defaultValueLogBytes), smallestValueLogBytes)
-		}
-	}
 	if o.BallastBytes == 0 {
 		o.BallastBytes = defaultBallastBytes
 		if total > 0 {

@@ -52,17 +52,13 @@ func (g groupSize) within(l limits) bool {
 // add counts one row whose value has n bytes.
 func (g *groupSize) add(n int) {
 	g.rows++
-	g.inlineBytes += keySize + rowOverhead
-	if n < inlineBelow {
-		g.inlineBytes += int64(n)
+	g.inlineBytes += directoryRow
+	if isLarge(n) {
+		g.valueBytes += int64(n)
 	} else {
-		g.inlineBytes += pointerBytes
-		g.valueBytes += int64(n) + keySize + valueLogOverhead
+		g.inlineBytes += int64(n)
 	}
 }
-
-// valueLogOverhead is the most that Badger adds to a key and value in its value log: header and checksum.
-const valueLogOverhead = 26
 
 // hintBytes is the size of a hint row's value.
 const hintBytes = rowHeader + 8

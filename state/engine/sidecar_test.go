@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -50,42 +51,46 @@ func crashed(t *testing.T) (dir string, quiet, busy *enginetest.Log) {
 	return dir, quiet, busy
 }
 
-// editWAL changes the write-ahead file of the newest bucket.
-func editWAL(t *testing.T, dir string, change func(b []byte)) {
+// editGroups changes the frame file of the newest bucket; at are the places of its groups.
+func editGroups(t *testing.T, dir string, change func(b []byte, at []int)) {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(dir, "long", "00000002.0", "*.mem"))
-	if err != nil || len(names) != 1 {
-		t.Fatalf("%v %v", names, err)
-	}
-	b, err := os.ReadFile(names[0])
+	name := filepath.Join(dir, "long", "00000002.0", "frames")
+	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	change(b)
-	if err := os.WriteFile(names[0], b, 0o600); err != nil {
+	nonce := b[16:24]
+	var at []int
+	for i := 4096; ; {
+		n := bytes.Index(b[i:], nonce)
+		if n < 0 {
+			break
+		}
+		at = append(at, i+n-8)
+		i += n + 1
+	}
+	change(b, at)
+	if err := os.WriteFile(name, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// Goal: a write-ahead file that lost its end, or everything, is found out: the class is damaged, what
-// verifies is read, writes are refused until the loss is accepted, and then all goes on. Method: flip a bit
-// in the middle or at the beginning of the file of a crashed store; control: flip none.
-func TestDamagedEndIsFoundOut(t *testing.T) {
-	for name, at := range map[string]float64{"none": -1, "middle": 0.5, "beginning": 0} {
+// Goal: a group that was durable and does not prove itself is found out wherever it stands: the class is
+// damaged, what verifies is read, writes are refused until the loss is accepted, and then all goes on. Method:
+// flip a bit in the header of the first, a middle and the last group of a crashed store; control: flip none.
+func TestDamagedGroupIsFoundOut(t *testing.T) {
+	for name, c := range map[string]struct {
+		group        float64
+		gone, missed uint64 // entries at the end of the busy log, and between others
+	}{"none": {-1, 0, 0}, "first": {0, 0, 0}, "middle": {0.5, 0, 4}, "last": {1, 4, 0}} {
 		t.Run(name, func(t *testing.T) {
 			dir, quiet, busy := crashed(t)
-			if at >= 0 {
-				editWAL(t, dir, func(b []byte) {
-					end := len(b)
-					for end > 0 && b[end-1] == 0 {
-						end--
-					}
-					b[30+int(float64(end-30)*at)] ^= 1
-				})
+			if c.group >= 0 {
+				editGroups(t, dir, func(b []byte, at []int) { b[at[int(float64(len(at)-1)*c.group)]+21] ^= 1 })
 			}
 			s := openDisk(t, crashOptions(dir))
 			lost := s.Damaged()
-			if at < 0 {
+			if c.group < 0 {
 				if len(lost) != 0 {
 					t.Fatalf("damage without any: %+v", lost)
 				}
@@ -96,30 +101,45 @@ func TestDamagedEndIsFoundOut(t *testing.T) {
 				}
 				return
 			}
-			if len(lost) != 1 || lost[0].Class != state.ClassLong || lost[0].From == 0 || lost[0].To < lost[0].From {
+			if len(lost) != 1 || lost[0].Class != state.ClassLong || lost[0].From == 0 || lost[0].To != lost[0].From {
 				t.Fatalf("damage %+v", lost)
 			}
-			checkDamaged(t, s, dir, quiet, busy)
+			left := checkLeft(t, s, busy, c.gone, c.missed)
+			checkDamaged(t, s, dir, quiet, left, c.missed == 0)
 		})
 	}
 }
 
-// checkDamaged goes from a damaged store over its acceptance to a whole one.
-func checkDamaged(t *testing.T, s *engine.Store, dir string, quiet, busy *enginetest.Log) {
+// checkLeft compares what is left of a log and returns the model of it.
+func checkLeft(t *testing.T, s *engine.Store, l *enginetest.Log, gone, missed uint64) *enginetest.Log {
+	t.Helper()
+	tail, _, err := s.Load(l.ID)
+	if err != nil || tail.Last != l.Tail.Last-gone {
+		t.Fatalf("the busy log has %+v %v", tail, err)
+	}
+	left := enginetest.NewLog(l.ID, l.Class)
+	for i := uint64(1); i <= tail.Last; i++ {
+		left.Append(1, entries(1, 16<<10)...)
+		got, err := s.Entries(l.ID, i, i+1, 1, nil)
+		switch {
+		case fault.CodeOf(err) == fault.CorruptRecord:
+			missed--
+		case err != nil || !bytes.Equal(got[0].Frame, l.Entries[i].Frame):
+			t.Fatalf("entry %d: %v", i, err)
+		}
+	}
+	if missed != 0 {
+		t.Fatalf("%d more entries should be missing", int64(missed))
+	}
+	return left
+}
+
+// checkDamaged goes from a damaged store over its acceptance to a whole one. The busy log is whole but for
+// its end, or has a hole.
+func checkDamaged(t *testing.T, s *engine.Store, dir string, quiet, busy *enginetest.Log, whole bool) {
 	t.Helper()
 	if err := enginetest.Check(s, quiet); err != nil {
 		t.Fatalf("the quiet log: %v", err)
-	}
-	tail, _, err := s.Load(busy.ID)
-	if err != nil || tail.Last == 0 || tail.Last >= busy.Tail.Last {
-		t.Fatalf("the busy log has %+v %v", tail, err)
-	}
-	short := enginetest.NewLog(busy.ID, busy.Class)
-	for short.Tail.Last < tail.Last {
-		short.Append(1, entries(1, 16<<10)...)
-	}
-	if err := enginetest.Check(s, short); err != nil {
-		t.Fatalf("what is left of the busy log: %v", err)
 	}
 	for _, c := range []state.Class{state.ClassLong, state.ClassShort} {
 		done := make(chan error, 1)
@@ -142,7 +162,12 @@ func checkDamaged(t *testing.T, s *engine.Store, dir string, quiet, busy *engine
 		t.Fatalf("damage after it was accepted: %+v", lost)
 	}
 	for round := range 3 {
-		for _, l := range []*enginetest.Log{quiet, short, other} {
+		put(t, s, busy.Class, busy.Append(2, entries(2, 2000)...))
+		logs := []*enginetest.Log{quiet, other}
+		if whole {
+			logs = append(logs, busy)
+		}
+		for _, l := range logs {
 			put(t, s, l.Class, l.Append(2, entries(2, 2000)...))
 			if err := enginetest.Check(s, l); err != nil {
 				t.Fatalf("round %d: %v", round, err)

@@ -122,9 +122,9 @@ func (c *class) admit(st *staging, it *item, most limits, full error) error {
 	}
 	if !it.size.within(most) {
 		r.refused = fault.New(fault.RecordTooLarge, "a write of replica %d has %d rows, %d bytes of entries "+
-			"and %d bytes of keys and small values; a transaction holds %d, %d and %d", st.id, it.size.rows,
+			"and %d bytes of keys and small values; a group holds %d, %d and %d", st.id, it.size.rows,
 			it.size.valueBytes, it.size.inlineBytes, most.rows, most.valueBytes, most.inlineBytes).
-			WithHint("send smaller batches, or raise the size of a value-log file")
+			WithHint("send smaller batches")
 		return r.refused
 	}
 	r.refused = nil

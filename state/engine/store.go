@@ -141,8 +141,8 @@ func (s *Store) recover() error {
 
 // Append implements state.LogStore. A write that breaks the log of its replica (a gap, frames without a
 // header, a tail that does not fit) is refused with fault.InvalidRequest, one of an incarnation below the
-// last Barrier with fault.FencedLeaderEpoch, and one that no transaction can hold with fault.RecordTooLarge:
-// more bytes of entries than Options.ValueLogFileBytes, or more than 2 MB of keys and values below 512 bytes.
+// last Barrier with fault.FencedLeaderEpoch, and one that no group can hold with fault.RecordTooLarge: more
+// bytes of entries than Options.MaxWriteBytes, or more than 2 MB of keys and values below 512 bytes.
 // 1 MB of frames of any size always fits. After a refused write the ones that build on it are refused for the
 // same reason. A replica that changes its class does so when all its writes to the old class have been
 // settled. After Close done runs before Append returns.

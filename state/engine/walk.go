@@ -17,10 +17,19 @@ import (
 // errNoRow where there is neither.
 func lookUp(b bucket, id record.ReplicaID, index uint64, keep bool) (e state.Entry, through uint64, err error) {
 	key := makeKey(id, kindEntry, index)
-	err = b.get(key, func(frame []byte) (err error) {
-		e, through, err = openEntry(frame, index, keep)
-		return err
-	})
+	if keep { // read to where it stays
+		var frame []byte
+		if frame, err = b.take(key); err == nil {
+			if e, through, err = openEntry(frame, index, false); err == nil {
+				e.Frame = frame
+			}
+		}
+	} else {
+		err = b.get(key, func(frame []byte) (err error) {
+			e, through, err = openEntry(frame, index, false)
+			return err
+		})
+	}
 	if !errors.Is(err, errNoRow) {
 		return e, through, err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/millstream-io/millstream/tests/harness"
 )
 
-// syncCalls are all the ways in which a member makes bytes durable: the store's database syncs its mappings.
+// syncCalls are all the ways in which a member makes bytes durable.
 const syncCalls = "fsync,fdatasync,msync"
 
 // tracer is strace on a running process.

@@ -136,7 +136,7 @@ func testRefused(t *testing.T, s Subject) {
 // Goal: an entry that no transaction can hold is refused, what builds on it too, and others of its group
 // are not. Method: a small value log; one write too large, one behind it, one of another replica.
 func testTooLarge(t *testing.T, s Subject) {
-	b := open(t, s, engine.Options{ValueLogFileBytes: 4 << 20})
+	b := open(t, s, engine.Options{MaxWriteBytes: 4 << 20})
 	l, other := NewLog(8, state.ClassLong), NewLog(9, state.ClassLong)
 	b.put(l.Class, l.Append(1, some(1, 3<<20)...))
 	bad := l.Clone()
