@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/millstream-io/millstream/proto/fault"
@@ -46,7 +47,7 @@ func (c *class) commit(g *group) error {
 		return err
 	}
 	if err := c.prepare(g); err != nil {
-		return c.s.fence(err)
+		return c.failed(g, err)
 	}
 	t, err := c.stage(g, full)
 	if err != nil {
@@ -56,15 +57,37 @@ func (c *class) commit(g *group) error {
 		return nil
 	}
 	if err := c.write(t); err != nil {
-		return c.s.fence(err)
+		return c.failed(g, err)
 	}
-	// A sync that failed was only logged: the transaction said nothing.
+	// What went wrong beside the group was only logged.
 	if err := c.s.fencedErr(); err != nil {
 		return err
 	}
 	c.committed()
 	c.install(t)
 	return nil
+}
+
+// fatal fences the store, but for want of room: then nothing was written, and it may be tried again.
+func (s *Store) fatal(err error) error {
+	if errors.Is(err, errNoRoom) {
+		return err
+	}
+	return s.fence(err)
+}
+
+// failed says what becomes of a group that could not be written. What builds on it is refused for the same
+// reason.
+func (c *class) failed(g *group, err error) error {
+	if err = c.s.fatal(err); !errors.Is(err, errNoRoom) {
+		return err
+	}
+	for _, it := range g.items {
+		if it.err == nil {
+			c.refuseAfter(it.w.Replica, err)
+		}
+	}
+	return err
 }
 
 // room says whether there is room for a group. Between the watermark and the floor only small writes without

@@ -166,7 +166,7 @@ func (c *class) rollWorthless(sv *survey) (bool, error) {
 			return // it takes room to give room back; the next look tries again
 		}
 		if rerr := c.roll(); rerr != nil {
-			err = c.s.fence(rerr)
+			err = c.s.fatal(rerr)
 			return
 		}
 		rolled = true

@@ -283,10 +283,8 @@ func (w *rewriter) flush() error {
 	if len(w.t.rows) == 0 {
 		return nil
 	}
-	if err := w.to.append(w.t.rows); errors.Is(err, errNoRoom) {
-		return err // the next look tries again
-	} else if err != nil {
-		return w.s.fence(err)
+	if err := w.to.append(w.t.rows); err != nil {
+		return w.s.fatal(err)
 	}
 	n := w.t.bytes
 	w.s.space.took(n)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -56,6 +57,9 @@ func (c *class) roll() error {
 	ms, left := c.movers()
 	group, err := c.carry(next, ms)
 	if err != nil {
+		if gerr := c.giveUpNext(); gerr != nil {
+			err = gerr
+		}
 		return fmt.Errorf("roll class %s: %w", c.id, err)
 	}
 	err = c.rename(func(hs []*handle) []*handle { return append(slices.Clone(hs), next) })
@@ -81,6 +85,13 @@ func (c *class) roll() error {
 	})
 	c.s.o.Logger.Info("log bucket rolled", "class", c.id.String(), "bucket", n.id.String())
 	return nil
+}
+
+// giveUpNext removes a next bucket that could not be filled. The roll after this makes it anew.
+func (c *class) giveUpNext() error {
+	n := c.next
+	c.next = nil
+	return errors.Join(n.abandon(), c.vol.remove(n.id.String()))
 }
 
 // rename replaces the manifest and the row of buckets with what change makes of it. Readers that hold the

@@ -352,7 +352,7 @@ func (c *class) accept() error {
 	c.noteMu.Unlock()
 	c.group.sequence = last
 	if err := c.roll(); err != nil {
-		return c.s.fence(err)
+		return c.s.fatal(err)
 	}
 	// Only now: before, the rolled bucket alone keeps what was rescued from being forgotten by a crash.
 	c.noteMu.Lock()
