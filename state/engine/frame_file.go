@@ -53,6 +53,8 @@ type frameFile struct {
 	block  []byte // what stands between the last block's beginning and end
 	buf    []byte // room for the next write, aligned
 	failed error  // of the first write that failed; nothing may come behind it
+
+	allocate func(f *os.File, from, to int64) error // of the volume; tests take its place
 }
 
 func encodeFrameHeader(nonce uint64) []byte {
@@ -101,33 +103,33 @@ func createFrames(name string) (*frameFile, error) {
 
 // openFrameFile opens a frame file and knows nothing yet of its groups: end is where the first one begins.
 // Errors: those of the header.
-func openFrameFile(name string, writable bool) (f *frameFile, err error) {
-	f = &frameFile{name: name, end: frameBlock}
-	if f.r, err = os.Open(name); err != nil {
-		return nil, fmt.Errorf("open frame file: %w", err)
+func openFrameFile(name string, writable bool) (*frameFile, error) {
+	f := &frameFile{name: name, end: frameBlock, allocate: allocate}
+	if err := f.open(writable); err != nil {
+		return nil, errors.Join(fmt.Errorf("open frame file %s: %w", name, err), f.closeFiles())
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.closeFiles())
-		}
-	}()
+	return f, nil
+}
+
+func (f *frameFile) open(writable bool) (err error) {
+	if f.r, err = os.Open(f.name); err != nil {
+		return err
+	}
 	b := make([]byte, frameBlock)
 	if _, err := f.r.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read frame file: %w", err)
+		return err
 	}
-	if f.nonce, err = decodeFrameHeader(b); err != nil {
-		first := err
+	var first error
+	if f.nonce, first = decodeFrameHeader(b); first != nil {
 		if f.nonce, err = decodeFrameHeader(b[frameCopy:]); err != nil {
-			return nil, fmt.Errorf("open %s: %w", name, first)
+			return first
 		}
 	}
 	readsAtRandom(f.r)
 	if writable {
-		if f.w, f.direct, err = openFrames(name); err != nil {
-			return nil, fmt.Errorf("open frame file: %w", err)
-		}
+		f.w, f.direct, err = openFrames(f.name)
 	}
-	return f, nil
+	return err
 }
 
 // resume makes ready to write behind end, which is behind group number.
@@ -172,8 +174,8 @@ func (f *frameFile) data(at int64) (int64, error) {
 }
 
 // write puts the rows behind the last group and returns what it wrote. The group is valid until the next
-// write. It is not durable before sync, and not the last group before settle. Error: errNoRoom where nothing was written; any
-// other one is final.
+// write. It is not durable before sync, and not the last group before settle. Error: errNoRoom where nothing
+// was written; any other one is final.
 func (f *frameFile) write(rows []row) (groupHead, []byte, error) {
 	if f.failed != nil {
 		return groupHead{}, nil, f.failed
@@ -217,7 +219,7 @@ func (f *frameFile) reserve(to int64) error {
 	}
 	for _, ahead := range []int64{min(max(f.end, leastAhead), mostAhead), 0} {
 		room := alignUp(to+ahead, frameBlock)
-		err := allocate(f.w, f.room, room)
+		err := f.allocate(f.w, f.room, room)
 		if noSpace(err) {
 			continue
 		}

@@ -13,9 +13,9 @@ import (
 //	header | directory | small values | large values | zeros up to groupAlign
 //
 // Header, directory and small values are its front, under one checksum. The directory has a row for each key,
-// in the order of the values: key | size | CRC-32C of the value. So the front proves itself, and it proves each large value.
-// The header also says for which file and which place in it the group was made. What an earlier use of the
-// disk left, or a client sent, is therefore never taken for a group.
+// in the order of the values: key | size | CRC-32C of the value. So the front proves itself, and it proves each
+// large value. The header also says for which file and which place in it the group was made. What an earlier
+// use of the disk left, or a client sent, is therefore never taken for a group.
 const (
 	groupAlign   = 8
 	groupHeader  = 48
@@ -96,8 +96,11 @@ func putGroup(b []byte, h groupHead, rows []row) {
 		}
 	}
 	clear(large)
-	binary.BigEndian.PutUint32(b[groupAtCRC:], crc32.Checksum(b[groupAtNonce:h.front], castagnoli))
+	binary.BigEndian.PutUint32(b[groupAtCRC:], groupCRC(b[:h.front]))
 }
+
+// groupCRC covers a group's front behind the checksum itself.
+func groupCRC(front []byte) uint32 { return crc32.Checksum(front[groupAtNonce:], castagnoli) }
 
 // readGroupHead reads the header of a group of this file that stands at this place. It reports false for
 // anything else, and for lengths that cannot be; the front is yet to be proved.
@@ -124,7 +127,7 @@ func (h groupHead) eachRow(front []byte, fn func(frameRow) error) error {
 	if int64(len(front)) != h.front {
 		return bad("its front is cut off")
 	}
-	if crc32.Checksum(front[groupAtNonce:], castagnoli) != binary.BigEndian.Uint32(front[groupAtCRC:]) {
+	if groupCRC(front) != binary.BigEndian.Uint32(front[groupAtCRC:]) {
 		return bad("its checksum is wrong")
 	}
 	small, large := groupHeader+int64(h.rows)*directoryRow, h.front
