@@ -4,7 +4,7 @@
 //
 // A write walks one way:
 //
-//	replica.Step → Write{tail, entries} → LogStore.Append → one group transaction, one fsync → done → Persisted
+//	replica.Step → Write{tail, entries} → LogStore.Append → one group, one fsync → done → Persisted
 //
 // Invariants:
 //   - The log of a replica IS [Tail.First, Tail.Last] of the newest tail row; an entry outside it does not exist.

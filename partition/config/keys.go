@@ -41,9 +41,9 @@ const (
 // Bounds and default of max.message.bytes, in bytes of one batch as it is stored. The default is Kafka's: 1
 // MiB and the 12 bytes that stand in front of what a batch's length field counts.
 //
-// The upper bound is what every store takes: one write of a replica is up to 4 MiB of entries and one more,
-// and has to fit into one value-log file, which on a small volume has 16 MiB. A write that does not fit
-// would stop the replica, so this bound also holds for all batches of one append together.
+// The upper bound is what a member can afford: one write of a replica is up to 4 MiB of entries and one more, is
+// held in memory until it is durable, and goes to the disk in one piece beside a copy of itself. A write that the
+// store does not take would stop the replica, so this bound also holds for all batches of one append together.
 const (
 	DefaultMaxMessageBytes = 1<<20 + 12
 	MinMaxMessageBytes     = 1 << 10

@@ -22,7 +22,7 @@ type class struct {
 
 	// Of the committer alone, once it runs.
 	active *handle
-	group  groupRow // of the newest group transaction
+	group  groupRow // of the newest group
 	next   *upcoming
 
 	durable atomic.Uint64                // sequence of the newest durable group

@@ -33,7 +33,7 @@ func (c *class) step(all bool) bool {
 	return true
 }
 
-// commit makes the group's writes durable in one transaction. A write that is refused alone gets its error in
+// commit makes the group's writes durable at once. A write that is refused alone gets its error in
 // item.err; an error returned is that of all others.
 func (c *class) commit(g *group) error {
 	if !slices.ContainsFunc(g.items, func(it *item) bool { return it.err == nil }) {
@@ -204,7 +204,7 @@ func (c *class) refuseAfter(id record.ReplicaID, why error) {
 	c.s.replicas[id].refused = why
 }
 
-// staging is what a replica becomes when the transaction is durable.
+// staging is what a replica becomes when the group is durable.
 type staging struct {
 	id        record.ReplicaID
 	tail      state.Tail

@@ -1,15 +1,27 @@
-// Package engine keeps the logs of a member's replicas: it implements state.LogStore on buckets of Badger,
-// and in memory for simulations. It is the only importer of Badger.
+// Package engine keeps the logs of a member's replicas: it implements state.LogStore on the disk, and in memory
+// for simulations. It is the only importer of Badger.
 //
 // A class (meta, long, short, compact) is a directory with a manifest and a row of buckets; the last one is
 // active. A write walks one way:
 //
-//	Append → the class's queue → committer: group → one transaction, one fsync → tails in memory → done
+//	Append → the class's queue → committer: group → one write, one fdatasync → tails in memory → done
 //
 // A bucket is a sorted map with three kinds of rows per replica: entries (frames as they came), hints that
 // lead from an offset or a time to an entry, and what is small and replaced: a tail row and carried rows.
 // When a bucket is full the next one gets the tail and the carried rows of every live replica, then the
 // manifest names it, then it is written to; the old one is opened again for reading only.
+//
+// On the disk a bucket is a frame file, and an index of it in a Badger of its own:
+//
+//	frames  header twice | group | group | …          the truth: every row of every group, with checksums
+//	rows/   key → a small value, or where in frames   derived: put in beside the fdatasync, never synced itself
+//	SUM     checksum of the index, end of the frames  only while the bucket is closed
+//
+// A group is one contiguous piece, written past the page cache from one aligned buffer; the last block, where
+// it is not full, is written again with the group after. It is written when the one before it is durable, so
+// only the last one can be torn, and one that is damaged with others behind it is known as damage. A bucket
+// that was not closed, or whose index is not what its sum says, gets a new index from its frames when it is
+// opened. Values are read into the reader's buffer by ordinary reads, so a broken disk is an error and no signal.
 //
 // Space comes back bucket by bucket, beside the committer:
 //
@@ -27,7 +39,7 @@
 // with less is damaged: what verifies is read, and writes are refused until Accept.
 //
 // Classes, groups, tails, hints, roll and manifest are written once, above the interfaces bucket and
-// volume. The disk implements them with Badger, Memory with maps.
+// volume. The disk implements them with files, Memory with maps.
 //
 // Invariants:
 //   - The log of a replica is [First, Last] of its newest tail row. Truncation writes a shorter tail row,
@@ -35,8 +47,9 @@
 //   - The active bucket of a replica's home class has its tail and all its carried rows.
 //   - done gets nil after the group is durable, and never when a sync failed: the first storage error fences
 //     the store.
-//   - What is read is verified; an empty value is damage. A reader is never inside a bucket that closes.
-//   - One group is one transaction with synchronous writes. There is no other fsync, and none is tried again.
+//   - What is read is verified. A reader is never inside a bucket that closes.
+//   - One group has one fdatasync. None is tried again, and nothing is written behind one that failed.
+//   - The index has nothing that the frames do not have. It is used as it stands only with a sum that fits.
 //   - Every group carries the class's group sequence, and leaves a mark with it. The sidecar is never ahead of
 //     what is durable, so a killed process is never taken for damage.
 //   - What a survey finds dead stays dead: the beginning of a log never moves down again, and what a log gains
@@ -49,5 +62,6 @@
 //   - A rewritten bucket has span rows in the place of tail rows, so that nothing in it passes for newer than it is.
 //
 // It must not look into payloads, read a clock for anything but the age of buckets and what it tells its
-// observer, or delete a row.
+// observer, delete a row, or map a file
+// that holds entries.
 package engine

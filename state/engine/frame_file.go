@@ -29,7 +29,7 @@ var frameMagic = [8]byte{'m', 's', 't', 'r', 'f', 'r', 'm', '\n'}
 // than this.
 const (
 	leastAhead = 1 << 20
-	mostAhead  = 64 << 20
+	mostAhead  = 8 << 20
 )
 
 // keptBuffer is the largest write buffer that is kept for the next group.

@@ -33,7 +33,7 @@ func (b *barrier) arrive(err error) {
 	}
 }
 
-// groupSize is what a write, or several, put into a transaction.
+// groupSize is what a write, or several, put into a group.
 type groupSize struct{ rows, valueBytes, inlineBytes int64 }
 
 func (g groupSize) plus(o groupSize) groupSize {

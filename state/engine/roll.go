@@ -114,7 +114,7 @@ func (c *class) rename(change func([]*handle) []*handle) error {
 	return nil
 }
 
-// carry copies the live replicas' tails and rows into the next bucket, in as many transactions as it takes.
+// carry copies the live replicas' tails and rows into the next bucket, in as many groups as it takes.
 // It returns the group row of the last one.
 func (c *class) carry(next *handle, ms []mover) (groupRow, error) {
 	group := groupRow{sequence: c.group.sequence}

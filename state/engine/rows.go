@@ -136,7 +136,7 @@ func decodeSpan(key, b []byte) (span, error) {
 	return span{lo: n(0), base: record.Offset(n(1)), maxTimeMs: int64(n(2)), version: n(3)}, nil
 }
 
-// groupRow is the class-wide row that every group transaction replaces: the sequence of the group, and the
+// groupRow is the class-wide row that every group replaces: the sequence of the group, and the
 // bytes written to the bucket so far.
 type groupRow struct{ sequence, bucketBytes uint64 }
 

@@ -12,8 +12,8 @@ import (
 )
 
 // The sidecar of a class is a small file with two slots that are written in turn, so that a torn write leaves
-// the other one. It says how far the groups of the class have been durable: Badger opens a bucket with a
-// damaged end as if that end had never been written, and only the sidecar knows better. It is written behind
+// the other one. It says how far the groups of the class have been durable: the damaged end of a
+// bucket looks as if it had never been finished, and only the sidecar knows better. It is written behind
 // the groups and never ahead of them, so a killed process is never taken for damage.
 
 // sidecarVersion is the format of a slot.
@@ -180,8 +180,8 @@ func (c *class) examine(b bucket, sealed []*handle, damage error) error {
 	return c.rescue(sealed)
 }
 
-// examineGroups bounds how many groups are looked at: more than stand in memory tables that were not yet
-// flushed, which is where Badger loses some and keeps others behind them.
+// examineGroups bounds how many groups are looked at: a gap before them is left to whoever reads
+// there.
 const examineGroups = 1 << 17
 
 // findGap looks for a group that is missing between others: first between the marks in the active bucket,

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/state"
 )
 
 // smallestWatermark is the least that stays free on any volume when records are written; between it and the
@@ -19,8 +20,8 @@ const (
 	smallWrite        = 64 << 10
 )
 
-// space watches the free bytes of the volume. Badger writes through mappings: a disk that is full kills the
-// process, and again at every start, so writes are refused well before. Reads go on.
+// space watches the free bytes of the volume. Badger writes the index through mappings: a disk that is full would
+// kill the process, and again at every start, so writes are refused well before. Reads go on.
 type space struct {
 	measure func() (free, total int64, _ error)
 	now     func() time.Time
@@ -42,9 +43,9 @@ type figure struct {
 	written     int64
 }
 
-// A figure is asked for with each group and each batch, and asking the volume costs more than a small group.
-// So one is kept for a moment, and what the store writes in it is taken off, with what Badger may need for
-// it: value log, write-ahead log and table.
+// A figure is asked for with each group and each batch, and asking the volume costs more than a small group. So
+// one is kept for a moment, and what the store writes in it is taken off, with what Badger may need for it: its
+// write-ahead log and tables.
 const (
 	keepFigure   = 5 * time.Millisecond
 	keepWritten  = 8 << 20 // … or until this much was written, should the clock stand still
@@ -107,9 +108,10 @@ func openSpace(o *Options) (*space, error) {
 	return sp, sp.restore(free, total)
 }
 
-// watermark is what must stay free: four groups, two memtables and 2 % of the volume.
+// watermark is what must stay free: four groups, two memtables, what the classes take ahead, and 2 % of the volume.
 func watermark(total int64) int64 {
-	return max(4*(groupValueBytes+groupInlineBytes)+memTables*memTableBytes+total/50, smallestWatermark)
+	ahead := int64(state.ClassCount) * mostAhead
+	return max(4*(groupValueBytes+groupInlineBytes)+memTables*memTableBytes+ahead+total/50, smallestWatermark)
 }
 
 // check refuses a group for which there is no room. It recovers by itself.

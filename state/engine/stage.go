@@ -9,7 +9,7 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// txn gathers the rows of one transaction and what they will make of the replicas in it.
+// txn gathers the rows of one group and what they will make of the replicas in it.
 type txn struct {
 	rows     []row
 	keys     []byte // one array for all keys

@@ -4,8 +4,8 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// bucketSlack is what a bucket may take beside its rows before that counts as dead weight: Badger keeps an
-// index and a footer in each of its files.
+// bucketSlack is what a bucket may take beside its rows before that counts as dead weight: the frame file
+// begins and ends with a block, and the index has tables with a footer each.
 const bucketSlack = 32 << 10
 
 // weight remembers how much of a sealed bucket is alive, so that only what has changed is counted again.
