@@ -107,7 +107,7 @@ func (b *frameBucket) rebuild(o bucketOptions) (bucketSum, error) {
 	}
 	batch := rows.batch()
 	err = b.frames.walk(func(last []frameRow) bool { return o.durable(last) }, batch.put)
-	if err := errors.Join(err, batch.flush(), rows.close()); err != nil {
+	if err := errors.Join(err, batch.send(), batch.wait(), rows.close()); err != nil {
 		return bucketSum{}, fmt.Errorf("rebuild rows of %s: %w", b.dir, err)
 	}
 	if err := b.frames.resume(b.frames.end, b.frames.number); err != nil {
@@ -152,16 +152,13 @@ func (b *frameBucket) append(rows []row) error {
 	if err != nil {
 		return err
 	}
-	synced := make(chan error, 1)
-	if b.noSync {
-		synced <- nil
-	} else {
-		go func() { synced <- b.frames.sync() }()
-	}
 	batch := b.rows.batch()
 	err = h.eachRow(group[:h.front], batch.put)
-	err = errors.Join(err, batch.flush(), <-synced)
-	if err != nil {
+	err = errors.Join(err, batch.send())
+	if err == nil && !b.noSync {
+		err = b.frames.sync()
+	}
+	if err = errors.Join(err, batch.wait()); err != nil {
 		return b.frames.fail(fmt.Errorf("write group %d: %w", h.number, err))
 	}
 	b.frames.settle(h, group)

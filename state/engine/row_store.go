@@ -67,19 +67,20 @@ func openRows(dir string, writable bool, log badger.Logger) (*rowStore, error) {
 
 // rowBatch puts rows, in as many transactions as that takes.
 type rowBatch struct {
-	s       *rowStore
-	txn     *badger.Txn
-	rows    int64
-	bytes   int64
-	waiting int
-	done    chan error
+	s     *rowStore
+	txn   *badger.Txn // nil: none is begun
+	rows  int64       // in it
+	bytes int64
+	sent  int // transactions that nobody has waited for
+	done  chan error
 }
 
-func (s *rowStore) batch() *rowBatch {
-	return &rowBatch{s: s, txn: s.db.NewTransactionAt(oneTimestamp, true), done: make(chan error, 1)}
-}
+func (s *rowStore) batch() *rowBatch { return &rowBatch{s: s, done: make(chan error, batchesSent)} }
 
-// put adds a row. Its slices must stay as they are until flush returns.
+// batchesSent bounds the transactions that are on their way.
+const batchesSent = 4
+
+// put adds a row. Its slices must stay as they are until wait returns.
 func (b *rowBatch) put(r frameRow) error {
 	e := &badger.Entry{Key: r.key, Value: r.small}
 	if isLarge(r.size) {
@@ -87,34 +88,60 @@ func (b *rowBatch) put(r frameRow) error {
 		e.Value = binary.BigEndian.AppendUint32(v, uint32(r.size))
 		e.WithMeta(pointerValue)
 	}
-	b.rows++
-	b.bytes += int64(len(e.Key)+len(e.Value)) + rowOverhead
-	if b.rows > b.s.batchRows || b.bytes > b.s.batchSize {
-		if err := b.flush(); err != nil {
+	bytes := int64(len(e.Key)+len(e.Value)) + rowOverhead
+	if b.txn != nil && (b.rows+1 > b.s.batchRows || b.bytes+bytes > b.s.batchSize) {
+		if err := b.send(); err != nil {
 			return err
 		}
-		b.txn = b.s.db.NewTransactionAt(oneTimestamp, true)
-		b.rows, b.bytes = 1, int64(len(e.Key)+len(e.Value))+rowOverhead
 	}
+	if b.txn == nil {
+		b.txn, b.rows, b.bytes = b.s.db.NewTransactionAt(oneTimestamp, true), 0, 0
+	}
+	b.rows++
+	b.bytes += bytes
 	if err := b.txn.SetEntry(e); err != nil {
 		return fmt.Errorf("add row %x: %w", r.key, err)
 	}
 	return nil
 }
 
-// flush makes the rows visible to readers.
-func (b *rowBatch) flush() error {
-	defer b.txn.Discard()
-	if b.rows == 0 {
+// send lets Badger's own goroutine take the rows.
+func (b *rowBatch) send() error {
+	if b.txn == nil {
 		return nil
 	}
-	if err := b.txn.CommitAt(oneTimestamp, func(err error) { b.done <- err }); err != nil {
+	if b.sent == batchesSent {
+		if err := b.waitOne(); err != nil {
+			return err
+		}
+	}
+	err := b.txn.CommitAt(oneTimestamp, func(err error) { b.done <- err })
+	b.txn.Discard()
+	b.txn = nil
+	if err != nil {
 		return fmt.Errorf("put %d rows: %w", b.rows, err)
 	}
+	b.sent++
+	return nil
+}
+
+func (b *rowBatch) waitOne() error {
+	b.sent--
 	if err := <-b.done; err != nil {
-		return fmt.Errorf("put %d rows: %w", b.rows, err)
+		return fmt.Errorf("put rows: %w", err)
 	}
 	return nil
+}
+
+// wait returns when everything that was sent can be read.
+func (b *rowBatch) wait() error {
+	var first error
+	for b.sent > 0 {
+		if err := b.waitOne(); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 // stored is a row as the index has it. Slices are valid until the iterator moves or the transaction ends.
