@@ -23,6 +23,7 @@ type diskVolume struct {
 	dir   string
 	o     Options
 	fence func(error)
+	tight func() bool // see frameFile
 }
 
 func (v *diskVolume) create(id bucketID) (bucket, error) {
@@ -51,7 +52,8 @@ func (v *diskVolume) open(id bucketID, writable bool) (bucket, error) {
 }
 
 func (v *diskVolume) bucketOptions() bucketOptions {
-	return bucketOptions{log: v.logger(), noSync: v.o.Faults.NoSync, noted: v.noted(), maxWrite: v.o.MaxWriteBytes}
+	return bucketOptions{log: v.logger(), noSync: v.o.Faults.NoSync, noted: v.noted(), maxWrite: v.o.MaxWriteBytes,
+		tight: v.tight}
 }
 
 // noted is the sequence of the newest group that the sidecar knows as durable.

@@ -55,6 +55,7 @@ type frameFile struct {
 	failed error  // of the first write that failed; nothing may come behind it
 
 	allocate func(f *os.File, from, to int64) error // of the volume; tests take its place
+	tight    func() bool                            // the volume is so full that nothing is taken ahead; nil: never
 }
 
 func encodeFrameHeader(nonce uint64) []byte {
@@ -217,7 +218,11 @@ func (f *frameFile) reserve(to int64) error {
 	if to <= f.room {
 		return nil
 	}
-	for _, ahead := range []int64{min(max(f.end, leastAhead), mostAhead), 0} {
+	ahead := min(max(f.end, leastAhead), mostAhead)
+	if f.tight != nil && f.tight() {
+		ahead = 0 // what is left is for small writes, of every class
+	}
+	for _, ahead := range []int64{ahead, 0} {
 		room := alignUp(to+ahead, frameBlock)
 		err := f.allocate(f.w, f.room, room)
 		if noSpace(err) {

@@ -299,6 +299,24 @@ func TestNoRoomForGroup(t *testing.T) {
 	}
 }
 
+// Goal: nothing is taken ahead from a volume that is nearly full, so that small writes of every class have room.
+// Method: one group on a volume with room and one on a tight volume; compare what each takes.
+func TestTightVolume(t *testing.T) {
+	for _, tight := range []bool{false, true} {
+		f := newFrames(t)
+		took := int64(0)
+		f.tight = func() bool { return tight }
+		f.allocate = func(w *os.File, from, to int64) error {
+			took += to - from
+			return allocate(w, from, to)
+		}
+		appendGroup(t, f, []row{{makeKey(1, kindTail, 0), make([]byte, 100)}})
+		if ahead := took > frameBlock; took == 0 || ahead == tight {
+			t.Errorf("tight %v: %d bytes were taken for a group of one block", tight, took)
+		}
+	}
+}
+
 // Goal: where a file system does not write past the page cache, the file is written through it. Method: a
 // write that no file system takes so, because it is not aligned.
 func TestFallBackFromDirect(t *testing.T) {
