@@ -41,8 +41,8 @@ func TestQuick(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"# ready_ms of start/after kill -9 = ", "# an idle partition: ", "# 4 sealed buckets, goroutines: ",
-		`"sealed_buckets":4,`,
+		"# ready_ms of start/after kill -9 = ", "# an idle partition: ", " sealed buckets, goroutines: ",
+		`"subject":"sealed/buckets=4"`,
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing", want)
