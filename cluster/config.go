@@ -64,6 +64,10 @@ type Config struct {
 	// CommitInterval is how often a stream task commits the offsets that it has finished.
 	CommitInterval time.Duration
 
+	// GroupRebalanceDelay is how long the first member of an empty consumer group waits for others before
+	// partitions are shared out. Zero does not wait.
+	GroupRebalanceDelay time.Duration
+
 	// RequestBytes bounds what requests and answers in flight may hold in memory, over all connections, in
 	// bytes. Further requests wait in their sockets. Zero means a quarter of the memory that the process may
 	// use.
@@ -176,6 +180,9 @@ func (c Config) Validate() error {
 	}
 	if c.TailCacheBytes < leastTailShare {
 		bad("TailCacheBytes", "%d is below %d, the share of one partition", c.TailCacheBytes, leastTailShare)
+	}
+	if c.GroupRebalanceDelay < 0 || c.GroupRebalanceDelay > time.Minute {
+		bad("GroupRebalanceDelay", "%s is not in 0..1m", c.GroupRebalanceDelay)
 	}
 	if c.CommitInterval < 0 {
 		bad("CommitInterval", "%s is negative", c.CommitInterval)

@@ -29,6 +29,7 @@ type directory struct {
 	system   *actors.System
 	store    state.LogStore
 	tasks    *taskHost
+	groups   *groupHost
 
 	mu   sync.Mutex // held by changed
 	here atomic.Pointer[residents]

@@ -121,6 +121,10 @@ func (m *Member) start(ctx context.Context) error {
 		closeListener(listener)
 		return err
 	}
+	if err := m.directory.groups.resume(ctx); err != nil {
+		closeListener(listener)
+		return err
+	}
 	if listener != nil {
 		m.openDoor(listener)
 	}

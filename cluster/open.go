@@ -10,6 +10,7 @@ import (
 
 	"github.com/millstream-io/millstream/actors"
 	"github.com/millstream-io/millstream/actors/controller"
+	groupactor "github.com/millstream-io/millstream/actors/group"
 	"github.com/millstream-io/millstream/actors/pool"
 	"github.com/millstream-io/millstream/actors/replica"
 	"github.com/millstream-io/millstream/actors/supervise"
@@ -97,7 +98,7 @@ func (m *Member) openActors(ctx context.Context) error {
 	}
 	m.directory = &directory{
 		log: m.config.Logger, self: m.id.member, metadata: m.id.metadata,
-		system: m.system, store: m.store, tasks: tasks,
+		system: m.system, store: m.store, tasks: tasks, groups: newGroupHost(m),
 	}
 	m.table.Store(meta.New().Table())
 	m.broker = broker.New(broker.Config{
@@ -108,6 +109,7 @@ func (m *Member) openActors(ctx context.Context) error {
 	m.system.Register(replica.Kind(m.replicaPorts, supervise.Replica()))
 	m.system.Register(actors.Kind{Name: readOnlyKind, Restart: supervise.Replica(), New: m.readOnly})
 	m.system.Register(controller.Kind(m.controllerPorts, supervise.Replica()))
+	m.system.Register(groupactor.Kind(m.directory.groups.ports, supervise.Replica()))
 	m.system.Register(taskactor.Kind(m.observed(tasks.open), supervise.Task()))
 	if err := m.directory.begin(); err != nil {
 		return fmt.Errorf("start the metadata replica: %w", err)
@@ -214,6 +216,8 @@ func (m *Member) stopped(id actors.Identity, err error) {
 		m.forget(id, err)
 	case taskactor.KindName:
 		m.directory.tasks.stopped(id, err)
+	case groupactor.KindName:
+		m.directory.groups.stopped(id, err)
 	default:
 		if err != nil {
 			m.config.Logger.Error("actor stopped", "kind", id.Kind, "identity", id.Name, "err", err)

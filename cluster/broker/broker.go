@@ -26,6 +26,7 @@ type Replica struct {
 type Directory interface {
 	Replica(record.TopicPartition) (Replica, bool)
 	Controller() (actors.Ref, bool)
+	GroupDirectory
 }
 
 // Config is what a Broker works with. All fields are required.

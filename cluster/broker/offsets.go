@@ -70,7 +70,7 @@ func (b *Broker) Committed(q CommittedQuery, done func(Committed)) {
 	r.Ref.Ask(q.Deadline, m, func(answer any, err error) {
 		a, err := replyOf(answer, err)
 		if err != nil {
-			done(Committed{Err: err})
+			done(Committed{Err: coordination(err)})
 			return
 		}
 		done(Committed{Offsets: positionsOf(q, a.Answer.(group.Answer))})

@@ -43,6 +43,7 @@ type Port interface {
 	Commit(c Commit, done func(error))
 	// Committed reads positions of a group.
 	Committed(q CommittedQuery, done func(Committed))
+	Groups
 	// Table is the newest metadata. It is immutable.
 	Table() *placement.Table
 	// Leader is who leads a partition.

@@ -65,6 +65,17 @@ const (
 	ThrottlingQuotaExceeded
 	DiskFull
 	Closing
+	OffsetMetadataTooLarge
+	InconsistentGroupProtocol
+	InvalidGroupID
+	InvalidSessionTimeout
+	RebalanceInProgress
+	NonEmptyGroup
+	GroupIDNotFound
+	MemberIDRequired
+	GroupMaxSizeReached
+	FencedInstanceID
+	GroupSubscribedToTopic
 	codeCount
 )
 
@@ -142,6 +153,17 @@ var table = [codeCount]row{
 	ThrottlingQuotaExceeded:   {"throttling quota exceeded", 89, grpcResourceExhausted, 429, FamilyLimit, true},
 	DiskFull:                  {"disk full", 56, grpcResourceExhausted, 507, FamilyLimit, true},
 	Closing:                   {"member is closing", 6, grpcUnavailable, 503, FamilyPlace, true},
+	OffsetMetadataTooLarge:    {"offset metadata too large", 12, grpcInvalidArgument, 413, FamilyLimit, false},
+	InconsistentGroupProtocol: {"inconsistent group protocol", 23, grpcInvalidArgument, 400, FamilyCaller, false},
+	InvalidGroupID:            {"invalid group id", 24, grpcInvalidArgument, 400, FamilyCaller, false},
+	InvalidSessionTimeout:     {"invalid session timeout", 26, grpcInvalidArgument, 400, FamilyCaller, false},
+	RebalanceInProgress:       {"rebalance in progress", 27, grpcAborted, 409, FamilyPlace, false},
+	NonEmptyGroup:             {"group is not empty", 68, grpcFailedPrecondition, 409, FamilyCaller, false},
+	GroupIDNotFound:           {"group id not found", 69, grpcNotFound, 404, FamilyPlace, false},
+	MemberIDRequired:          {"member id required", 79, grpcFailedPrecondition, 409, FamilyCaller, false},
+	GroupMaxSizeReached:       {"group has its largest size", 81, grpcResourceExhausted, 429, FamilyLimit, false},
+	FencedInstanceID:          {"fenced instance id", 82, grpcAborted, 409, FamilyPlace, false},
+	GroupSubscribedToTopic:    {"group is subscribed to the topic", 86, grpcFailedPrecondition, 409, FamilyCaller, false},
 }
 
 // Kafka returns the error code of the Kafka protocol.

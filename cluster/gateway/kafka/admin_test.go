@@ -288,11 +288,11 @@ func TestKgoBigBatchesFromTheMiddle(t *testing.T) {
 	}
 }
 
-// Goal: a group coordinator is refused for good, not for the time being. Method: one request.
+// Goal: a coordinator of transactions is refused for good, not for the time being. Method: one request.
 func TestFindCoordinatorIsRefused(t *testing.T) {
 	d := openDoor(t, newMemPort())
 	req := kmsg.NewPtrFindCoordinatorRequest()
-	req.CoordinatorKey = "group"
+	req.Version, req.CoordinatorKey, req.CoordinatorType = 1, "transaction", 1
 	if resp := d.dial().ask(req).(*kmsg.FindCoordinatorResponse); resp.ErrorCode != 35 || resp.NodeID != -1 {
 		t.Fatalf("%+v", resp)
 	}

@@ -13,7 +13,15 @@ const (
 	keyFetch                   int16 = 1
 	keyListOffsets             int16 = 2
 	keyMetadata                int16 = 3
+	keyOffsetCommit            int16 = 8
+	keyOffsetFetch             int16 = 9
 	keyFindCoordinator         int16 = 10
+	keyJoinGroup               int16 = 11
+	keyHeartbeat               int16 = 12
+	keyLeaveGroup              int16 = 13
+	keySyncGroup               int16 = 14
+	keyDescribeGroups          int16 = 15
+	keyListGroups              int16 = 16
 	keyApiVersions             int16 = 18
 	keyCreateTopics            int16 = 19
 	keyDeleteTopics            int16 = 20
@@ -24,9 +32,14 @@ const (
 	keyAlterConfigs            int16 = 33
 	keyDescribeLogDirs         int16 = 35
 	keyCreatePartitions        int16 = 37
+	keyDeleteGroups            int16 = 42
 	keyIncrementalAlterConfigs int16 = 44
+	keyOffsetDelete            int16 = 47
 	keyDescribeCluster         int16 = 60
 )
+
+// never is the first flexible version of a key that has none.
+const never = 1<<15 - 1
 
 // minRequest is the size in bytes of the shortest request: key, version and correlation.
 const minRequest = 8
@@ -47,7 +60,15 @@ func served() []api {
 		{keyFetch, 4, 18, 12, fetchShape, (*conn).fetch},
 		{keyListOffsets, 0, 11, 6, listOffsetsShape, (*conn).listOffsets},
 		{keyMetadata, 0, 13, 9, metadataShape, (*conn).metadata},
-		{keyFindCoordinator, 0, 0, 3, findCoordinatorShape, (*conn).findCoordinator},
+		{keyOffsetCommit, 2, 9, 8, offsetCommitShape, (*conn).offsetCommit},
+		{keyOffsetFetch, 1, 9, 6, offsetFetchShape, (*conn).offsetFetch},
+		{keyFindCoordinator, 0, 5, 3, findCoordinatorShape, (*conn).findCoordinator},
+		{keyJoinGroup, 0, 9, 6, joinGroupShape, (*conn).joinGroup},
+		{keyHeartbeat, 0, 4, 4, heartbeatShape, (*conn).heartbeat},
+		{keyLeaveGroup, 0, 5, 4, leaveGroupShape, (*conn).leaveGroup},
+		{keySyncGroup, 0, 5, 4, syncGroupShape, (*conn).syncGroup},
+		{keyDescribeGroups, 0, 6, 5, describeGroupsShape, (*conn).describeGroups},
+		{keyListGroups, 0, 5, 3, listGroupsShape, (*conn).listGroups},
 		{keyApiVersions, 0, 4, 3, apiVersionsShape, (*conn).apiVersions},
 		{keyCreateTopics, 0, 7, 5, createTopicsShape, (*conn).createTopics},
 		{keyDeleteTopics, 0, 6, 4, deleteTopicsShape, (*conn).deleteTopics},
@@ -58,7 +79,9 @@ func served() []api {
 		{keyAlterConfigs, 0, 2, 2, alterConfigsShape, (*conn).alterConfigs},
 		{keyDescribeLogDirs, 0, 5, 2, describeLogDirsShape, (*conn).describeLogDirs},
 		{keyCreatePartitions, 0, 3, 2, createPartitionsShape, (*conn).createPartitions},
+		{keyDeleteGroups, 0, 3, 2, deleteGroupsShape, (*conn).deleteGroups},
 		{keyIncrementalAlterConfigs, 0, 1, 1, incrementalAlterConfigsShape, (*conn).incrementalAlterConfigs},
+		{keyOffsetDelete, 0, 0, never, offsetDeleteShape, (*conn).offsetDelete},
 		{keyDescribeCluster, 0, 2, 0, describeClusterShape, (*conn).describeCluster},
 	}
 }

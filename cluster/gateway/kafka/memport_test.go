@@ -17,6 +17,7 @@ import (
 
 // memPort is a broker.Port of one member that keeps batches in memory: real offsets, long polls, topics.
 type memPort struct {
+	memGroups
 	mu         sync.Mutex
 	table      atomic.Pointer[placement.Table]
 	logs       map[record.TopicPartition]*memLog
@@ -443,10 +444,6 @@ func (p *memPort) InitProducer(r broker.InitProducer, done func(broker.InitedPro
 }
 
 func (p *memPort) Commit(_ broker.Commit, done func(error)) { done(nil) }
-
-func (p *memPort) Committed(_ broker.CommittedQuery, done func(broker.Committed)) {
-	done(broker.Committed{})
-}
 
 func (p *memPort) Table() *placement.Table { return p.table.Load() }
 

@@ -63,8 +63,6 @@ var metadataShape = shape{fields: []field{
 	boolean.since(8),           // topic operations
 }}
 
-var findCoordinatorShape = shape{fields: []field{text()}}
-
 var apiVersionsShape = shape{fields: []field{text().since(3), text().since(3)}}
 
 var createTopicsShape = shape{fields: []field{

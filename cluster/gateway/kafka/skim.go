@@ -19,6 +19,7 @@ type kind uint8
 const (
 	kindFixed   kind = iota
 	kindString       // also nullable
+	kindBytes        // also nullable
 	kindList         // elements are single fields: no tagged fields behind each
 	kindStructs      // elements are structures
 )
@@ -41,6 +42,7 @@ type shape struct {
 
 func fixed(n int) field             { return field{kind: kindFixed, size: n, to: 1<<15 - 1} }
 func text() field                   { return field{kind: kindString, to: 1<<15 - 1} }
+func bytesOf() field                { return field{kind: kindBytes, to: 1<<15 - 1} }
 func list(of field) field           { return field{kind: kindList, of: []field{of}, to: 1<<15 - 1} }
 func structs(of ...field) field     { return field{kind: kindStructs, of: of, to: 1<<15 - 1} }
 func (f field) orNull() field       { f.nullable = true; return f }
@@ -94,6 +96,8 @@ func (k *skimmer) field(f *field) {
 			return
 		}
 		k.skip(max(n, 0))
+	case kindBytes:
+		k.skip(max(k.length(4, f.nullable), 0))
 	default:
 		n := k.length(4, f.nullable)
 		if k.elements += max(n, 0); n > len(k.b) || k.elements > maxElements {

@@ -14,6 +14,8 @@ const NoGeneration int32 = -1
 const (
 	MaxNameBytes     = 1<<15 - 1 // of a group and a topic: the codec counts them in 16 bits
 	MaxMetadataBytes = 4096
+	MaxCommitBytes   = 4 << 20 // of all rows together
+	rowOverhead      = 96      // bytes of a row besides its names and metadata, generously
 )
 
 // TopicPartition names a partition by its topic's name, as groups do: their positions outlive a topic's id.
@@ -69,9 +71,14 @@ func (c *Commit) check() error {
 			"commit of %d positions for a group name of %d bytes", len(c.Positions),
 			len(c.Group)).WithHint("name a group and at least one position")
 	}
+	size := 0
 	for i := range c.Positions {
 		p := &c.Positions[i]
+		size += rowOverhead + len(c.Group) + len(p.Topic) + len(p.Metadata)
 		switch {
+		case size > MaxCommitBytes:
+			return fault.New(fault.RecordTooLarge, "commit of %d positions is over %d bytes", len(c.Positions), MaxCommitBytes).
+				WithHint("commit fewer positions at a time")
 		case p.Topic == "" || len(p.Topic) > MaxNameBytes || p.Partition < 0:
 			return fault.New(fault.InvalidRequest, "commit names partition %d of a topic of %d bytes",
 				p.Partition, len(p.Topic))
@@ -79,7 +86,7 @@ func (c *Commit) check() error {
 			return fault.New(fault.InvalidRequest, "commit for %s/%d has offset %d", p.Topic, p.Partition, p.Offset).
 				WithHint("commit the offset to read next, 0 or more")
 		case len(p.Metadata) > MaxMetadataBytes:
-			return fault.New(fault.InvalidRequest, "commit for %s/%d has %d bytes of metadata, %d are taken", p.Topic,
+			return fault.New(fault.OffsetMetadataTooLarge, "commit for %s/%d has %d bytes of metadata, %d are taken", p.Topic,
 				p.Partition, len(p.Metadata), MaxMetadataBytes)
 		}
 	}

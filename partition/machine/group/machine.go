@@ -16,7 +16,8 @@ const maxBatchBytes = 16 << 20
 // Machine folds the batches of one partition of __consumer_offsets into the positions of its groups. It is
 // the partition.Machine of that replica and, like it, is used by one goroutine at a time.
 type Machine struct {
-	groups map[string]map[TopicPartition]value
+	groups   map[string]map[TopicPartition]value
+	metadata map[string]*Metadata // each is never changed
 	// Generations that were admitted here and wait for their commit, where they are above the committed
 	// one. What is admitted and never committed stays: its owner exists, and an older one must not pass it.
 	pending map[string]map[TopicPartition]int32
@@ -43,8 +44,9 @@ type Answer []Committed
 // New returns the machine of an empty partition.
 func New() *Machine {
 	return &Machine{
-		groups:  map[string]map[TopicPartition]value{},
-		pending: map[string]map[TopicPartition]int32{},
+		groups:   map[string]map[TopicPartition]value{},
+		metadata: map[string]*Metadata{},
+		pending:  map[string]map[TopicPartition]int32{},
 	}
 }
 
@@ -52,6 +54,7 @@ func New() *Machine {
 type row struct {
 	key
 	value
+	about   *Metadata // of a metadata key
 	deletes bool
 }
 
@@ -73,6 +76,9 @@ func (m *Machine) Admit(t state.EntryType, payload []byte) error {
 			return fault.New(fault.InvalidRequest, "a record is no committed offset").
 				WithHint("topic __consumer_offsets is internal: commit offsets instead")
 		}
+		if r.ofGroup {
+			continue // written by the group's coordinator alone, whose term the replica checks
+		}
 		if newest := m.generation(r.key); r.generation < newest {
 			return fault.New(fault.IllegalGeneration,
 				"group %s, %s/%d: generation %d is older than %d", r.group, r.Topic,
@@ -80,7 +86,7 @@ func (m *Machine) Admit(t state.EntryType, payload []byte) error {
 		}
 	}
 	for _, r := range rows {
-		if r.generation > m.generation(r.key) {
+		if !r.ofGroup && r.generation > m.generation(r.key) {
 			within(m.pending, r.group)[r.TopicPartition] = r.generation
 		}
 	}
@@ -104,10 +110,24 @@ func (m *Machine) Apply(e state.Entry) error {
 	return nil
 }
 
-// Query answers a Question with an Answer of its own.
+// Query answers a Question with an Answer of its own, Load with Stored, List with a []Listed and Aged with a
+// []string.
 func (m *Machine) Query(question any) any {
-	q, ok := question.(Question)
-	must(ok, "question of type %T", question)
+	switch q := question.(type) {
+	case Question:
+		return m.positions(q)
+	case Load:
+		return m.load(q.Group)
+	case List:
+		return m.list()
+	case Aged:
+		return m.aged(q)
+	}
+	must(false, "question of type %T", question)
+	return nil
+}
+
+func (m *Machine) positions(q Question) Answer {
 	rows := m.groups[q.Group]
 	if q.Partitions == nil {
 		q.Partitions = slices.Collect(maps.Keys(rows))
@@ -128,6 +148,14 @@ func (m *Machine) Query(question any) any {
 }
 
 func (m *Machine) applyRow(r row) {
+	if r.ofGroup {
+		if r.deletes {
+			delete(m.metadata, r.group)
+		} else {
+			m.metadata[r.group] = r.about
+		}
+		return
+	}
 	was, ok := m.groups[r.group][r.TopicPartition]
 	if ok && r.generation < was.generation {
 		return
@@ -182,7 +210,12 @@ func (m *Machine) appendRows(rows []row, batch record.Batch) ([]row, error) {
 		if r.key, err = decodeKey(rec.Key); err != nil {
 			return nil, err
 		}
-		if r.known && !r.deletes {
+		if r.known && !r.deletes && r.ofGroup {
+			if r.about, err = decodeMetadata(rec.Value); err != nil {
+				return nil, err
+			}
+		}
+		if r.known && !r.deletes && !r.ofGroup {
 			if r.value, err = decodeValue(rec.Value); err != nil {
 				return nil, err
 			}

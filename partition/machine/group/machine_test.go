@@ -169,7 +169,7 @@ func TestKindsOfRows(t *testing.T) {
 	if got := m.Query(Question{Group: "g"}).(Answer); len(got) != 2 {
 		t.Errorf("a null value did not delete: %+v", got)
 	}
-	metadata := batchOf(unhex("000200086d792d67726f7570"), []byte("a group's metadata"))
+	metadata := batchOf(unhex("000300086d792d67726f7570"), []byte("of a later kind"))
 	if err := m.Apply(records(metadata)); err != nil {
 		t.Error(err)
 	}

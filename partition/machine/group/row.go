@@ -16,10 +16,12 @@ const (
 	generationBytes = 4
 )
 
-// key is a decoded key. known is false for kinds of rows that are not positions (group metadata, …).
+// key is a decoded key: of a position or, where ofGroup is set, of a group's metadata. known is false for
+// kinds of rows that this version does not have.
 type key struct {
-	known bool
-	group string
+	known   bool
+	ofGroup bool
+	group   string
 	TopicPartition
 }
 
@@ -66,13 +68,15 @@ func decodeKey(b []byte) (key, error) {
 	if d.bad {
 		return key{}, d.fault("key")
 	}
-	if version > keyOffset {
+	if version > keyMetadata {
 		return key{}, nil
 	}
-	k := key{known: true, group: d.string16()}
-	k.Topic = d.string16()
-	k.Partition = record.Partition(d.uint32())
-	if d.bad || len(d.rest) != 0 || k.group == "" || k.Topic == "" || k.Partition < 0 {
+	k := key{known: true, ofGroup: version == keyMetadata, group: d.string16()}
+	if !k.ofGroup {
+		k.Topic = d.string16()
+		k.Partition = record.Partition(d.uint32())
+	}
+	if d.bad || len(d.rest) != 0 || k.group == "" || (k.Topic == "" && !k.ofGroup) || k.Partition < 0 {
 		return key{}, d.fault("key")
 	}
 	return k, nil

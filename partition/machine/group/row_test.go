@@ -28,7 +28,7 @@ func TestRowsAreKafkas(t *testing.T) {
 		t.Errorf("key is %s", got)
 	}
 	k, err := decodeKey(unhex(keyBytes))
-	if want := (key{true, "my-group", p}); err != nil || k != want {
+	if want := (key{true, false, "my-group", p}); err != nil || k != want {
 		t.Errorf("%+v, %v", k, err)
 	}
 	plain := value{offset: 42, leaderEpoch: 7, metadata: "meta", timeMs: 1700000000000, generation: NoGeneration}
@@ -66,8 +66,8 @@ func TestRowsMalformed(t *testing.T) {
 			t.Errorf("key, %s: %v", name, err)
 		}
 	}
-	if k, err := decodeKey(unhex("000200086d792d67726f7570")); err != nil || k.known {
-		t.Errorf("group metadata: %+v, %v", k, err)
+	if k, err := decodeKey(unhex("000300086d792d67726f7570")); err != nil || k.known {
+		t.Errorf("a later kind: %+v, %v", k, err)
 	}
 	for name, b := range map[string]string{
 		"empty": "", "cut": "0003000000000000",
@@ -156,11 +156,20 @@ func TestFrame(t *testing.T) {
 		"long topic":   {Group: "g", Positions: at(string(long), 0, 0, "")},
 		"no partition": {Group: "g", Positions: at("t", -1, 0, "")},
 		"no offset":    {Group: "g", Positions: at("t", 0, -1, "")},
-		"metadata":     {Group: "g", Positions: at("t", 0, 0, string(long[:4097]))},
 	} {
 		if _, err := Frame(c); fault.CodeOf(err) != fault.InvalidRequest {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	big := Commit{Group: "g", Positions: at("t", 0, 0, string(long[:4097]))}
+	if _, err := Frame(big); fault.CodeOf(err) != fault.OffsetMetadataTooLarge {
+		t.Errorf("metadata: %v", err)
+	}
+	for range MaxCommitBytes / 1024 {
+		big.Positions = append(big.Positions, at("t", 0, 0, string(long[:1024]))...)
+	}
+	if _, err := Frame(Commit{Group: "g", Positions: big.Positions[1:]}); fault.CodeOf(err) != fault.RecordTooLarge {
+		t.Errorf("many: %v", err)
 	}
 	frame, err := Frame(Commit{Group: "g", Generation: -7, TimeMs: 5, Positions: []Position{good, good}})
 	if err != nil {
