@@ -90,7 +90,7 @@ func (r *reading) consume(t *testing.T, address, group string) (stop func()) {
 	c := connect(t, address, kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.HeartbeatInterval(300*time.Millisecond),
 		kgo.SessionTimeout(6*time.Second), kgo.RebalanceTimeout(6*time.Second),
-		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }))
+		kgo.MetadataMinAge(100*time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }))
 	var running sync.WaitGroup
 	running.Go(func() {
 		defer c.Close()
