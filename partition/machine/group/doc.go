@@ -1,8 +1,16 @@
-// Package group is the machine of the partitions of __consumer_offsets: the committed positions of groups,
-// as a fold over committed batches. It also owns the row codec, which has the key and value shapes of
-// Kafka's topic of the same name.
+// Package group is all that is decided about consumer groups. Machine is the machine of the partitions of
+// __consumer_offsets: the committed positions and the members of groups, as a fold over committed batches.
+// Coordinator is the core that decides for one group: who its members are, which generation they form, and
+// whose commits count. The row codec has the key and value shapes of Kafka's topic of the same name.
 //
 //	Commit → Frame (one batch) → Append → Machine.Admit (fence) → log → Machine.Apply → rows → Query
+//	Join, Sync, Heartbeat, Leave, CommitOffsets → Coordinator.Step → Append → … → Appended → Step → Reply
+//
+// A group goes round one way. A generation is born when all members have joined, and counts when the log has
+// its assignments: only then does any member learn its own. So the next coordinator, which begins with what
+// the log has, meets nobody who owns what it does not know of.
+//
+//	Empty → Preparing (members join) → Completing (the leader assigns, the log stores) → Stable → Preparing …
 //
 // A row's key is Kafka's OffsetCommitKey version 1 (group, topic, partition). Its value is
 // OffsetCommitValue version 3 (offset, leader epoch, metadata, commit time) where the commit has no
@@ -21,7 +29,14 @@
 //     the lowest of all.
 //   - State is a function of the committed batches alone; what was admitted but not committed is no part
 //     of a snapshot.
+//   - In a generation each member has one id, and only members of the group's own generation commit; members
+//     and their assignments are replaced in the log as a whole, by metadata rows that only the coordinator of
+//     the leader's term can append.
+//   - Every Join and Sync is answered within the rebalance timeouts of the members and the longest session;
+//     a member that is silent for its session is no member any more.
+//   - What a group holds is bounded: members, promised ids, bytes of subscriptions and assignments.
 //   - Batches hold at least one row, uncompressed or not; a null value deletes its row.
 //
-// It must not do I/O, and knows neither members nor timers.
+// It must not do I/O and reads no clock. The coordinator does not look into subscriptions and assignments,
+// but for the topics of a "consumer" when positions are to be forgotten.
 package group

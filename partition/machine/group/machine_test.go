@@ -272,6 +272,7 @@ func FuzzPayload(f *testing.F) {
 	f.Add(payloadOf(commit(0, 1, 1)))
 	f.Add(append(payloadOf(commit(0, 1, 1)), payloadOf(commit(0, 0, 1))...))
 	f.Add([]byte{})
+	f.Add(payloadOf(batchOf(appendMetadataKey(nil, "g"), unhex(metadataBytes3))))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		m := New()
 		if m.Admit(state.EntryRecords, payload) != nil {
@@ -279,7 +280,8 @@ func FuzzPayload(f *testing.F) {
 		}
 		_ = m.Apply(records(append(make([]byte, state.FrameRoom), payload...)))
 		again := New()
-		if err := again.Restore(m.Snapshot()); err != nil || !reflect.DeepEqual(again.groups, m.groups) {
+		if err := again.Restore(m.Snapshot()); err != nil || !reflect.DeepEqual(again.groups, m.groups) ||
+			!reflect.DeepEqual(again.metadata, m.metadata) {
 			t.Fatalf("%v", err)
 		}
 	})
@@ -289,12 +291,14 @@ func FuzzPayload(f *testing.F) {
 func FuzzSnapshot(f *testing.F) {
 	f.Add(replay([]state.Entry{records(commit(0, 1, 1)), records(commit(1, NoGeneration, 2))}).Snapshot())
 	f.Add(New().Snapshot())
+	f.Add(withMetadata().Snapshot())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, again := New(), New()
 		if m.Restore(b) != nil {
 			return
 		}
-		if err := again.Restore(m.Snapshot()); err != nil || !reflect.DeepEqual(again.groups, m.groups) {
+		if err := again.Restore(m.Snapshot()); err != nil || !reflect.DeepEqual(again.groups, m.groups) ||
+			!reflect.DeepEqual(again.metadata, m.metadata) {
 			t.Fatalf("%v", err)
 		}
 	})

@@ -85,7 +85,7 @@ func decodeMetadata(b []byte) (*Metadata, error) {
 	for ; n > 0 && !d.bad; n-- {
 		m.Members = append(m.Members, d.member(version))
 	}
-	if d.bad || len(d.rest) != 0 || m.Generation < 0 {
+	if d.bad || len(d.rest) != 0 || m.Generation < 0 || len(m.Members) > 0 && m.Protocol == "" {
 		return nil, d.fault("metadata")
 	}
 	return m, nil
