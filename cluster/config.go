@@ -68,6 +68,10 @@ type Config struct {
 	// partitions are shared out. Zero does not wait.
 	GroupRebalanceDelay time.Duration
 
+	// OffsetsRetention is how long the committed offsets of a group are kept that has no members, counted from
+	// the commit, or from when the last member left where that is later.
+	OffsetsRetention time.Duration
+
 	// RequestBytes bounds what requests and answers in flight may hold in memory, over all connections, in
 	// bytes. Further requests wait in their sockets. Zero means a quarter of the memory that the process may
 	// use.
@@ -104,6 +108,7 @@ func Defaults() Config {
 		TaskWorkers:       runtime.GOMAXPROCS(0),
 		BucketBytes:       1 << 30,
 		CommitInterval:    100 * time.Millisecond,
+		OffsetsRetention:  7 * 24 * time.Hour,
 		RequestBytes:      requestBytes(),
 		TailCacheBytes:    32 << 20,
 		Now:               time.Now,
@@ -128,6 +133,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.CommitInterval == 0 {
 		c.CommitInterval = d.CommitInterval
+	}
+	if c.OffsetsRetention == 0 {
+		c.OffsetsRetention = d.OffsetsRetention
 	}
 	if c.RequestBytes == 0 {
 		c.RequestBytes = d.RequestBytes
@@ -183,6 +191,9 @@ func (c Config) Validate() error {
 	}
 	if c.GroupRebalanceDelay < 0 || c.GroupRebalanceDelay > time.Minute {
 		bad("GroupRebalanceDelay", "%s is not in 0..1m", c.GroupRebalanceDelay)
+	}
+	if c.OffsetsRetention < time.Minute {
+		bad("OffsetsRetention", "%s is less than a minute", c.OffsetsRetention)
 	}
 	if c.CommitInterval < 0 {
 		bad("CommitInterval", "%s is negative", c.CommitInterval)

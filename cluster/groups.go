@@ -157,9 +157,12 @@ func (h *groupHost) ports(id actors.Identity) groupactor.Ports {
 	}
 }
 
-// resume begins the lives of all groups that have members according to the log, so that those who are gone
+// resume starts the sweeper, and begins the lives of all groups that have members according to the log, so that those who are gone
 // are missed.
 func (h *groupHost) resume(ctx context.Context) error {
+	if _, err := h.m.system.Activate(groupactor.SweeperKind, "member", 1); err != nil {
+		return fmt.Errorf("start the sweeper of groups: %w", err)
+	}
 	t := h.m.table.Load().Topics[config.OffsetsTopic]
 	if t == nil {
 		return nil
@@ -170,7 +173,8 @@ func (h *groupHost) resume(ctx context.Context) error {
 		if r.Topic != t || p == nil || p.failed.Load() != nil {
 			continue
 		}
-		if err := h.resumePartition(ctx, p); err != nil {
+		err := h.resumePartition(ctx, p)
+		if p.failed.Load() == nil && err != nil { // else it ended meanwhile, which is reported
 			faults = append(faults, fmt.Errorf("read the groups of %s: %w", p.name(), err))
 		}
 	}
@@ -200,10 +204,70 @@ func (h *groupHost) resumePartition(ctx context.Context, p *placed) error {
 	return nil
 }
 
+// sweepEvery is how often old positions are looked for, and sweepGroups how many groups of a partition are
+// woken for it at a time.
+const (
+	sweepEvery  = 10 * time.Minute
+	sweepGroups = 1000
+)
+
+// sweeperPorts is what the sweeper of this member works with.
+func (h *groupHost) sweeperPorts() groupactor.SweeperPorts {
+	return groupactor.SweeperPorts{
+		Every: sweepEvery, Aged: h.aged,
+		Expire: func(name string) {
+			if ref, err := h.Group(name); err == nil { // else the next sweep finds it again
+				ref.Tell(group.Expire{})
+			}
+		},
+	}
+}
+
+// aged asks all partitions that are led here for groups with old positions.
+func (h *groupHost) aged(now time.Time, done func([]string)) {
+	var refs []actors.Ref
+	for _, p := range h.m.directory.here.Load().byID {
+		if v := p.view.Load(); p.topic != nil && p.topic.Name == config.OffsetsTopic && v != nil && v.Ready {
+			refs = append(refs, *p.ref.Load())
+		}
+	}
+	found := &gathered{left: len(refs) + 1, done: done}
+	q := partition.Query{
+		Question: group.Aged{BeforeMs: now.Add(-h.m.config.OffsetsRetention).UnixMilli(), Limit: sweepGroups},
+		Deadline: now.Add(sweepEvery),
+	}
+	for _, ref := range refs {
+		broker.Ask(ref, q.Deadline, q, func(a partition.Reply, _ error) {
+			names, _ := a.Answer.([]string) // a partition that can't answer is asked again at the next sweep
+			found.add(names)
+		})
+	}
+	found.add(nil)
+}
+
+// gathered collects the answers of several partitions.
+type gathered struct {
+	mu    sync.Mutex
+	names []string
+	left  int
+	done  func([]string)
+}
+
+func (g *gathered) add(names []string) {
+	g.mu.Lock()
+	g.names = append(g.names, names...)
+	g.left--
+	last := g.left == 0
+	g.mu.Unlock()
+	if last {
+		g.done(g.names)
+	}
+}
+
 // groupSettings is what groups obey by this configuration.
 func (c Config) groupSettings() group.Settings {
 	s := group.DefaultSettings()
-	s.InitialDelay = c.GroupRebalanceDelay
+	s.InitialDelay, s.Retention = c.GroupRebalanceDelay, c.OffsetsRetention
 	return s
 }
 

@@ -110,6 +110,7 @@ func (m *Member) openActors(ctx context.Context) error {
 	m.system.Register(actors.Kind{Name: readOnlyKind, Restart: supervise.Replica(), New: m.readOnly})
 	m.system.Register(controller.Kind(m.controllerPorts, supervise.Replica()))
 	m.system.Register(groupactor.Kind(m.directory.groups.ports, supervise.Replica()))
+	m.system.Register(groupactor.Sweeper(m.directory.groups.sweeperPorts, supervise.Task()))
 	m.system.Register(taskactor.Kind(m.observed(tasks.open), supervise.Task()))
 	if err := m.directory.begin(); err != nil {
 		return fmt.Errorf("start the metadata replica: %w", err)

@@ -91,6 +91,7 @@ type Coordinator struct {
 	since        time.Time // when the group became empty
 	stored       bool      // its metadata is in the log
 	deleting     bool      // it is on its way out of there
+	forgetting   int       // deletions on their way
 
 	members []*member // in the order in which they came
 	byID    map[string]*member
@@ -237,7 +238,7 @@ func (g *Coordinator) onAppended(in Appended) {
 
 // exists reports whether anything is known of the group.
 func (g *Coordinator) exists() bool {
-	return g.stored || len(g.members)+len(g.pending)+len(g.rows) > 0
+	return g.stored || g.forgetting > 0 || len(g.members)+len(g.pending)+len(g.rows) > 0
 }
 
 // due notes a deadline.

@@ -162,6 +162,7 @@ func (g *Coordinator) forget(gone []TopicPartition, all bool, then func(error)) 
 		delete(g.rows, p) // a commit that comes from here on stands behind the deletion in the log
 	}
 	g.deleting = g.deleting || all
+	g.forgetting++
 	frames := g.deletions(gone, all)
 	left, failed := len(frames), error(nil)
 	for _, frame := range frames {
@@ -180,6 +181,7 @@ func (g *Coordinator) forget(gone []TopicPartition, all bool, then func(error)) 
 
 // forgotten takes the end of a deletion in. Where it failed, what was there may still be.
 func (g *Coordinator) forgotten(gone []TopicPartition, was []kept, all bool, err error) {
+	g.forgetting--
 	if all {
 		g.deleting = false
 	}
