@@ -348,7 +348,7 @@ func (m *Member) describe() []config.Entry {
 	tell := func(c Config) config.Broker {
 		return config.Broker{
 			ID: uint64(m.id.member), Partitions: int32(c.DefaultPartitions), Replicas: 1, AutoCreate: c.AutoCreateTopics,
-			Offsets: config.OffsetsPartitions,
+			Offsets: config.OffsetsPartitions, RebalanceDelay: c.GroupRebalanceDelay, OffsetsRetention: c.OffsetsRetention,
 		}
 	}
 	running := tell(m.config)

@@ -1,6 +1,9 @@
 package config
 
-import "strconv"
+import (
+	"strconv"
+	"time"
+)
 
 // Broker is what a member obeys and shows as the configuration of a Kafka broker. The caller fills it from
 // what the member really runs with; an empty string leaves its key out.
@@ -14,6 +17,9 @@ type Broker struct {
 	DataDir    string
 	MaxRequest int   // largest request frame in bytes
 	Offsets    int32 // partitions of the topic of committed offsets
+
+	RebalanceDelay   time.Duration // of the first member of an empty group
+	OffsetsRetention time.Duration // of a group without members
 }
 
 // DescribeBroker lists a member's configuration under Kafka's names, in a fixed order; defaults is what a
@@ -68,6 +74,11 @@ var brokerKeys = []struct {
 		"Largest request frame in bytes."},
 	{"offsets.topic.num.partitions", TypeInt, func(b Broker) string { return positive(b.Offsets) },
 		"Partitions of the topic of committed offsets."},
+	{"offsets.retention.minutes", TypeInt, func(b Broker) string { return positive(int64(b.OffsetsRetention.Minutes())) },
+		"How long the offsets of a group without members are kept, in minutes."},
+	{"group.initial.rebalance.delay.ms", TypeInt,
+		func(b Broker) string { return strconv.FormatInt(b.RebalanceDelay.Milliseconds(), 10) },
+		"How long the first member of an empty group waits for others, in milliseconds."},
 }
 
 // clusterKey maps a topic key to the name that Kafka gives its cluster-wide default.
@@ -98,7 +109,7 @@ func plaintext(address string) string {
 }
 
 // positive is the decimal of n, or nothing where n was not given.
-func positive[N int | int16 | int32 | uint64](n N) string {
+func positive[N int | int16 | int32 | int64 | uint64](n N) string {
 	if n <= 0 {
 		return ""
 	}
