@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -99,6 +100,8 @@ func (s *shell) complete(ctx context.Context, app *urfave.App, words []string) [
 	}
 	var found []string
 	switch {
+	case wants == "group" || wants == "g":
+		found = s.groupNames(ctx, brokers)
 	case wants != "":
 		found = fixedValues[wants]
 	case strings.HasPrefix(last, "-"):
@@ -115,6 +118,8 @@ func (s *shell) complete(ctx context.Context, app *urfave.App, words []string) [
 		}
 	case command != nil && command.Name == "completion":
 		found = []string{"bash", "zsh", "fish"}
+	case command != nil && slices.Contains(app.Command("group").Subcommands, command):
+		found = s.groupNames(ctx, brokers)
 	case command != nil && takesTopic(command):
 		found = s.topicNames(ctx, brokers)
 	}
@@ -144,6 +149,22 @@ func (s *shell) topicNames(ctx context.Context, brokers string) []string {
 		return nil
 	}
 	return topics.Names()
+}
+
+// groupNames asks a member like topicNames.
+func (s *shell) groupNames(ctx context.Context, brokers string) []string {
+	ctx, cancel := context.WithTimeout(ctx, 700*time.Millisecond)
+	defer cancel()
+	cl, err := s.dial(ctx, brokers)
+	if err != nil {
+		return nil
+	}
+	defer cl.Close()
+	groups, err := kadm.NewClient(cl).ListGroups(ctx)
+	if err != nil {
+		return nil
+	}
+	return groups.Groups()
 }
 
 func matching(words []string, prefix string) []string {

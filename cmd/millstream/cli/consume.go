@@ -19,6 +19,8 @@ func (s *shell) consumeCommand() *urfave.Command {
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "offset", Aliases: []string{"o"}, Value: "start",
 				Usage: "`WHERE` to begin: start, end, 42, -10 (the last ten), @-1h, @TIMESTAMP, 5:10 (up to 10)"},
+			&urfave.StringFlag{Name: "group", Aliases: []string{"g"},
+				Usage: "read as a member of `GROUP`: share the partitions, go on where it has committed, commit"},
 			&urfave.Int64Flag{Name: "number", Aliases: []string{"n"}, Usage: "stop after `N` records"},
 			&urfave.StringFlag{Name: "format", Aliases: []string{"f"}, Value: `%v\n`,
 				Usage: "`FORMAT` of a record: %t topic, %p partition, %o offset, %k key, %v value, %T ms, %h headers"},
@@ -56,6 +58,9 @@ func (s *shell) consume(c *urfave.Context) error {
 		if r.left = c.Int64("number"); r.left < 0 {
 			return usage("-n %d is negative", r.left).hint("-n 10")
 		}
+	}
+	if c.String("group") != "" {
+		return s.consumeGroup(c, where, r)
 	}
 	r.quiet = newQuiet()
 	cl, err := s.dial(c.Context, c.String("brokers"),

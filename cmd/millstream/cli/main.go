@@ -76,6 +76,7 @@ func (s *shell) app() *urfave.App {
 		ExitErrHandler:            func(*urfave.Context, error) {}, // report does it
 		Commands: []*urfave.Command{
 			s.devCommand(), s.serverCommand(), s.topicCommand(), s.produceCommand(), s.consumeCommand(),
+			s.groupCommand(),
 			s.doctorCommand(), s.debugCommand(), s.completionCommand(), s.versionCommand(), s.completeCommand(),
 		},
 	}
