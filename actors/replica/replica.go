@@ -67,10 +67,9 @@ type shell struct {
 	watches map[uint64]partition.ReqID // by the asker's id
 	watchOf map[partition.ReqID]uint64
 	early   []request // requests that came before the core was there
-	wakeAt  time.Time // when the running timer ends; zero without one
-	cancel  func()    // of that timer
-	open    bool      // the core answers requests: its leader is known
-	untold  bool      // the machine has applied something that Applied was not told of
+	alarm   actors.Alarm
+	open    bool // the core answers requests: its leader is known
+	untold  bool // the machine has applied something that Applied was not told of
 }
 
 type request struct {
@@ -340,22 +339,12 @@ func (s *shell) reply(c actors.Context, r partition.Reply) {
 	c.ReplyTo(asker, r)
 }
 
-// wake keeps one timer: the core names its next time in every Step. A timer that is already right stays.
+// wake sets the timer: the core names its next time in every Step.
 func (s *shell) wake(c actors.Context, in partition.Input, at time.Time) {
 	if _, ok := in.(partition.Tick); ok {
-		s.wakeAt = time.Time{} // it was the timer's
+		s.alarm.Rang()
 	}
-	if at.Equal(s.wakeAt) {
-		return
-	}
-	if s.cancel != nil {
-		s.cancel()
-		s.cancel = nil
-	}
-	s.wakeAt = at
-	if !at.IsZero() {
-		s.cancel = c.After(max(0, at.Sub(c.Now())), partition.Tick{})
-	}
+	s.alarm.Set(c, at, partition.Tick{})
 }
 
 // storageError ends the activation: a restart would meet the same store. A full disk never comes here: the

@@ -45,8 +45,7 @@ type shell struct {
 	running bool // a job works on the core
 	owner   atomic.Uint32
 	revoke  context.CancelFunc // tells user code to give up
-	cancel  func()
-	wakeAt  time.Time
+	alarm   actors.Alarm
 	post    func(any)
 }
 
@@ -75,7 +74,7 @@ func (s *shell) Receive(c actors.Context, m any) {
 	case arrived:
 		s.take(c, m.in)
 	case task.Tick:
-		s.wakeAt = time.Time{}
+		s.alarm.Rang()
 		s.take(c, m)
 	case stepped:
 		s.finish(c, m)
@@ -178,24 +177,9 @@ func (s *shell) finish(c actors.Context, m stepped) {
 		c.Stop(nil)
 	default:
 		if n := len(m.effects); n > 0 {
-			s.wake(c, m.effects[n-1].Wake)
+			s.alarm.Set(c, m.effects[n-1].Wake, task.Tick{})
 		}
 		s.run(c)
-	}
-}
-
-// wake keeps one timer; each Step's time replaces the one before.
-func (s *shell) wake(c actors.Context, at time.Time) {
-	if at.Equal(s.wakeAt) {
-		return
-	}
-	if s.cancel != nil {
-		s.cancel()
-		s.cancel = nil
-	}
-	s.wakeAt = at
-	if !at.IsZero() {
-		s.cancel = c.After(max(0, at.Sub(c.Now())), task.Tick{})
 	}
 }
 
