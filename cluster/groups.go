@@ -30,6 +30,7 @@ type groupHost struct {
 
 	mu    sync.Mutex
 	awake map[string]awakeGroup
+	bytes int // that they hold
 }
 
 // awakeGroup is a group that has an actor.
@@ -90,6 +91,7 @@ func (h *groupHost) wake(name string, epoch uint64) error {
 			WithHint("try again when some of them have ended")
 	}
 	if !ok || epoch > was.epoch {
+		h.bytes -= was.summary.Bytes
 		h.awake[name] = awakeGroup{epoch: epoch, summary: group.Summary{State: group.Dead}}
 	}
 	return nil
@@ -106,11 +108,22 @@ func (h *groupHost) Groups() map[string]group.Summary {
 	return all
 }
 
+// maxGroupBytes is what the members of all groups together may hold in memory, nearly.
+const maxGroupBytes = 256 << 20
+
+// Room implements broker.GroupDirectory.
+func (h *groupHost) Room(bytes int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.bytes+bytes <= maxGroupBytes
+}
+
 // stopped hears of an actor that ended. One that was fenced although this member leads in a newer term
 // begins again: its members' sessions need somebody to count them.
 func (h *groupHost) stopped(id actors.Identity, err error) {
 	h.mu.Lock()
-	if h.awake[id.Name].epoch == id.Epoch {
+	if g := h.awake[id.Name]; g.epoch == id.Epoch {
+		h.bytes -= g.summary.Bytes
 		delete(h.awake, id.Name)
 	}
 	h.mu.Unlock()
@@ -127,7 +140,8 @@ func (h *groupHost) stopped(id actors.Identity, err error) {
 func (h *groupHost) changed(name string, epoch uint64, s group.Summary) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.awake[name].epoch == epoch {
+	if was := h.awake[name]; was.epoch == epoch {
+		h.bytes += s.Bytes - was.summary.Bytes
 		h.awake[name] = awakeGroup{epoch, s}
 	}
 }
@@ -142,7 +156,10 @@ func (h *groupHost) ports(id actors.Identity) groupactor.Ports {
 	return groupactor.Ports{
 		Settings: h.m.config.groupSettings(),
 		NewID:    rand.Text,
-		Changed:  func(s group.Summary) { h.changed(id.Name, id.Epoch, s) },
+		Noted: func(e group.Entry) {
+			h.m.config.Logger.Info("group membership", "group", id.Name, "generation", e.Generation, "member", e.Member, "reason", e.What)
+		},
+		Changed: func(s group.Summary) { h.changed(id.Name, id.Epoch, s) },
 		Load: func(deadline time.Time, done func(group.Stored, error)) {
 			q := partition.Query{Question: group.Load{Group: id.Name}, Deadline: deadline}
 			broker.Ask(ref, deadline, q, func(a partition.Reply, err error) {
@@ -276,3 +293,6 @@ func (d *directory) Group(name string) (actors.Ref, error) { return d.groups.Gro
 
 // Groups implements broker.Directory.
 func (d *directory) Groups() map[string]group.Summary { return d.groups.Groups() }
+
+// Room implements broker.Directory.
+func (d *directory) Room(bytes int) bool { return d.groups.Room(bytes) }

@@ -42,6 +42,8 @@ type Ports struct {
 	Append func(frame []byte, deadline time.Time, done func(error))
 	// NewID makes what tells member ids apart.
 	NewID func() string
+	// Noted is told what happened to the members, for the log.
+	Noted func(group.Entry)
 	// Changed is told what the group is now.
 	Changed func(group.Summary)
 }
@@ -170,6 +172,9 @@ func (s *shell) step(c actors.Context, in group.Input) {
 	e := s.core.Step(c.Now(), in)
 	for _, a := range e.Appends {
 		s.append(c, a)
+	}
+	for _, n := range e.Journal {
+		s.p.Noted(n)
 	}
 	// Whoever gets a reply finds its effect in listings.
 	if now := s.core.Summary(); now != s.summary {

@@ -35,7 +35,7 @@ type log struct {
 
 func (l *log) ports(id actors.Identity, changed func(group.Summary)) Ports {
 	return Ports{
-		Settings: group.DefaultSettings(), Changed: changed,
+		Settings: group.DefaultSettings(), Changed: changed, Noted: func(group.Entry) {},
 		NewID: func() string {
 			l.mu.Lock()
 			defer l.mu.Unlock()

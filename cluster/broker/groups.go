@@ -22,6 +22,8 @@ type GroupDirectory interface {
 	Group(name string) (actors.Ref, error)
 	// Groups are the groups that have an actor now.
 	Groups() map[string]group.Summary
+	// Room reports whether members may bring so many bytes more.
+	Room(bytes int) bool
 }
 
 // waitBeyond is how long a Join or Sync is waited for beyond what the group itself allows: the coordinator
@@ -117,6 +119,14 @@ func cancellable[A any](name string, done func(A, error)) (answer func(A, error)
 // JoinGroup implements Port.
 func (b *Broker) JoinGroup(j JoinGroup, done func(group.Joined, error)) (cancel func()) {
 	answer, cancel := cancellable(j.Group, done)
+	size := 0
+	for _, p := range j.Protocols {
+		size += len(p.Name) + len(p.Metadata)
+	}
+	if !b.c.Directory.Room(size) {
+		answer(group.Joined{Member: j.Join.Who.ID, Generation: -1}, fullOfGroups(j.Group))
+		return cancel
+	}
 	wait := waitBeyond + 2*time.Duration(j.RebalanceMs)*time.Millisecond
 	b.askGroup(j.Group, b.c.Now().Add(wait), j.Join, func(r group.Reply) {
 		a, ok := r.Answer.(group.Joined)
@@ -128,9 +138,22 @@ func (b *Broker) JoinGroup(j JoinGroup, done func(group.Joined, error)) (cancel 
 	return cancel
 }
 
+func fullOfGroups(name string) error {
+	return fault.New(fault.CoordinatorNotAvailable, "group %q: the members of all groups hold as much memory as they may", name).
+		WithHint("use fewer groups, or groups of fewer members, on this member")
+}
+
 // SyncGroup implements Port.
 func (b *Broker) SyncGroup(s SyncGroup, done func(group.Synced, error)) (cancel func()) {
 	answer, cancel := cancellable(s.Group, done)
+	size := 0
+	for _, a := range s.Assignments {
+		size += len(a.Bytes)
+	}
+	if !b.c.Directory.Room(size) {
+		answer(group.Synced{}, fullOfGroups(s.Group))
+		return cancel
+	}
 	b.askGroup(s.Group, b.c.Now().Add(waitBeyond), s.Sync, func(r group.Reply) {
 		a, _ := r.Answer.(group.Synced)
 		answer(a, r.Err)

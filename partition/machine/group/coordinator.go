@@ -48,7 +48,7 @@ type Settings struct {
 func DefaultSettings() Settings {
 	return Settings{
 		MinSession: 6 * time.Second, MaxSession: 30 * time.Minute,
-		MaxMembers: 5000, MaxBytes: 4 << 20,
+		MaxMembers: 5000, MaxBytes: 1 << 20,
 		Retention: 7 * 24 * time.Hour,
 	}
 }
@@ -58,6 +58,7 @@ type Effects struct {
 	Replies []Reply
 	Appends []Append
 	Wake    time.Time // give Tick at this time; zero: never
+	Journal []Entry   // what was noted, for a log
 	Idle    bool      // nothing is held that is not in the log
 	Stop    error     // not nil: somebody else decides for this group; answer nobody any more
 }
@@ -169,6 +170,7 @@ func (g *Coordinator) load(m *Metadata) {
 func (g *Coordinator) Step(now time.Time, in Input) Effects {
 	g.now = now
 	if !g.wakeAt.IsZero() && !now.Before(g.wakeAt) {
+		g.forgive(now.Sub(g.wakeAt))
 		g.expire()
 	}
 	switch in := in.(type) {
@@ -250,7 +252,11 @@ func (g *Coordinator) due(at time.Time) {
 
 // note writes a line into the journal.
 func (g *Coordinator) note(member, format string, args ...any) {
-	g.journal.add(Entry{At: g.now, Generation: g.generation, Member: member, What: fmt.Sprintf(format, args...)})
+	e := cut(Entry{At: g.now, Generation: g.generation, Member: member, What: fmt.Sprintf(format, args...)})
+	g.journal.add(e)
+	if len(g.eff.Journal) < journalEntries { // a thousand that are expelled at once are one event
+		g.eff.Journal = append(g.eff.Journal, e)
+	}
 }
 
 func (g *Coordinator) notFound() error {

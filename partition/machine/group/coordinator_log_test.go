@@ -125,6 +125,21 @@ func TestFencedCoordinatorStops(t *testing.T) {
 	}
 }
 
+// Goal: a coordinator that was not there itself expels nobody for that time. Method: a Tick that comes a minute
+// late; then one in time.
+func TestPausedCoordinator(t *testing.T) {
+	d := newDesk(t)
+	all := d.form(2)
+	d.now = d.now.Add(time.Minute)
+	d.step(Tick{})
+	d.want(fault.None, beat(all[0]))
+	d.pass(9 * time.Second)
+	d.want(fault.None, beat(all[0]))
+	d.pass(2 * time.Second)
+	d.want(fault.UnknownMember, beat(all[1]))
+	d.want(fault.RebalanceInProgress, beat(all[0]))
+}
+
 // Goal: members leave by id, by instance, before they have joined, and several at a time, each with its own
 // answer. Method: one Leave with all of them.
 func TestLeave(t *testing.T) {

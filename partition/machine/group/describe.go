@@ -52,11 +52,15 @@ type Summary struct {
 	State        State
 	ProtocolType string
 	Members      int
+	Bytes        int // held in memory for members, nearly
 }
+
+// memberBytes is what a member takes besides what it brings, nearly; a promised id is counted like one.
+const memberBytes = 512
 
 // Summary tells what the group is now.
 func (g *Coordinator) Summary() Summary {
-	d := Summary{g.state, g.protocolType, len(g.members)}
+	d := Summary{g.state, g.protocolType, len(g.members), g.bytes + memberBytes*(len(g.members)+len(g.pending))}
 	if !g.exists() {
 		d.State = Dead
 	}

@@ -22,13 +22,18 @@ type journal struct {
 	next int
 }
 
-func (j *journal) add(e Entry) {
+// cut bounds what an entry quotes.
+func cut(e Entry) Entry {
 	if len(e.What) > journalText {
 		e.What = e.What[:journalText] + "…"
 	}
 	if len(e.Member) > journalText {
 		e.Member = e.Member[:journalText] + "…"
 	}
+	return e
+}
+
+func (j *journal) add(e Entry) {
 	if len(j.ring) < journalEntries {
 		j.ring = append(j.ring, e)
 		return

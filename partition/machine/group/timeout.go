@@ -6,6 +6,24 @@ import (
 	"time"
 )
 
+// lateness is how late a Tick may come before the coordinator takes it that it was not there itself: paused,
+// or starved. What its members said meanwhile may still be on the way.
+const lateness = time.Second
+
+// forgive begins the sessions of all members anew after a time in which nobody could hear them.
+func (g *Coordinator) forgive(late time.Duration) {
+	if late < lateness {
+		return
+	}
+	g.note("", "the coordinator was away for %s: all sessions begin anew", late.Round(time.Millisecond))
+	for _, m := range g.members {
+		g.touch(m)
+	}
+	for id, until := range g.pending {
+		g.pending[id] = until.Add(late + lateness)
+	}
+}
+
 // expire acts on every deadline that has passed, and finds the next one.
 func (g *Coordinator) expire() {
 	g.expirePending()
