@@ -109,6 +109,7 @@ func (d *directory) changed(old, now *placement.Table) {
 		d.reconfigure(h)
 	}
 	d.tasks.changed(c)
+	d.groups.changedTopics(now, c.Deleted)
 }
 
 // replace publishes a new set of residents, stops those that left and starts those that came.

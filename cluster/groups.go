@@ -210,6 +210,7 @@ func (h *groupHost) resumePartition(ctx context.Context, p *placed) error {
 	if err := firstError(err, a.err, a.Err); err != nil {
 		return err
 	}
+	h.forgetTopics(*p.ref.Load(), h.gone)
 	for _, l := range a.Answer.([]group.Listed) {
 		if l.Members == 0 {
 			continue
@@ -279,6 +280,50 @@ func (g *gathered) add(names []string) {
 	if last {
 		g.done(g.names)
 	}
+}
+
+// changedTopics makes groups forget their positions in topics that were deleted. It runs where the table
+// changes, so nothing is waited for: what fails is made up for at the next start.
+func (h *groupHost) changedTopics(now *placement.Table, deleted []*placement.Topic) {
+	t := now.Topics[config.OffsetsTopic]
+	if t == nil || len(deleted) == 0 {
+		return
+	}
+	names := map[string]bool{}
+	for _, d := range deleted {
+		names[d.Name] = true
+	}
+	for _, p := range h.m.directory.here.Load().byID {
+		if ref := p.ref.Load(); p.topic != nil && p.topic.Name == config.OffsetsTopic && ref != nil {
+			h.forgetTopics(*ref, func(topic string) bool { return names[topic] })
+		}
+	}
+}
+
+// gone reports whether a topic does not exist.
+func (h *groupHost) gone(topic string) bool { return h.m.table.Load().Topics[topic] == nil }
+
+// forgetTopics finds the groups that have positions in topics that are gone, and tells them.
+func (h *groupHost) forgetTopics(ref actors.Ref, gone func(topic string) bool) {
+	now := h.m.config.Now()
+	q := partition.Query{Question: group.TopicsRead{}, Deadline: now.Add(sweepEvery)}
+	broker.Ask(ref, q.Deadline, q, func(a partition.Reply, _ error) {
+		read, _ := a.Answer.(map[string][]string)
+		lost := map[string][]string{}
+		for topic, groups := range read {
+			if !gone(topic) {
+				continue
+			}
+			for _, name := range groups {
+				lost[name] = append(lost[name], topic)
+			}
+		}
+		for name, topics := range lost {
+			if ref, err := h.Group(name); err == nil {
+				ref.Tell(group.ForgetTopics{Topics: topics, BeforeMs: now.UnixMilli()})
+			}
+		}
+	})
 }
 
 // groupSettings is what groups obey by this configuration.

@@ -269,6 +269,31 @@ func TestOldPositionsGo(t *testing.T) {
 	}
 }
 
+// Goal: a group begins a topic that was made anew at its start, not in its middle. Method: commit, delete the
+// topic, make it again, ask.
+func TestPositionsGoWithTheirTopic(t *testing.T) {
+	m := startGroups(t, Config{})
+	if err := m.commit("g", group.Joined{Generation: group.NoGeneration}, "t"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), groupLimit)
+	defer cancel()
+	if err := m.Client().DeleteTopic(ctx, "t"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Client().CreateTopic(ctx, client.NewTopic{Name: "t", Partitions: 2}); err != nil {
+		t.Fatal(err)
+	}
+	for ctx.Err() == nil {
+		answer := make(chan broker.Committed, 1)
+		m.broker.Committed(broker.CommittedQuery{Group: "g", Deadline: m.soon()}, func(c broker.Committed) { answer <- c })
+		if c := get(t, answer); c.Err != nil || len(c.Offsets) == 0 {
+			return
+		}
+	}
+	t.Error("the old position is still there")
+}
+
 // Goal: what can't be coordinated is refused with a code that tells what to do. Method: odd names, a topic
 // that does not exist, a group of tasks, a partition that is not here.
 func TestGroupRefusals(t *testing.T) {

@@ -190,6 +190,8 @@ func (g *Coordinator) Step(now time.Time, in Input) Effects {
 		g.onDelete(in)
 	case Describe:
 		g.reply(in.Req, g.describe())
+	case ForgetTopics:
+		g.onForgetTopics(in)
 	case Expire:
 		g.onExpire()
 	case Appended:

@@ -203,6 +203,29 @@ func TestToolsOnPositions(t *testing.T) {
 	}
 }
 
+// Goal: positions go with their topic, those that were committed later stay, and so do those of tasks. Method:
+// ForgetTopics of a time between two commits.
+func TestTopicsGo(t *testing.T) {
+	d := newDesk(t)
+	task, err := Frame(Commit{Group: "g", Generation: 3, TimeMs: 1, Positions: []Position{{TopicPartition: TopicPartition{"t", 9}}}})
+	must(err == nil && d.machine.Apply(records(task)) == nil, "apply")
+	all := d.start().form(1)
+	older, younger := committing(all[0], 1), committing(all[0], 1)
+	younger.Positions[0].Partition = 1
+	d.want(fault.None, older)
+	gone := ForgetTopics{Topics: []string{"t"}, BeforeMs: d.now.UnixMilli()}
+	d.pass(time.Second)
+	d.want(fault.None, younger)
+	if read := d.machine.Query(TopicsRead{}).(map[string][]string); !reflect.DeepEqual(read, map[string][]string{"t": {"g"}}) {
+		t.Errorf("%v", read)
+	}
+	d.step(gone)
+	left := d.machine.Query(Question{Group: "g"}).(Answer)
+	if len(left) != 2 || left[0].Partition != 1 || left[1].Partition != 9 {
+		t.Errorf("%+v", left)
+	}
+}
+
 // Goal: a failed deletion leaves the group as it is. Method: fail the append.
 func TestFailedDeletion(t *testing.T) {
 	d := newDesk(t)

@@ -142,6 +142,13 @@ type Delete struct{ Req ReqID }
 // Describe asks what the group is; answered by Description.
 type Describe struct{ Req ReqID }
 
+// ForgetTopics says that topics were deleted: positions in them that were committed at BeforeMs or earlier are
+// to be forgotten, so that a topic made anew under the name is not begun in its middle. It has no reply.
+type ForgetTopics struct {
+	Topics   []string
+	BeforeMs int64
+}
+
 // Expire asks for what is older than Settings.Retention to be forgotten, if the group has no members. It has
 // no reply.
 type Expire struct{}
@@ -163,6 +170,7 @@ func (CommitOffsets) input() {}
 func (DeleteOffsets) input() {}
 func (Delete) input()        {}
 func (Describe) input()      {}
+func (ForgetTopics) input()  {}
 func (Expire) input()        {}
 func (Appended) input()      {}
 func (Tick) input()          {}
@@ -190,6 +198,9 @@ func (in Delete) Numbered(r ReqID) Request { in.Req = r; return in }
 
 // Numbered implements Request.
 func (in Describe) Numbered(r ReqID) Request { in.Req = r; return in }
+
+// Numbered implements Request; there is no Reply.
+func (in ForgetTopics) Numbered(ReqID) Request { return in }
 
 // Numbered implements Request; there is no Reply.
 func (in Expire) Numbered(ReqID) Request { return in }

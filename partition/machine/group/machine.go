@@ -110,8 +110,8 @@ func (m *Machine) Apply(e state.Entry) error {
 	return nil
 }
 
-// Query answers a Question with an Answer of its own, Load with Stored, List with a []Listed and Aged with a
-// []string.
+// Query answers a Question with an Answer of its own, Load with Stored, List with a []Listed, Aged with a
+// []string and TopicsRead with a map[string][]string.
 func (m *Machine) Query(question any) any {
 	switch q := question.(type) {
 	case Question:
@@ -122,6 +122,8 @@ func (m *Machine) Query(question any) any {
 		return m.list()
 	case Aged:
 		return m.aged(q)
+	case TopicsRead:
+		return m.topicsRead()
 	}
 	must(false, "question of type %T", question)
 	return nil

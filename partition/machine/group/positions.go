@@ -150,6 +150,20 @@ func (g *Coordinator) onExpire() {
 	}
 }
 
+// onForgetTopics forgets positions in topics that are gone, whoever is in the group.
+func (g *Coordinator) onForgetTopics(in ForgetTopics) {
+	var gone []TopicPartition
+	for _, p := range slices.SortedFunc(maps.Keys(g.rows), compare) {
+		if r := g.rows[p]; !r.fenced && r.timeMs <= in.BeforeMs && slices.Contains(in.Topics, p.Topic) {
+			gone = append(gone, p)
+		}
+	}
+	if len(gone) > 0 {
+		g.note("", "%d positions went with their topics", len(gone))
+		g.forget(gone, false, func(error) {})
+	}
+}
+
 // forgetBytes bounds one batch of deletions.
 const forgetBytes = 1 << 20
 

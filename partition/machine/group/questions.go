@@ -41,6 +41,22 @@ type Aged struct {
 	Limit    int
 }
 
+// TopicsRead asks which groups have positions in which topics, those of tasks left out; answered by a
+// map[string][]string, groups by topic, ascending.
+type TopicsRead struct{}
+
+func (m *Machine) topicsRead() map[string][]string {
+	read := map[string][]string{}
+	for _, name := range slices.Sorted(maps.Keys(m.groups)) {
+		for p, v := range m.groups[name] {
+			if of := read[p.Topic]; v.generation == NoGeneration && (len(of) == 0 || of[len(of)-1] != name) {
+				read[p.Topic] = append(of, name)
+			}
+		}
+	}
+	return read
+}
+
 func (m *Machine) load(group string) Stored {
 	s := Stored{Metadata: m.metadata[group]}
 	rows := m.groups[group]
