@@ -54,6 +54,7 @@ func (m *Member) openHTTP() error {
 	o := http.Options{
 		Logger: m.config.Logger, Metrics: m.metrics.Handler(), Health: m.unhealthy, Ready: m.unready,
 		Notes: m.notes, Damage: func() any { return m.Damage() },
+		Group:    func(ctx context.Context, name string) (any, error) { return m.Group(ctx, name) },
 		Observer: m.metrics.HTTP(), DrainTimeout: closeTimeout,
 	}
 	m.http = d

@@ -6,6 +6,7 @@
 //	  GET /healthz        200 while the member can do its work, else 503 and why
 //	  GET /readyz         200 once it answers for all that lives on it, else 503 and why
 //	  GET /damage         what of the log is damaged, as JSON
+//	  GET /groups/NAME    a consumer group that this member coordinates, and why it rebalanced, as JSON
 //	  GET /debug/pprof/   profiles of the whole process
 //
 // Invariants:

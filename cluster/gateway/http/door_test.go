@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/millstream-io/millstream/proto/fault"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -138,6 +140,33 @@ func TestNotesAndDamage(t *testing.T) {
 	}
 	if code, _ := open(t, Options{}).get("/damage"); code != 404 {
 		t.Errorf("damage of a door that was told none: %d", code)
+	}
+}
+
+// Goal: a group is told as JSON, by its name whatever that holds; a refusal has its status and its words. Method:
+// a door that knows one group, and one that was told of none.
+func TestGroups(t *testing.T) {
+	d := open(t, Options{Group: func(ctx context.Context, name string) (any, error) {
+		if _, ok := ctx.Deadline(); !ok {
+			t.Error("the question has no deadline")
+		}
+		if name != "a/b ?" {
+			return nil, fault.New(fault.GroupIDNotFound, "group %q does not exist", name).WithHint("look")
+		}
+		return map[string]int{"generation": 3}, nil
+	}})
+	code, text := d.get("/groups/a%2Fb%20%3F")
+	if code != 200 || strings.Join(strings.Fields(text), "") != `{"generation":3}` {
+		t.Errorf("a group: %d %q", code, text)
+	}
+	if code, text := d.get("/groups/other"); code != 404 || !strings.Contains(text, `"other" does not exist`) {
+		t.Errorf("no group: %d %q", code, text)
+	}
+	if code, _ := d.get("/groups/"); code != 404 {
+		t.Errorf("no name: %d", code)
+	}
+	if code, _ := open(t, Options{}).get("/groups/other"); code != 404 {
+		t.Errorf("a door that was told none: %d", code)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/millstream-io/millstream/proto/fault"
 )
 
 // handler is everything that the door serves, on a mux of its own.
@@ -28,11 +30,18 @@ func handler(o Options, loopback bool) nethttp.Handler {
 		report(w, r, o.Ready(ctx), o.Notes())
 	})
 	if o.Damage != nil {
-		mux.HandleFunc("GET /damage", func(w nethttp.ResponseWriter, _ *nethttp.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			e := json.NewEncoder(w)
-			e.SetIndent("", "  ")
-			_ = e.Encode(o.Damage())
+		mux.HandleFunc("GET /damage", func(w nethttp.ResponseWriter, _ *nethttp.Request) { document(w, o.Damage()) })
+	}
+	if o.Group != nil {
+		mux.HandleFunc("GET /groups/{name}", func(w nethttp.ResponseWriter, r *nethttp.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), o.CheckTimeout)
+			defer cancel()
+			g, err := o.Group(ctx, r.PathValue("name"))
+			if err != nil {
+				nethttp.Error(w, err.Error(), fault.CodeOf(err).HTTP())
+				return
+			}
+			document(w, g)
 		})
 	}
 	p := profiles{allowance: o.WriteTimeout}
@@ -41,6 +50,14 @@ func handler(o Options, loopback bool) nethttp.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", p.cpu)
 	mux.HandleFunc("GET /debug/pprof/trace", p.trace)
 	return watched(guarded(mux, loopback), o.Observer)
+}
+
+// document answers with JSON that people can read too.
+func document(w nethttp.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v)
 }
 
 // guarded refuses requests to a loopback door under a foreign name: such a name resolves to this machine

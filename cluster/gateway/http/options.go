@@ -36,6 +36,10 @@ type Options struct {
 	Notes func() []string
 	// Damage answers /damage, as JSON; nil leaves the path out. It must not block.
 	Damage func() any
+	// Group answers /groups/NAME, as JSON, where NAME is a consumer group's; a refusal is answered with the HTTP
+	// status of its code. Nil leaves the path out. It may block until ctx ends, which is CheckTimeout from the
+	// request on.
+	Group func(ctx context.Context, name string) (any, error)
 	// Observer is told what happens; nil means nobody.
 	Observer Observer
 
@@ -53,7 +57,7 @@ type Options struct {
 	IdleTimeout time.Duration
 	// DrainTimeout is how long Serve waits for answers in flight once it has been told to end.
 	DrainTimeout time.Duration
-	// CheckTimeout bounds one question of Ready.
+	// CheckTimeout bounds one question of Ready, and of Group.
 	CheckTimeout time.Duration
 }
 
