@@ -265,7 +265,13 @@ func (e dumpedEntry) span() string {
 	return fmt.Sprintf("%d-%d", e.Index, e.Through)
 }
 
-func stamp(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z") }
+// stamp writes a time; a log that has no record yet has none.
+func stamp(ms int64) string {
+	if ms == 0 {
+		return "-"
+	}
+	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z")
+}
 
 func sizeOrNull(b []byte) int {
 	if b == nil {

@@ -168,6 +168,8 @@ func TestServer(t *testing.T) {
 	commandLine(t, "a\n", env, "produce", "new").must(t, 0)
 	commandLine(t, "a\n", env, "produce", "new", "--partition", "7").must(t, exitFailure).says(t, "topic describe new")
 	commandLine(t, strings.Repeat("x", 2<<20), env, "produce", "new").must(t, exitFailure).says(t, "max.message.bytes")
+	commandLine(t, "", env, "topic", "create", "keyed", "--config", "cleanup.policy=compact").must(t, 0)
+	commandLine(t, "a\n", env, "produce", "keyed").must(t, exitFailure).says(t, "a key only")
 	commandLine(t, "", env, "topic", "create", "c", "--config", "retenton.ms=1").must(t, exitFailure).
 		says(t, "nearest is retention.ms")
 	commandLine(t, "", nil, "server", "--data", dir, "--kafka-listen", "127.0.0.1:0").must(t, exitFailure).

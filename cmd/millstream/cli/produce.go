@@ -254,6 +254,11 @@ func (p *sending) outcome() error {
 		f.hint("millstream topic create %s", p.topic)
 	case errors.Is(p.first, kerr.MessageTooLarge):
 		f.hint("smaller lines; `millstream topic describe %s` shows max.message.bytes", p.topic)
+	case errors.Is(p.first, kerr.InvalidRecord):
+		f.why = "the topic is compacted, and takes records with a key only"
+		f.hint("`millstream produce -k KEY` gives the records a key")
+	case errors.Is(p.first, kerr.InvalidTimestamp):
+		f.hint("`millstream topic describe %s` shows message.timestamp.before.max.ms and after.max.ms", p.topic)
 	case p.partition >= 0:
 		f.hint("`millstream topic describe %s` shows the partitions", p.topic)
 	}
