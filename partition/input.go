@@ -37,8 +37,8 @@ type Propose struct {
 	Deadline time.Time
 }
 
-// Query asks the Machine, once everything committed before the question has been applied (ReadIndex). Only
-// the leader answers; Reply.Answer is what Machine.Query returned.
+// Query asks the Machine, or, with Producers, who has written, once everything committed before the question has
+// been applied (ReadIndex). Only the leader answers; Reply.Answer is what Machine.Query returned.
 type Query struct {
 	Req      ReqID
 	Question any

@@ -8,7 +8,11 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// query is a question to the machine. It may be answered once applied ≥ at, where at is known.
+// Producers is the question of a Query for the idempotent producers that have written to the replica; answered
+// by a []producer.Active, ascending by id. It needs no machine.
+type Producers struct{}
+
+// query is a question to the machine, or for the producers. It may be answered once applied ≥ at, where at is known.
 type query struct {
 	Query
 	round uint64 // the ReadIndex that stands for it, 0 while none does
@@ -23,8 +27,9 @@ type readIndex struct {
 }
 
 func (r *Replica) onQuery(in Query) {
+	_, producers := in.Question.(Producers)
 	switch {
-	case r.cfg.Machine == nil:
+	case r.cfg.Machine == nil && !producers:
 		r.refuse(in.Req, fault.New(fault.InvalidRequest, "%s has no machine that answers questions", r.cfg.Name))
 	case !r.leading:
 		r.refuse(in.Req, r.notLeader())
@@ -73,7 +78,14 @@ func (r *Replica) answerQueries() {
 		if !q.known || q.at > r.applied {
 			return false
 		}
-		r.reply(Reply{Req: q.Req, Base: segment.NoOffset, AppendTimeMs: -1, Answer: r.cfg.Machine.Query(q.Question)})
+		r.reply(Reply{Req: q.Req, Base: segment.NoOffset, AppendTimeMs: -1, Answer: r.answer(q.Question)})
 		return true
 	})
+}
+
+func (r *Replica) answer(question any) any {
+	if _, ok := question.(Producers); ok {
+		return r.producers.Active(r.now.UnixMilli())
+	}
+	return r.cfg.Machine.Query(question)
 }

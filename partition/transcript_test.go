@@ -162,6 +162,9 @@ func (p *player) input(word string, args map[string]string) partition.Input {
 		f := binary.BigEndian.AppendUint64(make([]byte, state.FrameRoom), uint64(number(args["add"])))
 		return partition.Propose{Req: req, Epoch: epoch, Frame: f, Deadline: deadline}
 	case "query":
+		if args["of"] == "producers" {
+			return partition.Query{Req: req, Question: partition.Producers{}, Deadline: deadline}
+		}
 		return partition.Query{Req: req, Question: "sum", Deadline: deadline}
 	case "watch":
 		return partition.Watch{Req: req, From: record.Offset(number(args["from"])), MinBytes: number(args["min"]), Deadline: deadline}

@@ -37,6 +37,9 @@ type Port interface {
 	// DescribeLogDir tells where this member keeps logs, and the size of those that it has of the wanted
 	// partitions, nil for all, each once, by topic and number.
 	DescribeLogDir(who Who, wanted []PartitionName, deadline time.Time, done func(LogDir))
+	// DescribeProducers tells which idempotent producers have written to partitions that this member leads,
+	// answers in the order of wanted, of which each may be named once.
+	DescribeProducers(who Who, wanted []PartitionName, deadline time.Time, done func([]DescribedProducers))
 	// InitProducer gives a producer id.
 	InitProducer(p InitProducer, done func(InitedProducer))
 	// Commit stores positions of a group; one error for all of them.

@@ -5,7 +5,7 @@ package kafka
 // Topics asked: v0 empty means all; from v1 null means all and empty none · v4 the client says whether
 // topics may be made (older ones always may) · v5 offline replicas · v7 leader epochs · v8 authorised
 // operations (v11 drops the cluster's) · v9 flexible · v10 topic ids · v12 topics by id, with a null name
-// · v13 an error for the whole, always none here.
+// (Java: an empty one) · v13 an error for the whole, always none here.
 //
 // A topic that was made just now, and a partition whose leader is not known or cannot be dialled, is
 // answered LEADER_NOT_AVAILABLE with leader -1; clients ask again. This member stands in the answer under
@@ -79,7 +79,7 @@ func (m *metadataCall) missing() (list []broker.NewTopic) {
 	table := m.c.s.port.Table()
 	seen := map[string]bool{}
 	for _, t := range m.req.Topics {
-		if t.Topic == nil || *t.Topic == "" || seen[*t.Topic] || table.Topics[*t.Topic] != nil {
+		if byID(&t) || *t.Topic == "" || seen[*t.Topic] || table.Topics[*t.Topic] != nil {
 			continue
 		}
 		if len(list) == autoCreateMost {
@@ -121,7 +121,7 @@ func (m *metadataCall) answer() kmsg.Response {
 	for i := range m.req.Topics {
 		q := &m.req.Topics[i]
 		t := table.ByID[q.TopicID]
-		if q.Topic != nil {
+		if !byID(q) {
 			t = table.Topics[*q.Topic]
 		}
 		switch {
@@ -151,10 +151,13 @@ func sortedTopics(table *placement.Table) []string {
 	return names
 }
 
-// unknown answers for a topic of the request, by name or, where that is null, by id, that is not in the
-// table.
+// byID reports whether a topic is asked by its id. Where there is one the name does not count: Java sends an empty
+// one beside it.
+func byID(q *kmsg.MetadataRequestTopic) bool { return q.Topic == nil || q.TopicID != record.TopicID{} }
+
+// unknown answers for a topic of the request that is not in the table.
 func (m *metadataCall) unknown(q *kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
-	if q.Topic == nil {
+	if byID(q) {
 		r := kmsg.NewMetadataResponseTopic()
 		r.TopicID = q.TopicID
 		r.ErrorCode = fault.UnknownTopicID.Kafka()

@@ -36,6 +36,8 @@ const (
 	keyIncrementalAlterConfigs int16 = 44
 	keyOffsetDelete            int16 = 47
 	keyDescribeCluster         int16 = 60
+	keyDescribeProducers       int16 = 61
+	keyDescribeTopicPartitions int16 = 75
 )
 
 // never is the first flexible version of a key that has none.
@@ -83,6 +85,8 @@ func served() []api {
 		{keyIncrementalAlterConfigs, 0, 1, 1, incrementalAlterConfigsShape, (*conn).incrementalAlterConfigs},
 		{keyOffsetDelete, 0, 0, never, offsetDeleteShape, (*conn).offsetDelete},
 		{keyDescribeCluster, 0, 2, 0, describeClusterShape, (*conn).describeCluster},
+		{keyDescribeProducers, 0, 0, 0, describeProducersShape, (*conn).describeProducers},
+		{keyDescribeTopicPartitions, 0, 0, 0, describeTopicPartitionsShape, (*conn).describeTopicPartitions},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/millstream-io/millstream/cluster/broker"
 	"github.com/millstream-io/millstream/partition/config"
 	"github.com/millstream-io/millstream/partition/placement"
+	"github.com/millstream-io/millstream/partition/producer"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
@@ -428,6 +429,22 @@ func (p *memPort) DescribeLogDir(_ broker.Who, wanted []broker.PartitionName, _ 
 		}
 	}
 	done(d)
+}
+
+// DescribeProducers tells of producers 7 and 9, in partitions that exist.
+func (p *memPort) DescribeProducers(_ broker.Who, wanted []broker.PartitionName, _ time.Time,
+	done func([]broker.DescribedProducers)) {
+	p.mu.Lock()
+	out := make([]broker.DescribedProducers, len(wanted))
+	for i, w := range wanted {
+		if _, out[i].Err = p.find(w.Topic, record.TopicID{}, w.Partition); out[i].Err == nil {
+			out[i].Active = []producer.Active{
+				{ID: 7, Epoch: 2, Last: 41, LastMs: 1000}, {ID: 9, Last: record.Sequence(w.Partition), LastMs: 2000},
+			}
+		}
+	}
+	p.mu.Unlock()
+	done(out)
 }
 
 func (p *memPort) InitProducer(r broker.InitProducer, done func(broker.InitedProducer)) {

@@ -130,6 +130,32 @@ func TestMetadataLeaderlessAndByID(t *testing.T) {
 	}
 }
 
+// Goal: an id counts and the empty name beside it does not, as Java's Admin asks; nothing is made for it. Method:
+// ids known and unknown with an empty name, and an id with another topic's name, where topics may be made.
+func TestMetadataByIDBesideAName(t *testing.T) {
+	port := newMemPort()
+	id := port.topic("t", 1).ID
+	port.autoCreate = true
+	empty, other := "", "other"
+	req := kmsg.NewPtrMetadataRequest()
+	req.Version, req.AllowAutoTopicCreation = 12, true
+	req.Topics = []kmsg.MetadataRequestTopic{
+		{TopicID: id, Topic: &empty}, {TopicID: record.TopicID{1}, Topic: &empty}, {TopicID: record.TopicID{2}, Topic: &other},
+	}
+	got := openDoor(t, port).dial().ask(req).(*kmsg.MetadataResponse).Topics
+	if len(got) != 3 || got[0].Topic == nil || *got[0].Topic != "t" || got[0].TopicID != id || got[0].ErrorCode != 0 {
+		t.Fatalf("%+v", got)
+	}
+	for i, unknown := range got[1:] {
+		if unknown.ErrorCode != 100 || unknown.TopicID != req.Topics[i+1].TopicID {
+			t.Errorf("%+v", unknown)
+		}
+	}
+	if len(port.Table().Topics) != 1 {
+		t.Errorf("topics were made")
+	}
+}
+
 // Goal: other members are told with their own addresses, those without one are left out. Method: a table
 // of four.
 func TestNodes(t *testing.T) {

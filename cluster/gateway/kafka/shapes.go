@@ -146,3 +146,13 @@ var describeClusterShape = shape{fields: []field{
 	number8.since(1), // endpoint type
 	boolean.since(2), // fenced brokers
 }}
+
+var describeProducersShape = shape{fields: []field{
+	structs(text(), list(number32)), // topic, partitions
+}}
+
+var describeTopicPartitionsShape = shape{fields: []field{
+	structs(text()),
+	number32,                   // most partitions
+	optional(text(), number32), // cursor: topic, partition
+}}

@@ -17,11 +17,12 @@ const elementBytes = 512
 type kind uint8
 
 const (
-	kindFixed   kind = iota
-	kindString       // also nullable
-	kindBytes        // also nullable
-	kindList         // elements are single fields: no tagged fields behind each
-	kindStructs      // elements are structures
+	kindFixed    kind = iota
+	kindString        // also nullable
+	kindBytes         // also nullable
+	kindList          // elements are single fields: no tagged fields behind each
+	kindStructs       // elements are structures
+	kindOptional      // one structure, or none
 )
 
 // field describes one field of a request body, for a range of versions.
@@ -45,6 +46,7 @@ func text() field                   { return field{kind: kindString, to: 1<<15 -
 func bytesOf() field                { return field{kind: kindBytes, to: 1<<15 - 1} }
 func list(of field) field           { return field{kind: kindList, of: []field{of}, to: 1<<15 - 1} }
 func structs(of ...field) field     { return field{kind: kindStructs, of: of, to: 1<<15 - 1} }
+func optional(of ...field) field    { return field{kind: kindOptional, of: of, to: 1<<15 - 1} }
 func (f field) orNull() field       { f.nullable = true; return f }
 func (f field) since(v int16) field { f.from = v; return f }
 func (f field) until(v int16) field { f.to = v; return f }
@@ -98,6 +100,14 @@ func (k *skimmer) field(f *field) {
 		k.skip(max(n, 0))
 	case kindBytes:
 		k.skip(max(k.length(4, f.nullable), 0))
+	case kindOptional:
+		if b := k.skip(1); b == nil || b[0] == 0xff { // -1: there is none
+			return
+		}
+		k.fields(f.of)
+		if k.flexible {
+			k.tags(nil)
+		}
 	default:
 		n := k.length(4, f.nullable)
 		if k.elements += max(n, 0); n > len(k.b) || k.elements > maxElements {

@@ -1,0 +1,24 @@
+package producer
+
+import "github.com/millstream-io/millstream/proto/record"
+
+// Active is what is known of a producer that has written and is not forgotten. LastMs is the log time of its
+// last append, in ms since 1970.
+type Active struct {
+	ID     record.ProducerID
+	Epoch  record.ProducerEpoch
+	Last   record.Sequence
+	LastMs int64
+}
+
+// Active lists the producers with committed batches that are not expired at nowMs, ascending by id: at most
+// MaxProducers, and those of one append more.
+func (s *State) Active(nowMs int64) []Active {
+	list := make([]Active, 0, len(s.applied))
+	for _, id := range s.ids() {
+		if p := s.applied[id]; nowMs-p.lastMs <= ExpiryMs {
+			list = append(list, Active{ID: id, Epoch: p.epoch, Last: p.window[p.n-1].Last, LastMs: p.lastMs})
+		}
+	}
+	return list
+}
