@@ -58,7 +58,8 @@ func TestPlanRefuses(t *testing.T) {
 	}{
 		{set(KeyMaxMessageBytes, "1"), fault.InvalidConfig, "from 1024"},
 		{set("retention.mss", "1"), fault.InvalidConfig, "nearest is retention.ms"},
-		{set("segment.ms", "1"), fault.InvalidConfig, "share the files"},
+		{set("message.timestamp.difference.max.ms", "1"), fault.InvalidConfig, "its two directions"},
+		{set("segment.ms", "0"), fault.InvalidConfig, "from 1 to"},
 		{Op{Key: KeyMaxMessageBytes}, fault.InvalidRequest, "no value"},
 		{Op{Key: "nonsense", Verb: Delete}, fault.InvalidConfig, "not in this version"},
 		{Op{Key: KeyMaxMessageBytes, Verb: Append, Value: ptr("1")}, fault.InvalidConfig, "holds no list"},

@@ -174,8 +174,10 @@ func TestParseRefuses(t *testing.T) {
 		{KeyRetentionMs, "7d", "whole number"},
 		{KeyRetentionBytes, "-2", "from -1 to 9223372036854775807"},
 		{KeyRetentionBytes, "9223372036854775808", "whole number"},
-		{"segment.bytes", "1048576", "topics share the files of a member"},
-		{"segment.ms", "1000", "topics share the files of a member"},
+		{"segment.bytes", "13", "from 14 to 2147483647"},
+		{"segment.ms", "0", "from 1 to"},
+		{"preallocate", "maybe", "none of false, true"},
+		{"message.timestamp.difference.max.ms", "1", "its two directions are"},
 		{KeyFlushMessages, "10000", "durable before it is acknowledged"},
 		{"retention.m", "-1", "nearest is retention.ms"},
 		{"max.mesage.bytes", "2048", "nearest is max.message.bytes"},
@@ -363,4 +365,31 @@ func FuzzSettings(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Goal: the hints on files that Kafka Streams and others set are taken, kept and shown as what they are, and
+// change nothing. Method: set all of them, compare the topic with one on which nothing was set.
+func TestHintsAreWithoutEffect(t *testing.T) {
+	hints := map[string]*string{
+		"segment.bytes": ptr("52428800"), "segment.ms": ptr("600000"), "segment.jitter.ms": ptr("1"),
+		"segment.index.bytes": ptr("1024"), "index.interval.bytes": ptr("1"), "file.delete.delay.ms": ptr("0"),
+		"preallocate": ptr("true"),
+	}
+	topic, err := Parse(hints)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for _, e := range Describe(topic) {
+		if v, set := hints[e.Key]; set {
+			shown++
+			if e.Value != *v || e.Source != SourceTopic || e.ReadOnly || !strings.Contains(e.Doc, "without effect") {
+				t.Errorf("%+v", e)
+			}
+		}
+	}
+	topic.Overrides = nil
+	if shown != len(hints) || !reflect.DeepEqual(topic, Default()) {
+		t.Errorf("%d of %d are shown, and the topic is %+v", shown, len(hints), topic)
+	}
 }

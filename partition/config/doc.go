@@ -6,7 +6,8 @@
 //
 // A key that this version cannot obey is not silently taken: another value is refused with
 // fault.InvalidConfig, and the message names the limit and what is accepted. Values of Kafka's that ask for no more
-// than is done anyway are taken, since clients send them.
+// than is done anyway are taken, since clients send them; so are its hints on the layout of files, which no client
+// can see the effect of, and the text of each says that it has none here.
 //
 // Invariants:
 //   - Bounds are checked once, where a change is decided. A value that is in the log is never refused on

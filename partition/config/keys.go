@@ -28,6 +28,13 @@ const (
 	KeyUncleanElection   = "unclean.leader.election.enable"
 	KeyFlushMessages     = "flush.messages"
 	KeyFlushMs           = "flush.ms"
+	KeySegmentBytes      = "segment.bytes"
+	KeySegmentMs         = "segment.ms"
+	KeySegmentJitterMs   = "segment.jitter.ms"
+	KeySegmentIndexBytes = "segment.index.bytes"
+	KeyIndexInterval     = "index.interval.bytes"
+	KeyFileDeleteDelay   = "file.delete.delay.ms"
+	KeyPreallocate       = "preallocate"
 )
 
 // The values of message.timestamp.type and of cleanup.policy.
@@ -160,25 +167,32 @@ var keys = []*key{
 		name: KeyFlushMs, kind: TypeLong, preset: "0", only: []string{"0", none}, why: alwaysDurable,
 		doc: "Every batch is on the disk before it is acknowledged, whatever is set here.",
 	},
+	hint(KeySegmentBytes, TypeInt, "1073741824", 14, math.MaxInt32),
+	hint(KeySegmentMs, TypeLong, "604800000", 1, math.MaxInt64),
+	hint(KeySegmentJitterMs, TypeLong, "0", 0, math.MaxInt64),
+	hint(KeySegmentIndexBytes, TypeInt, "10485760", 4, math.MaxInt32),
+	hint(KeyIndexInterval, TypeInt, "4096", 0, math.MaxInt32),
+	hint(KeyFileDeleteDelay, TypeLong, "60000", 0, math.MaxInt64),
+	{name: KeyPreallocate, kind: TypeBool, preset: "false", oneOf: []string{"false", "true"}, doc: withoutEffect},
 }
+
+// hint is a number that says how Kafka is to lay a topic out in files. Kafka Streams sets one on each topic that
+// it makes, and does not start where it is refused. What a client can see does not depend on it: any value that
+// Kafka takes is kept and shown, and nothing else is done with it.
+func hint(name string, kind ValueType, preset string, least, most int64) *key {
+	return &key{name: name, kind: kind, preset: preset, min: least, max: most, doc: withoutEffect}
+}
+
+const withoutEffect = "Taken for the sake of Kafka's tools and without effect: topics share the files of a member, " +
+	"which are rolled and given back for all of them together."
 
 // otherwise says, for keys that Kafka has and this engine has not, how what they are for is done here.
 var otherwise = map[string]string{
-	"segment.bytes":        sharedBuckets,
-	"segment.ms":           sharedBuckets,
-	"segment.jitter.ms":    sharedBuckets,
-	"segment.index.bytes":  sharedBuckets,
-	"index.interval.bytes": sharedBuckets,
-	"file.delete.delay.ms": sharedBuckets,
-	"preallocate":          sharedBuckets,
 	"message.timestamp.difference.max.ms": "its two directions are " + KeyTimestampBefore + " and " +
 		KeyTimestampAfter,
 }
 
-const (
-	sharedBuckets = "topics share the files of a member, which are rolled and given back for all of them together"
-	alwaysDurable = "a batch is durable before it is acknowledged, whatever the topic"
-)
+const alwaysDurable = "a batch is durable before it is acknowledged, whatever the topic"
 
 // Keys returns the names of all topic keys, in the order of the table.
 func Keys() []string {
@@ -202,10 +216,18 @@ func keyNamed(name string) (*key, bool) {
 func unknownKey(name string) error {
 	if why, ok := otherwise[name]; ok {
 		return fault.New(fault.InvalidConfig, "topic key %s is not in this engine: %s", name, why).
-			WithHint("leave %s out; the keys are %s", name, strings.Join(Keys(), ", "))
+			WithHint("leave %s out; the keys are %s", name, strings.Join(obeyed(), ", "))
 	}
 	return fault.New(fault.InvalidConfig, "topic key %q is not in this version", clip(name)).
-		WithHint("nearest is %s; the keys are %s", nearest(name, Keys()), strings.Join(Keys(), ", "))
+		WithHint("nearest is %s; the keys are %s", nearest(name, Keys()), strings.Join(obeyed(), ", "))
+}
+
+// obeyed lists the keys that have an effect.
+func obeyed() []string {
+	return slices.DeleteFunc(Keys(), func(name string) bool {
+		k, _ := keyNamed(name)
+		return k.doc == withoutEffect
+	})
 }
 
 // clip keeps a client's text from filling a message.

@@ -96,7 +96,7 @@ func TestAlterConfigsRefusals(t *testing.T) {
 		want error
 	}{
 		"unknown key":   {setting("retention.mss", "1"), kerr.InvalidConfig},
-		"segments":      {setting("segment.ms", "1"), kerr.InvalidConfig},
+		"segments":      {setting("segment.ms", "0"), kerr.InvalidConfig},
 		"out of bounds": {setting("max.message.bytes", "67108864"), kerr.InvalidConfig},
 		"no list":       {kadm.AlterConfig{Op: kadm.AppendConfig, Name: "retention.ms", Value: &value}, kerr.InvalidConfig},
 		"no value":      {kadm.AlterConfig{Op: kadm.SetConfig, Name: "retention.ms"}, kerr.InvalidRequest},
