@@ -239,6 +239,19 @@ func (r *readback) partition(ctx context.Context, t *testing.T, c *kgo.Client, p
 
 // fetch asks once for what stands at an offset, and does not wait for more.
 func fetch(ctx context.Context, c *kgo.Client, p part, from int64) (kgo.FetchPartition, error) {
+	answer, err := fetchOnce(ctx, c, p, from)
+	if err != nil {
+		return kgo.FetchPartition{}, err
+	}
+	got, _ := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Topic: p.topic, Partition: p.partition},
+		answer, kgo.DefaultDecompressor(), nil)
+	return got, nil
+}
+
+// fetchOnce is what the member answers to a fetch.
+func fetchOnce(
+	ctx context.Context, c *kgo.Client, p part, from int64,
+) (*kmsg.FetchResponseTopicPartition, error) {
 	q := kmsg.NewFetchRequest()
 	q.MaxBytes = 8 << 20
 	rp := kmsg.NewFetchRequestTopicPartition()
@@ -248,18 +261,16 @@ func fetch(ctx context.Context, c *kgo.Client, p part, from int64) (kgo.FetchPar
 	q.Topics = append(q.Topics, rt)
 	resp, err := c.Broker(memberID).RetriableRequest(ctx, &q)
 	if err != nil {
-		return kgo.FetchPartition{}, err
+		return nil, err
 	}
 	answer := resp.(*kmsg.FetchResponse)
 	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
-		return kgo.FetchPartition{}, err
+		return nil, err
 	}
 	if len(answer.Topics) != 1 || len(answer.Topics[0].Partitions) != 1 {
-		return kgo.FetchPartition{}, fmt.Errorf("an answer about %d topics", len(answer.Topics))
+		return nil, fmt.Errorf("an answer about %d topics", len(answer.Topics))
 	}
-	got, _ := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Topic: p.topic, Partition: p.partition},
-		&answer.Topics[0].Partitions[0], kgo.DefaultDecompressor(), nil)
-	return got, nil
+	return &answer.Topics[0].Partitions[0], nil
 }
 
 // check reads everything back and returns what does not agree with the journal. Refused records count too.

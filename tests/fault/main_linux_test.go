@@ -16,7 +16,8 @@ import (
 )
 
 var (
-	cuts  = flag.Int("cuts", 2, "how often the power is cut under load; a merge is tested with 20")
+	cuts  = flag.Int("cuts", 3, "how often the power is cut under load; a merge is tested with 20")
+	kills = flag.Int("kills", 5, "how often the member is killed while all goes on; a merge is tested with 50")
 	flips = flag.Int("flips", 60, "how many bits are flipped, one at a time")
 	kind  = flag.String("flip-kind", "", "flips only in kinds of files whose name contains this")
 	seed  = flag.Uint64("seed", 0, "what decides where the faults hit; 0 takes one from the clock and prints it")
@@ -88,6 +89,12 @@ func work(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { removeWork(dir) })
+	t.Cleanup(func() {
+		if os.Getenv("KEEPWORK") != "" && t.Failed() {
+			t.Logf("kept %s", dir)
+			return
+		}
+		removeWork(dir)
+	})
 	return dir
 }

@@ -25,6 +25,7 @@ type Server struct {
 	mu    sync.Mutex
 	lines []string
 	kafka string
+	http  string
 	ready chan struct{}
 }
 
@@ -70,6 +71,9 @@ func TryServer(t testing.TB, dir string, options ...string) (*Server, error) {
 
 // Kafka is the address of the Kafka door.
 func (s *Server) Kafka() string { return s.kafka }
+
+// HTTP is the address of the HTTP door.
+func (s *Server) HTTP() string { return s.http }
 
 // Pid is the process id.
 func (s *Server) Pid() int { return s.cmd.Process.Pid }
@@ -137,9 +141,9 @@ func (s *Server) take(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lines = append(s.lines, line)
-	var entry struct{ Msg, Kafka string }
+	var entry struct{ Msg, Kafka, HTTP string }
 	if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "member ready" && s.kafka == "" {
-		s.kafka = entry.Kafka
+		s.kafka, s.http = entry.Kafka, entry.HTTP
 		close(s.ready)
 	}
 }
