@@ -142,7 +142,7 @@ func (k *compaction) ahead(sv *survey, log []piece) []piece {
 		if p.hi <= k.result.Through || k.result.Through >= k.Through {
 			continue
 		}
-		if p.lo > k.Through || !p.h.isSealed() {
+		if p.lo > k.Through || !sv.parts[p.h].shut {
 			break
 		}
 		if sv.parts[p.h].kept {

@@ -46,3 +46,14 @@ func (d *MemoryDisk) LoseEntry(id record.ReplicaID, index uint64) {
 		}
 	}
 }
+
+// ReclaimLate is Reclaim's next step, but meanwhile runs after the look at what is alive.
+func (m *Memory) ReclaimLate(meanwhile func()) error {
+	sv, err := m.survey()
+	if err != nil {
+		return err
+	}
+	meanwhile()
+	_, err = m.gain(sv)
+	return err
+}

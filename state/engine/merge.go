@@ -57,7 +57,7 @@ func (c *class) mergeSmall(sv *survey) (bool, error) {
 // join adds a bucket, and reports false where it does not fit: it holds too much, it cannot be rewritten, or
 // a replica has something elsewhere between what it has in it and in those before it. That must stay between.
 func (n *neighbours) join(h *handle, p *part) (bool, error) {
-	if !h.isSealed() || p.kept || len(p.live) == 0 {
+	if !p.shut || p.kept || len(p.live) == 0 {
 		return false, nil
 	}
 	for _, x := range p.live {

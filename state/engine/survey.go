@@ -22,6 +22,7 @@ type survey struct {
 // part is what of one bucket is alive.
 type part struct {
 	live []extent // by replica
+	shut bool     // nothing was written to the bucket any more when this was found out
 	dead deaths   // replicas that have entries here and do not live here any more
 	used bool     // some replica has entries here, alive or not
 	kept bool     // what is alive cannot be told: the bucket stays as it is
@@ -50,9 +51,10 @@ type fate struct {
 	whole bool // alive, but its log is not known: all its rows stay
 }
 
-// sealed returns the buckets of a class that can be removed or rewritten.
+// sealed returns the buckets of a class that can be removed or rewritten: those that were sealed before anybody
+// looked at what is alive. One that was sealed since may have gained entries in between.
 func (sv *survey) sealed(c state.Class) []*handle {
-	return slices.DeleteFunc(slices.Clone(sv.buckets[c]), func(h *handle) bool { return !h.isSealed() })
+	return slices.DeleteFunc(slices.Clone(sv.buckets[c]), func(h *handle) bool { return !sv.parts[h].shut })
 }
 
 func (sv *survey) within(d time.Duration) {
@@ -79,8 +81,8 @@ func (s *Store) surveyOnce() (*survey, error) {
 	for i, c := range s.classes {
 		sv.buckets[i] = c.handles()
 		for _, h := range sv.buckets[i] {
-			sv.parts[h] = &part{dead: deaths{}}
-			if !h.isSealed() {
+			sv.parts[h] = &part{dead: deaths{}, shut: h.isSealed()}
+			if !sv.parts[h].shut {
 				active = append(active, h)
 				continue
 			}
