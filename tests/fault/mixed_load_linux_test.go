@@ -177,7 +177,10 @@ func (m *mixedLoad) failure() error {
 
 // tendEvery is how often records are deleted and settings changed: a changed setting makes a member look after a
 // log at once, which it does twice a minute otherwise.
-const tendEvery = 100 * time.Millisecond
+const (
+	tendEvery    = 100 * time.Millisecond
+	compactEvery = 8
+)
 
 func (m *mixedLoad) tend(ctx context.Context, a *kadm.Client, rng *rand.Rand) {
 	tick := time.NewTicker(tendEvery)
@@ -193,7 +196,9 @@ func (m *mixedLoad) tend(ctx context.Context, a *kadm.Client, rng *rand.Rand) {
 			// Whether the member took it shows in what it does.
 			_, _ = a.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: key, Value: &s}}, topic)
 		}
-		set("keyed", "delete.retention.ms", 1+i%2)
+		if i%compactEvery == 0 { // a pass goes over a whole log
+			set("keyed", "delete.retention.ms", 1+i/compactEvery%2)
+		}
 		set("limited", "retention.bytes", keptBytes+i%2)
 		p := part{"cut", rng.Int32N(partitions)}
 		m.deleteSome(ctx, a, p, rng)

@@ -61,6 +61,11 @@ func newRounds(t *testing.T, data string) *rounds {
 func (r *rounds) run(n int, name string, fault func(*harness.Server)) {
 	t := r.t
 	s := harness.StartServer(t, r.data, smallBuckets...)
+	defer func() {
+		if t.Failed() {
+			t.Logf("what the last member had to say:\n%s", s.Log())
+		}
+	}()
 	createMixed(t, s.Kafka())
 	for round := range n {
 		l := startMixed(t, s, rand.New(rand.NewPCG(*seed, uint64(round))), r.ledger)
@@ -78,8 +83,8 @@ func (r *rounds) run(n int, name string, fault func(*harness.Server)) {
 		s = harness.StartServer(t, r.data, smallBuckets...)
 		if faults := checkMixed(t, s.Kafka(), r.ledger); len(faults) > 0 {
 			again := checkMixed(t, s.Kafka(), r.ledger)
-			t.Fatalf("%s: %d faults (seed %d), then %d, the first ones %v; the log:\n%s", when, len(faults), *seed,
-				len(again), faults[:min(5, len(faults))], s.Log())
+			t.Fatalf("%s: %d faults (seed %d), then %d, the first ones %v", when, len(faults), *seed, len(again),
+				faults[:min(5, len(faults))])
 		}
 		if got := topicNames(t, s.Kafka()); len(got) != len(shapes)+round+1 {
 			t.Fatalf("%s: %s was acknowledged, the topics are %v", when, extra, got)
