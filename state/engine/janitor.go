@@ -127,7 +127,14 @@ func (s *Store) tidy() (next time.Duration, err error) {
 // gain takes one step of each class that has something to give back and reports whether there was one.
 func (s *Store) gain(sv *survey) (done bool, err error) {
 	for _, c := range s.classes {
-		for _, step := range []func(*survey) (bool, error){c.rollWorthless, c.removeDead, c.salvageOne, c.mergeSmall} {
+		// What is removed was dead: the survey still holds without it. Were it the only step, a class that always
+		// has something to remove would never rewrite what is kept by little.
+		removed, err := c.removeDead(sv)
+		if err != nil {
+			return done, fmt.Errorf("give back space of class %s: %w", c.id, err)
+		}
+		done = done || removed
+		for _, step := range []func(*survey) (bool, error){c.rollWorthless, c.salvageOne, c.mergeSmall} {
 			did, err := step(sv)
 			if err != nil {
 				return done, fmt.Errorf("give back space of class %s: %w", c.id, err)

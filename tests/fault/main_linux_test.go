@@ -89,12 +89,6 @@ func work(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if os.Getenv("KEEPWORK") != "" && t.Failed() {
-			t.Logf("kept %s", dir)
-			return
-		}
-		removeWork(dir)
-	})
+	t.Cleanup(func() { removeWork(dir) })
 	return dir
 }

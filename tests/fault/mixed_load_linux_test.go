@@ -1,9 +1,9 @@
 package fault
 
 import (
-	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -240,27 +240,37 @@ var counted = regexp.MustCompile(
 // labelled finds the class of the store, or the topic.
 var labelled = regexp.MustCompile(`(?:class|topic)="([^"]*)"`)
 
-// scrape reads a member's counters.
-func scrape(ctx context.Context, s *harness.Server) (activity, error) {
+// metricsOf is what a member serves to be scraped.
+func metricsOf(ctx context.Context, s *harness.Server) (string, error) {
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.HTTP()+"/metrics", nil)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	resp, err := http.DefaultClient.Do(q)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), err
+}
+
+// scrape reads a member's counters.
+func scrape(ctx context.Context, s *harness.Server) (activity, error) {
+	text, err := metricsOf(ctx, s)
+	if err != nil {
+		return nil, err
+	}
 	a := activity{}
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		found := counted.FindStringSubmatch(lines.Text())
+	for line := range strings.Lines(text) {
+		found := counted.FindStringSubmatch(strings.TrimSpace(line))
 		if found == nil {
 			continue
 		}
 		of := labelled.FindStringSubmatch(found[2])
 		n, err := strconv.ParseFloat(found[3], 64)
 		if of == nil || err != nil {
-			return nil, fmt.Errorf("a counter without a label or a number: %s", lines.Text())
+			return nil, fmt.Errorf("a counter without a label or a number: %s", line)
 		}
 		_, what, _ := strings.Cut(found[1], "_")
 		if n > 0 {
