@@ -17,7 +17,7 @@ func TestWrittenBytes(t *testing.T) {
 	for _, c := range []struct {
 		n, bytes int
 		most     float64
-	}{{100, 512 << 10, 3}, {300, 16 << 10, 4}} {
+	}{{100, 512 << 10, 1.5}, {300, 16 << 10, 4}} {
 		s := openDisk(t, engine.Options{Dir: t.TempDir(), BallastBytes: -1})
 		l := enginetest.NewLog(1, state.ClassLong)
 		put(t, s, l.Class, l.Append(1, entries(1, 100)...))
