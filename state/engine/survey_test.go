@@ -45,3 +45,35 @@ func TestSealedAfterTheLook(t *testing.T) {
 		}
 	}
 }
+
+// Goal: a class that has something to remove each time also rewrites what is kept by little. Method: a dead bucket and
+// one with little alive; one step must do both.
+func TestSalvageBesideRemoval(t *testing.T) {
+	m := engine.NewMemory(retainOptions())
+	write := func(l *enginetest.Log, w state.Write) {
+		m.Append(l.Class, w, func(err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+		m.Flush()
+	}
+	busy, few := enginetest.NewLog(1, state.ClassLong), enginetest.NewLog(2, state.ClassLong)
+	write(few, few.Append(1, entries(1, 800)...))
+	for range 5 {
+		write(busy, busy.Append(1, entries(20, 4<<10)...))
+	}
+	write(busy, busy.Trim(busy.Tail.Last))
+	before := m.Disk().Bytes()
+	if err := m.ReclaimLate(func() {}); err != nil {
+		t.Fatal(err)
+	}
+	if left := m.Disk().Bytes(); left > 2*(80<<10) {
+		t.Errorf("%d of %d bytes are left after one step", left, before)
+	}
+	for _, l := range []*enginetest.Log{busy, few} {
+		if err := enginetest.Check(m, l); err != nil {
+			t.Error(err)
+		}
+	}
+}

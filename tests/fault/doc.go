@@ -9,6 +9,10 @@
 // sync that is swallowed is the negative control: the same checks must then find that acknowledged records
 // are missing.
 //
+// There are two loads. The plain one fills topics that keep everything; its journal has the record at each offset. The
+// mixed one has the log roll, remove, rewrite and compact all the time; its ledger also knows what may be missing:
+// what was asked to be deleted, what retention takes, and of a compacted topic all but the newest of each key.
+//
 // Invariants: every acknowledgement is written down before the fault; mounts, loop devices and folders go
 // with the test that made them, and what a killed run left behind goes at the next; only processes that a
 // test started are ended. No test waits for time to pass: it waits for a fact, with a generous limit.

@@ -224,7 +224,7 @@ func (m *mixedLoad) deleteSome(ctx context.Context, a *kadm.Client, p part, rng 
 }
 
 // activity counts what a member does beside taking records: buckets removed and rewritten by class, passes of log
-// compaction.
+// compaction, rows written.
 type activity map[string]int
 
 // add takes in a later life.
@@ -235,7 +235,7 @@ func (a activity) add(b activity) {
 }
 
 var counted = regexp.MustCompile(
-	`^millstream_(engine_removed_buckets|engine_rewritten_buckets|partition_compactions)_total\{(.*)\} ([0-9.e+]+)$`)
+	`^millstream_(engine_group_rows|engine_removed_buckets|engine_rewritten_buckets|partition_compactions)_total\{(.*)\} ([0-9.e+]+)$`)
 
 // labelled finds the class of the store, or the topic.
 var labelled = regexp.MustCompile(`(?:class|topic)="([^"]*)"`)

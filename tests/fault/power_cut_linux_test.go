@@ -121,7 +121,7 @@ func (r *rounds) awaitMoment(round int, l *mixedLoad) string {
 	}
 	m := moments[round%len(moments)]
 	harness.Await(r.t, limit, m.come, "a moment %s", m.name)
-	time.Sleep(time.Duration(r.rng.IntN(20)) * time.Millisecond) // into it, not for something to settle
+	<-time.After(time.Duration(r.rng.IntN(20)) * time.Millisecond) // a random moment of it
 	return m.name
 }
 
