@@ -35,6 +35,11 @@ type bucket interface {
 	// take returns the value under key, which is the caller's, or errNoRow.
 	take(key []byte) ([]byte, error)
 
+	// takeMany returns values of rows that follow each other: that under key, and those under the next indexes
+	// up to last, until there are most bytes. It may return fewer, and none where there is no row under key.
+	// They are the caller's, and may share memory. With an error it returns those before.
+	takeMany(key []byte, last uint64, most int) ([][]byte, error)
+
 	// scan calls fn for each row from key on that begins with prefix, in the order of keys, until fn says
 	// stop. Key and value are valid inside fn only.
 	scan(prefix, from []byte, fn func(key, value []byte) (more bool, err error)) error

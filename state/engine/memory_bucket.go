@@ -245,6 +245,18 @@ func (b *memoryBucket) take(key []byte) (v []byte, err error) {
 	return v, err
 }
 
+func (b *memoryBucket) takeMany(key []byte, last uint64, most int) (values [][]byte, err error) {
+	next := keyIndex(key)
+	err = b.scan(key[:keyAtIndex], key, func(k, v []byte) (bool, error) {
+		if keyIndex(k) != next || next > last {
+			return false, nil
+		}
+		values, next, most = append(values, append(make([]byte, 0, len(v)), v...)), next+1, most-len(v)
+		return most > 0, nil
+	})
+	return values, err
+}
+
 func (b *memoryBucket) get(key []byte, fn func([]byte) error) error {
 	b.v.disk.mu.RLock()
 	defer b.v.disk.mu.RUnlock()

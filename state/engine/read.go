@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"errors"
+	"math"
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
@@ -108,18 +109,52 @@ func (s *Store) entries(v view, lo, hi uint64, maxBytes int, dst []state.Entry) 
 		return dst, outOfLog(v, lo)
 	}
 	hi = min(hi, v.tail.Last+1)
-	bytes := 0
 	for i := lo; i < hi; {
-		e, through, err := s.entry(v, i, true)
-		if err != nil {
-			return dst, err
+		before := len(dst)
+		dst = s.several(v, i, hi, maxBytes, dst)
+		if len(dst) == before { // a run reaches i, or there is damage to tell of
+			e, _, err := s.entry(v, i, true)
+			if err != nil {
+				return dst, err
+			}
+			dst = append(dst, e)
 		}
-		dst, i = append(dst, e), through+1
-		if bytes += len(e.Frame); bytes >= maxBytes {
+		for _, e := range dst[before:] {
+			maxBytes -= len(e.Frame)
+		}
+		if maxBytes <= 0 {
 			break
 		}
+		i = dst[len(dst)-1].Through() + 1
 	}
 	return dst, nil
+}
+
+// several appends entries from index lo on, as far as they are whole, follow each other in one bucket and
+// each have a row of their own. Where it appends none, entry says why.
+func (s *Store) several(v view, lo, hi uint64, maxBytes int, dst []state.Entry) []state.Entry {
+	h, end, err := s.locateUntil(v, lo)
+	if err != nil || h == nil {
+		return dst
+	}
+	_ = h.read(func(b bucket) error {
+		values, _ := b.takeMany(makeKey(v.id, kindEntry, lo), min(hi, end)-1, maxBytes)
+		next := lo
+		for _, frame := range values {
+			e, through, err := openEntry(frame, next, false)
+			if err != nil {
+				return nil
+			}
+			e.Frame = frame
+			dst = append(dst, e)
+			if through != next {
+				return nil
+			}
+			next++
+		}
+		return nil
+	})
+	return dst
 }
 
 func outOfLog(v view, index uint64) error {
@@ -216,6 +251,19 @@ func (s *Store) locate(v view, fits func(span) bool) (*handle, error) {
 		}
 	}
 	return found, nil
+}
+
+// locateUntil returns the bucket that the entry with an index stands in, and the index from which on entries
+// may stand in a newer one.
+func (s *Store) locateUntil(v view, index uint64) (h *handle, end uint64, err error) {
+	end = math.MaxUint64
+	h, err = s.locate(v, func(sp span) bool {
+		if sp.lo > index {
+			end = min(end, sp.lo)
+		}
+		return sp.lo <= index
+	})
+	return h, end, err
 }
 
 // readErr passes refusals on and says that anything else is the disk's.
