@@ -219,7 +219,7 @@ func (b *frameBucket) load(r stored, v []byte) error {
 	if readCached(b.frames.r, v, r.at) {
 		return nil
 	}
-	b.lookAhead(r)
+	b.lookAhead(r.key, []wantedValue{{index: keyIndex(r.key), at: r.at, size: r.size}})
 	return b.frames.read(v, r.at)
 }
 

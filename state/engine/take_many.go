@@ -35,11 +35,12 @@ func (b *frameBucket) takeMany(key []byte, last uint64, most int) ([][]byte, err
 	if err != nil || len(wants) == 0 {
 		return nil, err
 	}
+	defer b.ahead.used(wants)
 	buf := uncleared(total)
 	values := make([][]byte, 0, len(wants))
 	for rest := buf; len(wants) > 0; {
 		n, bytes := touching(wants)
-		if err := b.loadMany(key, wants[0], rest[:bytes]); err != nil {
+		if err := b.loadMany(key, wants, rest[:bytes]); err != nil {
 			return values, err
 		}
 		for _, w := range wants[:n] {
@@ -80,15 +81,17 @@ func touching(wants []wantedValue) (n, bytes int) {
 	return n, bytes
 }
 
-// loadMany fills to with values that touch, of which w is the first one.
-func (b *frameBucket) loadMany(key []byte, w wantedValue, to []byte) error {
-	if w.small != nil {
-		copy(to, w.small)
+// loadMany fills to with the first values, which touch. Where they are not in memory, the others are asked for
+// too.
+func (b *frameBucket) loadMany(key []byte, wants []wantedValue, to []byte) error {
+	first := wants[0]
+	if first.small != nil {
+		copy(to, first.small)
 		return nil
 	}
-	if readCached(b.frames.r, to, w.at) {
+	if readCached(b.frames.r, to, first.at) {
 		return nil
 	}
-	b.lookAhead(stored{key: makeKey(keyReplica(key), keyKind(key), w.index), large: true, at: w.at, size: len(to)})
-	return b.frames.read(to, w.at)
+	b.lookAhead(key, wants)
+	return b.frames.read(to, first.at)
 }
