@@ -33,6 +33,7 @@ func (b stuckBucket) close() error {
 // Goal: Close comes back from a fenced store whose disk never answers, and waits for one that is only slow.
 // Method: buckets that do not close, before and after a fence.
 func TestCloseLeavesAStuckStore(t *testing.T) {
+	t.Parallel()
 	for _, fenced := range []bool{true, false} {
 		s, err := Open(Options{Dir: t.TempDir(), BallastBytes: -1})
 		if err != nil {
@@ -67,6 +68,7 @@ func TestCloseLeavesAStuckStore(t *testing.T) {
 // Goal: an ordinary group, and one of 1 MB of the smallest entries, is below the limits of a single write.
 // Method: compare them.
 func TestGroupsFitIntoWrites(t *testing.T) {
+	t.Parallel()
 	m := writeLimits(Options{}.withDefaults().MaxWriteBytes)
 	if g := groupLimits; g.rows > m.rows || g.inlineBytes > m.inlineBytes || g.valueBytes > m.valueBytes {
 		t.Fatalf("groups of %+v, writes of %+v", g, m)

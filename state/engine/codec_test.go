@@ -90,6 +90,7 @@ func FuzzRows(f *testing.F) {
 
 // Goal: every flipped bit of a row, of a manifest and of a sidecar is seen. Method: flip each in turn.
 func TestFlippedBitsAreSeen(t *testing.T) {
+	t.Parallel()
 	key := makeKey(7, kindRow, 1)
 	stored := encodeOpaque(key, []byte("a carried row"))
 	m := manifest{buckets: []bucketID{{1, 0, 5}, {2, 0, 6}}}.encode()
@@ -110,6 +111,7 @@ func TestFlippedBitsAreSeen(t *testing.T) {
 
 // Goal: an error that Badger only logs fences the store, a warning does not. Method: such messages.
 func TestLoggerFences(t *testing.T) {
+	t.Parallel()
 	var got error
 	l := badgerLogger{log: slog.New(slog.DiscardHandler), fence: func(err error) { got = errors.Join(got, err) }}
 	l.Warningf("warned %d", 1)

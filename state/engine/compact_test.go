@@ -147,6 +147,7 @@ func compactAllOf(s compactor, ls []*enginetest.Log) []state.CompactionResult {
 // behind it, and the next start goes on from there without a leftover. Method: stop the machine before each
 // change of the disk in turn.
 func TestCrashWhileCompacting(t *testing.T) {
+	t.Parallel()
 	cuts, err := cutCompactions(t, func(m *engine.Memory) compactor { return m })
 	if err != nil {
 		t.Fatalf("cut %d: %v", cuts, err)
@@ -174,6 +175,7 @@ func (s newestFirst) Compact(k state.Compaction, done func(state.CompactionResul
 
 // Goal: the test above sees an engine that rewrites a later bucket first (its negative control).
 func TestCrashSeesNewestFirst(t *testing.T) {
+	t.Parallel()
 	cuts, err := cutCompactions(t, func(m *engine.Memory) compactor { return newestFirst{m} })
 	if err == nil {
 		t.Fatalf("%d cuts and nothing was seen", cuts)
@@ -185,6 +187,7 @@ func TestCrashSeesNewestFirst(t *testing.T) {
 // compaction; a gap that no run covers stays one (negative control of everything that knows runs). Method:
 // take one run away.
 func TestDroppedWithoutRunIsDamage(t *testing.T) {
+	t.Parallel()
 	m := engine.NewMemory(retainOptions())
 	ls := tables(t, m)
 	l := ls[0]
@@ -222,6 +225,7 @@ func TestDroppedWithoutRunIsDamage(t *testing.T) {
 // Goal: nothing of a class that lost groups is compacted: what seems to be superseded may be all that is
 // left. Method: lose a group, compact, accept the loss, compact.
 func TestDamagedClassIsNotCompacted(t *testing.T) {
+	t.Parallel()
 	m := engine.NewMemory(retainOptions())
 	ls := tables(t, m)
 	m.Disk().LoseMark(state.ClassCompact, m.Sequence(state.ClassCompact)-1)
@@ -294,6 +298,7 @@ func (r *overReader) read(from uint64) {
 // stands for it, whatever is compacted below it. Method: readers that go over a log without end while it
 // grows and is compacted again and again, more of it each time.
 func TestReadersOverCompaction(t *testing.T) {
+	t.Parallel()
 	s := openDisk(t, engine.Options{Dir: t.TempDir(), BucketBytes: 128 << 10})
 	l := enginetest.NewLog(1, state.ClassCompact)
 	put(t, s, l.Class, l.Append(1, entries(4, 4<<10)...))
@@ -345,6 +350,7 @@ func TestReadersOverCompaction(t *testing.T) {
 
 // Goal: a store compacts by itself, soon after it was asked. Method: wait for done and do nothing else.
 func TestJanitorCompacts(t *testing.T) {
+	t.Parallel()
 	s := openDisk(t, engine.Options{Dir: t.TempDir(), BucketBytes: 64 << 10})
 	l := enginetest.NewLog(1, state.ClassCompact)
 	for range 6 {

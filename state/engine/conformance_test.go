@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -20,6 +21,7 @@ func TestMain(m *testing.M) {
 
 // Goal: the store on the disk keeps the contract. Method: the common suite.
 func TestStoreConforms(t *testing.T) {
+	t.Parallel()
 	enginetest.Run(t, enginetest.Subject{
 		Open:   func(o engine.Options) (state.LogStore, error) { return engine.Open(o) },
 		Damage: func(t *testing.T, o engine.Options, needle []byte) int { return damage(t, o.Dir, needle) },
@@ -30,8 +32,12 @@ func TestStoreConforms(t *testing.T) {
 
 // Goal: the store in memory keeps the contract. Method: the common suite, on one disk per name.
 func TestMemoryConforms(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
 	disks := map[string]*engine.MemoryDisk{}
 	disk := func(o engine.Options) *engine.MemoryDisk {
+		mu.Lock()
+		defer mu.Unlock()
 		if disks[o.Dir] == nil {
 			disks[o.Dir] = engine.NewMemoryDisk()
 		}

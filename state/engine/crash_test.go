@@ -135,6 +135,7 @@ func rebuild(s state.LogStore, id record.ReplicaID) (*enginetest.Log, error) {
 // process writes and prints what was acknowledged; it is killed at a random moment, several times; after
 // each kill the store has at least that, and every entry of it is whole.
 func TestAcknowledgedEntriesOutliveSIGKILL(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))

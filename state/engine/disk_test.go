@@ -53,6 +53,7 @@ func entries(n, bytes int) []enginetest.Shape {
 // Goal: classes take a directory when they are first written to, and no sooner. Method: look at the
 // directory.
 func TestClassesAreOpenedLazily(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openDisk(t, engine.Options{Dir: dir})
 	if _, _, err := s.Load(1); err != nil {
@@ -69,6 +70,7 @@ func TestClassesAreOpenedLazily(t *testing.T) {
 // Goal: a second store on a directory is refused and changes nothing, and options that cannot work are
 // refused at once. Method: open twice; open with bad options.
 func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openDisk(t, engine.Options{Dir: dir})
 	l := enginetest.NewLog(1, state.ClassLong)
@@ -92,6 +94,7 @@ func TestOpenRefuses(t *testing.T) {
 // Goal: directories that cannot be trusted are refused with words that help, and nothing in them is changed.
 // Method: spoil a good directory in one way each and open it.
 func TestOpenRefusesSpoiledDirectories(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		spoil func(class string) error
 		says  string
@@ -144,6 +147,7 @@ func editManifest(class string, edit func([]byte)) error {
 // Goal: what a crash left half-made is removed: a next bucket without a manifest entry, a first bucket
 // without a manifest. Method: make both by hand and open.
 func TestOpenRemovesLeftovers(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openDisk(t, engine.Options{Dir: dir})
 	l := enginetest.NewLog(1, state.ClassLong)
@@ -176,6 +180,7 @@ func TestOpenRemovesLeftovers(t *testing.T) {
 
 // Goal: an entry of 64 MB can be stored and read. Method: store one between two small ones, reopen.
 func TestLargeEntry(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openDisk(t, engine.Options{Dir: dir})
 	l := enginetest.NewLog(1, state.ClassLong)
@@ -193,6 +198,7 @@ func TestLargeEntry(t *testing.T) {
 // Goal: the ballast is there while there is room, is given up to start on a full disk, and comes back by
 // itself. Method: an injected measure of the volume.
 func TestBallast(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var free atomic.Int64
 	const total = 4 << 30
@@ -228,6 +234,7 @@ func TestBallast(t *testing.T) {
 // was written. Method: readers check a finished log without end while another one fills bucket after
 // bucket.
 func TestReadersOverRolls(t *testing.T) {
+	t.Parallel()
 	s := openDisk(t, engine.Options{Dir: t.TempDir(), BucketBytes: 512 << 10})
 	l, filler := enginetest.NewLog(1, state.ClassLong), enginetest.NewLog(2, state.ClassLong)
 	put(t, s, l.Class, l.Append(1, entries(20, 3000)...))
@@ -258,6 +265,7 @@ func TestReadersOverRolls(t *testing.T) {
 // Goal: a frame file that lost its end costs the entries that stood there and no others, in a sealed and in
 // an active bucket. Method: cut files in half, read every entry.
 func TestTruncatedFrames(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	o := engine.Options{Dir: dir, BucketBytes: 64 << 10}
 	s := openDisk(t, o)

@@ -18,6 +18,7 @@ import (
 // panics, and what is served is what was written. Method: flip a random bit of each file in turn, several
 // times over; open, walk, compare with the models.
 func TestFlippedBitsInFiles(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 3))

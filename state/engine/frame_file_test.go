@@ -118,6 +118,7 @@ func content(t *testing.T, f *frameFile) []byte {
 // then counts. Method: cut the file at every eighth byte of the group, and take away each of its sectors, to
 // zeros and to what stood there before; control: the file as it is.
 func TestTornLastGroup(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 1))
 	f := newFrames(t)
 	a, b, c := frameRows(rng, 900), frameRows(rng, 3000), frameRows(rng, 5000)
@@ -162,6 +163,7 @@ func TestTornLastGroup(t *testing.T) {
 // Goal: the last group stays, with its values damaged, where it is known to have been durable. Method: as
 // above, with a value cut off.
 func TestDurableLastGroupStays(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(2, 1))
 	f := newFrames(t)
 	a := frameRows(rng, 900)
@@ -181,6 +183,7 @@ func TestDurableLastGroupStays(t *testing.T) {
 // Goal: a group that is damaged between others costs its own rows and no others. Method: flip each bit of the
 // front of a middle group; flip bits of its large values, which nobody looks at here.
 func TestDamagedGroupBetween(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(3, 1))
 	f := newFrames(t)
 	a, b, c := frameRows(rng, 900), frameRows(rng, 600), frameRows(rng, 9000)
@@ -203,6 +206,7 @@ func TestDamagedGroupBetween(t *testing.T) {
 // of another file behind the end, at the very places where they stood there; put a copy of a whole file of the
 // same nonce into a value.
 func TestForeignGroupsAreNotTaken(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(4, 1))
 	f, other := newFrames(t), newFrames(t)
 	var written [][]row
@@ -231,6 +235,7 @@ func TestForeignGroupsAreNotTaken(t *testing.T) {
 // it, and no write disturbs what stands in its first block. Method: many groups; after each, the whole file is
 // what was written so far, with zeros to the end of the block.
 func TestGroupsBehindEachOther(t *testing.T) {
+	t.Parallel()
 	for _, direct := range []bool{true, false} {
 		t.Run(fmt.Sprint("direct ", direct), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(5, 1))
@@ -270,6 +275,7 @@ func TestGroupsBehindEachOther(t *testing.T) {
 // Goal: a volume without room refuses a group before anything is written, and takes it later. Method: refuse
 // to take blocks; write to a device that is always full.
 func TestNoRoomForGroup(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(6, 1))
 	f := newFrames(t)
 	a, b := frameRows(rng, 2000), frameRows(rng, 3<<20)
@@ -320,6 +326,7 @@ func TestTightVolume(t *testing.T) {
 // Goal: where a file system does not write past the page cache, the file is written through it. Method: a
 // write that no file system takes so, because it is not aligned.
 func TestFallBackFromDirect(t *testing.T) {
+	t.Parallel()
 	f := newFrames(t)
 	if !f.direct {
 		t.Skip("this file system writes through its cache only")
@@ -335,6 +342,7 @@ func TestFallBackFromDirect(t *testing.T) {
 
 // Goal: nothing is written behind a write that failed. Method: take the file away for one write.
 func TestNothingBehindAFailedWrite(t *testing.T) {
+	t.Parallel()
 	f := newFrames(t)
 	w := f.w
 	f.w, _ = os.Open(f.name)
@@ -350,6 +358,7 @@ func TestNothingBehindAFailedWrite(t *testing.T) {
 // Goal: one damaged copy of a file's header does no harm; two, and another version, are refused. Method: spoil
 // them.
 func TestFrameHeaderStandsTwice(t *testing.T) {
+	t.Parallel()
 	f := newFrames(t)
 	whole := content(t, f)
 	open := func(change func(b []byte)) error {
@@ -402,6 +411,7 @@ func scanAll(t *testing.T, b bucket) map[string]string {
 // Goal: an index that is made again is the one that was there, in a bucket that was killed, and in a closed one
 // whose index is damaged. Method: many rows, of which some replace others; compare all rows.
 func TestRebuiltIndexIsTheSame(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(9, 1))
 	o := bucketOptions{log: badgerLogger{log: slog.New(slog.DiscardHandler), fence: func(err error) { t.Error(err) }}, maxWrite: 1 << 30}
 	dir := filepath.Join(t.TempDir(), "bucket")

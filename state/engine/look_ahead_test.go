@@ -10,6 +10,7 @@ import (
 // time, and a few readers never begin. Method: play readers that go side by side through logs whose entries
 // stand in turn, and count what is asked for and what is read.
 func TestCrowd(t *testing.T) {
+	t.Parallel()
 	const size, entries = 16 << 10, 64
 	for _, c := range []struct {
 		name          string

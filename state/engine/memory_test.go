@@ -88,6 +88,7 @@ func survived(m *engine.Memory, acked map[record.ReplicaID]uint64, b *strings.Bu
 // Goal: acknowledged entries outlive a crash of the memory store, and a run is the same from the same seed.
 // Method: many seeds, each run twice.
 func TestMemoryCrashKeepsWhatWasAcknowledged(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(20) {
 		first, err := crashRun(seed, engine.Options{})
 		if err != nil {
@@ -102,6 +103,7 @@ func TestMemoryCrashKeepsWhatWasAcknowledged(t *testing.T) {
 // Goal: the test above sees a store that acknowledges before it syncs (its negative control). Method: break
 // syncs.
 func TestMemoryCrashSeesBrokenSync(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(20) {
 		if _, err := crashRun(seed, engine.Options{Faults: &engine.Faults{NoSync: true}}); err != nil {
 			t.Logf("seed %d: %v", seed, err)

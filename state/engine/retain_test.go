@@ -51,6 +51,7 @@ func prepare(t *testing.T, m *engine.Memory) []*enginetest.Log {
 // work to its end with no leftover. Method: stop the machine before each change of the disk in turn, open
 // again, compare with the models, reclaim again, compare sizes with an undisturbed run.
 func TestCrashWhileSpaceIsGivenBack(t *testing.T) {
+	t.Parallel()
 	undisturbed := engine.NewMemory(retainOptions())
 	prepare(t, undisturbed)
 	before := undisturbed.Disk().Bytes()
@@ -122,6 +123,7 @@ func reclaimUntil(t *testing.T, m *engine.Memory, cut int) (stopped bool) {
 // anything else, whatever is removed and rewritten below them. Method: readers that go over a log without end
 // while it grows and is trimmed and everything that can be given back is.
 func TestReadersOverRemovals(t *testing.T) {
+	t.Parallel()
 	s := openDisk(t, engine.Options{Dir: t.TempDir(), BucketBytes: 256 << 10})
 	l, few := enginetest.NewLog(1, state.ClassLong), enginetest.NewLog(2, state.ClassLong)
 	put(t, s, few.Class, few.Append(1, entries(5, 3000)...))
@@ -188,6 +190,7 @@ func TestReadersOverRemovals(t *testing.T) {
 // Goal: the janitor does its work by itself, without a write and without being asked. Method: fill, trim, and
 // wait for its observer.
 func TestJanitorGivesBack(t *testing.T) {
+	t.Parallel()
 	gone := make(removed, 100)
 	s := openDisk(t, engine.Options{Dir: t.TempDir(), BucketBytes: 128 << 10, Observer: gone})
 	l := enginetest.NewLog(1, state.ClassLong)
@@ -215,6 +218,7 @@ func (r removed) BucketRewritten(state.Class, int64, int64)        {}
 // Goal: a walk beside writes, rolls, trims and removals finds no damage where there is none. Method: walk
 // without end while a log grows over many buckets and is trimmed.
 func TestVerifyBesideWriters(t *testing.T) {
+	t.Parallel()
 	s := openDisk(t, engine.Options{Dir: t.TempDir(), BucketBytes: 64 << 10})
 	l := enginetest.NewLog(1, state.ClassLong)
 	var stop atomic.Bool

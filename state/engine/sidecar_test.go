@@ -79,11 +79,13 @@ func editGroups(t *testing.T, dir string, change func(b []byte, at []int)) {
 // damaged, what verifies is read, writes are refused until the loss is accepted, and then all goes on. Method:
 // flip a bit in the header of the first, a middle and the last group of a crashed store; control: flip none.
 func TestDamagedGroupIsFoundOut(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		group        float64
 		gone, missed uint64 // entries at the end of the busy log, and between others
 	}{"none": {-1, 0, 0}, "first": {0, 0, 0}, "middle": {0.5, 0, 4}, "last": {1, 4, 0}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir, quiet, busy := crashed(t)
 			if c.group >= 0 {
 				editGroups(t, dir, func(b []byte, at []int) { b[at[int(float64(len(at)-1)*c.group)]+21] ^= 1 })
@@ -187,6 +189,7 @@ func checkDamaged(t *testing.T, s *engine.Store, dir string, quiet, busy *engine
 // that ends early though it is not the active one. Method: take the mark of one group away; take
 // the end of a bucket away that another one follows; remove the file.
 func TestGapsAreFoundOut(t *testing.T) {
+	t.Parallel()
 	m := engine.NewMemory(engine.Options{})
 	l := enginetest.NewLog(1, state.ClassLong)
 	for range 9 {
@@ -253,6 +256,7 @@ func testEarlyEnd(t *testing.T) {
 // Goal: a clean stop records exactly the newest group, in every class. Method: close, compare; then take one
 // group back by hand with a copy of the directory of before.
 func TestCleanStopIsExact(t *testing.T) {
+	t.Parallel()
 	dir, old := t.TempDir(), filepath.Join(t.TempDir(), "old")
 	o := engine.Options{Dir: dir, BallastBytes: -1}
 	for round := range 3 {
@@ -287,6 +291,7 @@ func TestCleanStopIsExact(t *testing.T) {
 // Goal: a killed process is never taken for damage. Method: many children that write, roll, remove and
 // rewrite without end, killed at random moments, some after the recorder has written.
 func TestKillIsNoDamage(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 2))

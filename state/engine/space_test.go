@@ -11,6 +11,7 @@ import (
 // Goal: the volume is asked some hundred times a second at the most, and what is written in between counts
 // against the watermark at once. Method: a volume and a clock of the test's own.
 func TestFigureOfTheVolume(t *testing.T) {
+	t.Parallel()
 	const total = 10 << 30
 	free, asked, now := int64(5<<30), 0, time.UnixMilli(1000)
 	var broken error

@@ -39,6 +39,7 @@ func spanned(t *testing.T, s state.LogStore, from, to, first uint64) {
 // several buckets; then its front is trimmed inside a bucket, its tail is truncated across two and written
 // again; each time the spans are compared with the entries themselves, with and without what was known.
 func TestSpans(t *testing.T) {
+	t.Parallel()
 	t.Run("memory", func(t *testing.T) { testSpans(t, engine.NewMemory(engine.Options{BucketBytes: 8 << 10})) })
 	t.Run("disk", func(t *testing.T) {
 		s, err := engine.Open(engine.Options{Dir: t.TempDir(), BucketBytes: 8 << 10})

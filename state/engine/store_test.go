@@ -11,6 +11,7 @@ import (
 // Goal: the smallest whole path works on the disk. Method: append one entry and a row, reopen, read them
 // back.
 func TestStoreKeepsAnEntryOverReopen(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s, err := engine.Open(engine.Options{Dir: dir, BallastBytes: -1})
 	if err != nil {

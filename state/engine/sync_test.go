@@ -34,6 +34,7 @@ func (b mutteringBucket) append(rows []row) error {
 // Goal: a write is not acknowledged where something went wrong beside it, though it succeeded. Method: a bucket
 // that says so in its log and nowhere else.
 func TestFailureBesideAWriteIsNotAcknowledged(t *testing.T) {
+	t.Parallel()
 	fenced := make(chan error, 1)
 	s, err := Open(Options{Dir: t.TempDir(), BallastBytes: -1, OnFence: func(err error) { fenced <- err }})
 	if err != nil {
@@ -79,6 +80,7 @@ func (v fullVolume) create(id bucketID) (bucket, error) {
 // the middle of a bucket and in a roll; nothing is fenced, reads go on, and when there is room all goes on.
 // Method: volumes that give no room for a while; then open again.
 func TestNoRoomIsRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s, err := Open(Options{Dir: dir, BallastBytes: -1, BucketBytes: 4 << 20})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 // memory alike. Method: rows of all sizes, alone and side by side, with a hole; every beginning, end and
 // limit of some.
 func TestTakeMany(t *testing.T) {
+	t.Parallel()
 	logger := badgerLogger{log: slog.New(slog.DiscardHandler), fence: func(err error) { t.Error(err) }}
 	disk, err := createBucket(filepath.Join(t.TempDir(), "1.0"), bucketOptions{log: logger, noSync: true})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 // Goal: the checker sees every kind of difference (its negative control). Method: a store that is right,
 // and models that are each wrong in one place.
 func TestCheckSeesDifferences(t *testing.T) {
+	t.Parallel()
 	m := engine.NewMemory(engine.Options{})
 	l := NewLog(1, state.ClassLong)
 	for _, w := range []state.Write{l.Append(1, some(6, 100)...), l.Carry(1, []byte("row"))} {
@@ -50,6 +51,7 @@ func TestCheckSeesDifferences(t *testing.T) {
 // keep one that nobody needs, hide one that somebody needs. Method: a store that is right, and models and
 // stores that are each wrong in one place.
 func TestCheckSeesWrongCompactions(t *testing.T) {
+	t.Parallel()
 	m := engine.NewMemory(engine.Options{BucketBytes: 10_000})
 	l := NewLog(1, state.ClassCompact)
 	for range 4 {

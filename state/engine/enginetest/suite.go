@@ -32,7 +32,7 @@ type Subject struct {
 	Bytes func(t *testing.T, o engine.Options) int64
 }
 
-// Run runs the whole suite.
+// Run runs the whole suite, several tests at a time: the subject's functions are called by all of them.
 func Run(t *testing.T, s Subject) {
 	for _, c := range []struct {
 		name string
@@ -77,7 +77,10 @@ func Run(t *testing.T, s Subject) {
 		{"disk full", testDiskFull},
 		{"fence", testFence},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t, s)
+		})
 	}
 }
 
