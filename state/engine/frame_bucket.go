@@ -28,6 +28,7 @@ type frameBucket struct {
 	noSync   bool
 	maxs     limits
 	ahead    lookAhead
+	held     heldRows
 }
 
 // bucketOptions are what a bucket needs to know.
@@ -155,7 +156,14 @@ func (b *frameBucket) append(rows []row) error {
 		return err
 	}
 	batch := b.rows.batch()
-	err = h.eachRow(group[:h.front], batch.put)
+	var held []frameRow
+	err = h.eachRow(group[:h.front], func(r frameRow) error {
+		if isHeld(keyKind(r.key)) {
+			held = append(held, r)
+			return nil
+		}
+		return batch.put(r)
+	})
 	err = errors.Join(err, batch.send())
 	if err == nil && !b.noSync {
 		err = b.frames.sync()
@@ -163,6 +171,7 @@ func (b *frameBucket) append(rows []row) error {
 	if err = errors.Join(err, batch.wait()); err != nil {
 		return b.frames.fail(fmt.Errorf("write group %d: %w", h.number, err))
 	}
+	b.held.hold(held)
 	b.frames.settle(h, group)
 	return nil
 }
@@ -171,6 +180,9 @@ func (b *frameBucket) append(rows []row) error {
 var valueBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 func (b *frameBucket) get(key []byte, fn func([]byte) error) error {
+	if err := b.settleFor(key); err != nil {
+		return err
+	}
 	return b.rows.get(key, func(r stored) error { return b.value(r, fn) })
 }
 
@@ -199,6 +211,9 @@ func (b *frameBucket) value(r stored, fn func([]byte) error) error {
 }
 
 func (b *frameBucket) take(key []byte) (v []byte, err error) {
+	if err := b.settleFor(key); err != nil {
+		return nil, err
+	}
 	err = b.rows.get(key, func(r stored) error {
 		v = make([]byte, r.size)
 		if !r.large {
@@ -224,6 +239,9 @@ func (b *frameBucket) load(r stored, v []byte) error {
 }
 
 func (b *frameBucket) scan(prefix, from []byte, fn func(k, v []byte) (bool, error)) error {
+	if err := b.settleFor(prefix); err != nil {
+		return err
+	}
 	return b.rows.scan(prefix, from, func(r stored) (more bool, err error) {
 		err = b.value(r, func(v []byte) (err error) {
 			more, err = fn(r.key, v)
@@ -234,18 +252,27 @@ func (b *frameBucket) scan(prefix, from []byte, fn func(k, v []byte) (bool, erro
 }
 
 func (b *frameBucket) floor(prefix, key []byte, fn func(k, v []byte) error) error {
+	if err := b.settleFor(prefix); err != nil {
+		return err
+	}
 	return b.rows.floor(prefix, key, func(r stored) error {
 		return b.value(r, func(v []byte) error { return fn(r.key, v) })
 	})
 }
 
 func (b *frameBucket) replicas(kd kind, fn func(k, v []byte) error) error {
+	if err := b.settleRows(); err != nil {
+		return err
+	}
 	return b.rows.replicas(kd, func(r stored) error {
 		return b.value(r, func(v []byte) error { return fn(r.key, v) })
 	})
 }
 
 func (b *frameBucket) sizes(prefix, from []byte, fn func(k []byte, size int64) bool) error {
+	if err := b.settleFor(prefix); err != nil {
+		return err
+	}
 	return b.rows.scan(prefix, from, func(r stored) (bool, error) { return fn(r.key, int64(r.size)), nil })
 }
 
@@ -253,7 +280,10 @@ func (b *frameBucket) sizes(prefix, from []byte, fn func(k []byte, size int64) b
 func (b *frameBucket) close() error {
 	var err error
 	if b.rows != nil {
-		err = b.rows.close()
+		if b.frames.failed == nil {
+			err = b.settleRows()
+		}
+		err = errors.Join(err, b.rows.close())
 	}
 	if err == nil && b.writable && b.frames.failed == nil {
 		if err = b.frames.trim(); err == nil {
