@@ -15,7 +15,7 @@ func goReader(address, group, topic string, b kafka.GroupBalancer) *kafka.Reader
 	return kafka.NewReader(kafka.ReaderConfig{
 		Brokers: []string{address}, GroupID: group, Topic: topic, StartOffset: kafka.FirstOffset,
 		GroupBalancers: []kafka.GroupBalancer{b}, HeartbeatInterval: 100 * time.Millisecond,
-		SessionTimeout: 10 * time.Second, RebalanceTimeout: 10 * time.Second, JoinGroupBackoff: 200 * time.Millisecond,
+		SessionTimeout: 6 * time.Second, RebalanceTimeout: 10 * time.Second, JoinGroupBackoff: 200 * time.Millisecond,
 		MinBytes: 1, MaxBytes: 1 << 20, MaxWait: 100 * time.Millisecond,
 	})
 }

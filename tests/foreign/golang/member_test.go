@@ -26,6 +26,7 @@ const (
 var binary string
 
 func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "8") // most of the time is waiting: for heartbeats, rebalances, what is tried again
 	flag.StringVar(&binary, "binary", "", "the millstream binary to test; empty builds it from this checkout")
 	flag.Parse()
 	if binary != "" {

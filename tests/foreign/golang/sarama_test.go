@@ -31,7 +31,7 @@ func saramaConfig(v sarama.KafkaVersion) *sarama.Config {
 	c.Consumer.Offsets.AutoCommit.Enable = false
 	c.Consumer.MaxWaitTime = 100 * time.Millisecond
 	c.Consumer.Retry.Backoff = 100 * time.Millisecond
-	c.Consumer.Group.Session.Timeout = 10 * time.Second
+	c.Consumer.Group.Session.Timeout = 6 * time.Second
 	c.Consumer.Group.Heartbeat.Interval = 100 * time.Millisecond
 	c.Consumer.Group.Rebalance.Timeout = 10 * time.Second
 	c.Consumer.Group.Rebalance.Retry.Max, c.Consumer.Group.Rebalance.Retry.Backoff = 100, 100*time.Millisecond
