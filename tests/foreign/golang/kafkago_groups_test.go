@@ -63,7 +63,9 @@ func goPositions(t *testing.T, address, group, topic string, partitions int) map
 	k := goClient(t, address)
 	await(t, func() bool { // after a start the coordinator may not be there at once, which this client passes on
 		var err error
-		r, err = k.OffsetFetch(testContext(t), &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: all}})
+		r, err = k.OffsetFetch(testContext(t), &kafka.OffsetFetchRequest{
+			GroupID: group, Topics: map[string][]int{topic: all},
+		})
 		if err == nil {
 			err = r.Error
 		}
@@ -85,7 +87,8 @@ func goPositions(t *testing.T, address, group, topic string, partitions int) map
 // goMembers is how many members a stable group has; -1 while it is not stable.
 func goMembers(t *testing.T, address, group string) int {
 	t.Helper()
-	r, err := goClient(t, address).DescribeGroups(testContext(t), &kafka.DescribeGroupsRequest{GroupIDs: []string{group}})
+	k := goClient(t, address)
+	r, err := k.DescribeGroups(testContext(t), &kafka.DescribeGroupsRequest{GroupIDs: []string{group}})
 	if err == nil && len(r.Groups) == 1 {
 		err = r.Groups[0].Error
 	}
@@ -225,7 +228,9 @@ func TestKafkaGoGroupAdmin(t *testing.T) {
 	}
 	set, err := k.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
 		GroupID: "tool", GenerationID: -1,
-		Topics: map[string][]kafka.OffsetCommit{"admin": {{Partition: 0, Offset: 7, Metadata: "by hand"}, {Partition: 1, Offset: 9}}},
+		Topics: map[string][]kafka.OffsetCommit{
+			"admin": {{Partition: 0, Offset: 7, Metadata: "by hand"}, {Partition: 1, Offset: 9}},
+		},
 	})
 	if err != nil || len(set.Topics["admin"]) != 2 || set.Topics["admin"][0].Error != nil {
 		t.Fatalf("%+v, %v", set, err)

@@ -24,7 +24,8 @@ func goDial(t *testing.T, address string) *kafka.Conn {
 	return c
 }
 
-// goClient is a client with connections of its own: shared ones may have died with a member, and it does not try again.
+// goClient is a client with connections of its own: shared ones may have died with a member, and it does not try
+// again.
 func goClient(t *testing.T, address string) *kafka.Client {
 	connections := &kafka.Transport{}
 	t.Cleanup(connections.CloseIdleConnections)
@@ -215,7 +216,9 @@ func TestKafkaGoAdmin(t *testing.T) {
 	if err != nil || !errors.Is(again.Errors["made"], kafka.TopicAlreadyExists) || again.Errors["second"] != nil {
 		t.Fatalf("made: %+v, %v", again, err)
 	}
-	grown, err := k.CreatePartitions(ctx, &kafka.CreatePartitionsRequest{Topics: []kafka.TopicPartitionsConfig{{Name: "made", Count: 5}}})
+	grown, err := k.CreatePartitions(ctx, &kafka.CreatePartitionsRequest{
+		Topics: []kafka.TopicPartitionsConfig{{Name: "made", Count: 5}},
+	})
 	if err != nil || grown.Errors["made"] != nil {
 		t.Fatalf("grown: %+v, %v", grown, err)
 	}
@@ -318,7 +321,9 @@ func TestKafkaGoOffsetsByTime(t *testing.T) {
 			t.Errorf("the connection says %d for %s, want %d, %v", o, after, want, err)
 		}
 		r, err := goClient(t, address).ListOffsets(testContext(t), &kafka.ListOffsetsRequest{
-			Topics: map[string][]kafka.OffsetRequest{"timed": {kafka.TimeOffsetOf(0, at), kafka.FirstOffsetOf(0), kafka.LastOffsetOf(0)}},
+			Topics: map[string][]kafka.OffsetRequest{
+				"timed": {kafka.TimeOffsetOf(0, at), kafka.FirstOffsetOf(0), kafka.LastOffsetOf(0)},
+			},
 		})
 		if err != nil || len(r.Topics["timed"]) != 1 {
 			t.Fatalf("%+v, %v", r, err)
