@@ -32,7 +32,7 @@ func clients() []client {
 		{"java-4.1.1", everyCodec, javaStrategies, everyStep, javaOf("4.1.1")},
 		{"kafkajs-2.2.4", []string{"none", "gzip", "snappy", "lz4"}, []string{"RoundRobinAssigner"}, everyStep,
 			node("kafkajs.js")},
-		// Its zstd needs a newer Node, and it does not get over the kill of its only server.
+		// Its zstd needs a newer Node. For groups see doc.go.
 		{"platformatic-1.35.0", []string{"none", "gzip", "snappy", "lz4"}, nil, everyStep, node("platformatic.js")},
 		{
 			"confluent-kafka-2.16.1", everyCodec, []string{"cooperative-sticky", "range"}, everyStep,

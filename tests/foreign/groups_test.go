@@ -140,7 +140,7 @@ func (l *ledger) String() string {
 func TestGroups(t *testing.T) {
 	onEach(t, func(t *testing.T, c *client, run func(args ...string) *exec.Cmd) {
 		if len(c.balancer) == 0 {
-			t.Skip("this client does not get over the kill of its only server")
+			t.Skip("the consumers of this client do not get over the kill of their only server, see doc.go")
 		}
 		for _, strategy := range c.balancer {
 			t.Run(strategy, func(t *testing.T) { group(t, run, strategy) })
