@@ -59,16 +59,16 @@ func groupLife(t *testing.T, rng *rand.Rand, strategy kgo.GroupBalancer) {
 				written <- err
 				return
 			}
-			time.Sleep(2 * time.Second)
+			<-time.After(2 * time.Second)
 		}
 		written <- nil
 	})
 	join()
 	for step := range 16 {
-		time.Sleep(time.Duration(rng.IntN(9_000)) * time.Millisecond)
+		<-time.After(time.Duration(rng.IntN(9_000)) * time.Millisecond)
 		if step == 8 {
 			w.close()
-			time.Sleep(time.Duration(rng.IntN(20_000)) * time.Millisecond)
+			<-time.After(time.Duration(rng.IntN(20_000)) * time.Millisecond)
 			w.boot()
 		}
 		at := rng.IntN(len(readers))

@@ -107,7 +107,7 @@ func (l *wire) hold(d time.Duration) {
 	default:
 	}
 	l.mu.Unlock()
-	time.Sleep(d)
+	<-time.After(d)
 	close(free)
 }
 
@@ -424,7 +424,7 @@ func (w *groupWorld) lags(group string) map[part]kadm.GroupMemberLag {
 // caughtUp waits until everything that a group has not read is read and committed, in fake time.
 func (w *groupWorld) caughtUp(group string, partitions int, patience time.Duration) {
 	w.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Second) {
+	for deadline := time.Now().Add(patience); ; <-time.After(time.Second) {
 		behind, lags := int64(0), w.lags(group)
 		for _, p := range lags {
 			if behind += p.Lag; p.Lag < 0 || p.Commit.At < 0 {
