@@ -106,7 +106,7 @@ func start(t *testing.T, partitions int32, set func(*member)) *member {
 	}
 	m.drive = &drive{bad: &m.bad, Memory: engine.NewMemory(engine.Options{
 		MaxWriteBytes: 16 << 20,
-		Faults:            &engine.Faults{Space: m.space},
+		Faults:        &engine.Faults{Space: m.space},
 	})}
 	m.jobs = pool.New(pool.Options{Size: 4})
 	m.submit = m.jobs.Submit

@@ -68,7 +68,7 @@ func TestGroupDescribeOddDoors(t *testing.T) {
 			_, _ = w.Write([]byte(tt.body))
 		}))
 		for _, form := range []string{"table", "json"} {
-			o := cmd("group describe billing --output " + form + " --addr " + strings.TrimPrefix(s.URL, "http://")).must(t, 0)
+			o := cmd("group describe billing --output "+form+" --addr "+strings.TrimPrefix(s.URL, "http://")).must(t, 0)
 			if o.says(t, tt.says); !strings.Contains(o.stdout, "Empty") {
 				t.Errorf("%s: %s", name, o.stdout)
 			}
