@@ -31,6 +31,7 @@ var runs = []run{
 	{"interference", "interference", nil},
 	{"restart", "restart", nil},
 	{"footprint", "footprint", nil},
+	{"groups", "groups", nil},
 }
 
 // run runs what is asked for. start runs one program and writes its output.
