@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -411,7 +412,9 @@ func (w *groupWorld) lags(group string) map[part]kadm.GroupMemberLag {
 	defer cancel()
 	all, err := kadm.NewClient(cl).Lag(ctx, group)
 	lag := all[group]
-	if err := errors.Join(err, lag.Error()); err != nil {
+	if err := errors.Join(err, lag.Error()); errors.Is(err, kerr.GroupIDNotFound) {
+		return nil // nobody has come yet
+	} else if err != nil {
 		w.t.Fatal(err)
 	}
 	out := map[part]kadm.GroupMemberLag{}
