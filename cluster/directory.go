@@ -52,6 +52,8 @@ type placed struct {
 	ref      atomic.Pointer[actors.Ref]
 	settings atomic.Pointer[partition.Settings]
 	failed   atomic.Pointer[error] // why it ended by itself
+	ended    chan struct{}         // closed when it did, and what follows it is in its place
+	endOnce  sync.Once
 	readOnly atomic.Bool           // since it ended its log is served without being written to
 	voters   []record.ReplicaID
 
@@ -88,7 +90,7 @@ func (d *directory) named(name string) *placed {
 
 // begin places the metadata replica, which no table names.
 func (d *directory) begin() error {
-	p := &placed{id: d.metadata, voters: []record.ReplicaID{d.metadata}}
+	p := &placed{id: d.metadata, voters: []record.ReplicaID{d.metadata}, ended: make(chan struct{})}
 	p.settings.Store(&partition.Settings{Class: state.ClassMeta})
 	here := newResidents()
 	here.add(p)
@@ -179,6 +181,7 @@ func (d *directory) stopped(id actors.Identity, err error) {
 	if fault.CodeOf(err) == fault.CorruptRecord && p.topic != nil && len(p.voters) == 1 {
 		d.serveReadOnly(p)
 	}
+	p.endOnce.Do(func() { close(p.ended) })
 }
 
 // serveReadOnly serves what is left of a partition that damage has ended, which no other replica can mend.
@@ -204,7 +207,7 @@ func (p *placed) name() string {
 }
 
 func newPlaced(h placement.Hosted) *placed {
-	p := &placed{id: h.Replica, tp: h.Partition, topic: h.Topic}
+	p := &placed{id: h.Replica, tp: h.Partition, topic: h.Topic, ended: make(chan struct{})}
 	for _, peer := range h.Peers {
 		p.voters = append(p.voters, peer.ID)
 	}

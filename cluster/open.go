@@ -159,10 +159,10 @@ func (m *Member) askController(ctx context.Context, request func(deadline time.T
 // damaged for example, is left out: its log line says why, readiness names it, and all others are served.
 func (m *Member) awaitReplicas(ctx context.Context) error {
 	for _, h := range placement.ReplicasOf(m.table.Load(), m.id.member) {
-		err := m.awaitReplica(ctx, h.Partition)
 		p := m.directory.here.Load().byID[h.Replica]
-		if p != nil && p.readOnly.Load() { // its reader is on the way
-			err = m.awaitReplica(ctx, h.Partition)
+		err := m.awaitReplica(ctx, h.Partition)
+		if p != nil && fault.CodeOf(err) == fault.NotLeader {
+			err = m.awaitSuccessor(ctx, p, err)
 		}
 		if err == nil || p == nil || p.failed.Load() != nil {
 			continue
@@ -170,6 +170,28 @@ func (m *Member) awaitReplicas(ctx context.Context) error {
 		return fmt.Errorf("start partition %s/%d: %w", h.Topic.Name, h.Partition.Partition, m.blamed(err))
 	}
 	return nil
+}
+
+// lifePause is how long a replica that crashed is given before it is asked again.
+const lifePause = 100 * time.Millisecond
+
+// awaitSuccessor waits for what follows a life that ended while it was asked: the next one after a crash, a
+// reader after damage, or nothing. err is what the ended life said.
+func (m *Member) awaitSuccessor(ctx context.Context, p *placed, err error) error {
+	for deadline := m.by(ctx); fault.CodeOf(err) == fault.NotLeader && m.config.Now().Before(deadline); {
+		pause := time.NewTimer(lifePause)
+		select {
+		case <-p.ended:
+			pause.Stop()
+			return m.awaitReplica(ctx, p.tp)
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		case <-pause.C:
+			err = m.awaitReplica(ctx, p.tp)
+		}
+	}
+	return err
 }
 
 // blamed puts what is known of the cause in front of an error that only says that nobody answered.
