@@ -54,7 +54,7 @@ type placed struct {
 	failed   atomic.Pointer[error] // why it ended by itself
 	ended    chan struct{}         // closed when it did, and what follows it is in its place
 	endOnce  sync.Once
-	readOnly atomic.Bool           // since it ended its log is served without being written to
+	readOnly atomic.Bool // since it ended its log is served without being written to
 	voters   []record.ReplicaID
 
 	unreadable atomic.Pointer[error] // why not even that can be done
