@@ -23,7 +23,7 @@ type diskVolume struct {
 	dir   string
 	o     Options
 	fence func(error)
-	tight func() bool // see frameFile
+	spare func() int64 // see frameFile
 }
 
 func (v *diskVolume) create(id bucketID) (bucket, error) {
@@ -53,7 +53,7 @@ func (v *diskVolume) open(id bucketID, writable bool) (bucket, error) {
 
 func (v *diskVolume) bucketOptions() bucketOptions {
 	return bucketOptions{log: v.logger(), noSync: v.o.Faults.NoSync, noted: v.noted(), maxWrite: v.o.MaxWriteBytes,
-		tight: v.tight}
+		spare: v.spare}
 }
 
 // noted is the sequence of the newest group that the sidecar knows as durable.

@@ -37,7 +37,7 @@ type bucketOptions struct {
 	noSync   bool   // tests only: nothing is made durable
 	noted    uint64 // groups of the class up to this sequence have been durable
 	maxWrite int64
-	tight    func() bool // see frameFile
+	spare    func() int64 // see frameFile
 }
 
 // createBucket makes an empty bucket in a directory that does not exist. Its entry in the directory above is
@@ -64,7 +64,7 @@ func createBucket(dir string, o bucketOptions) (*frameBucket, error) {
 }
 
 func newFrameBucket(dir string, f *frameFile, writable bool, o bucketOptions) *frameBucket {
-	f.tight = o.tight
+	f.spare = o.spare
 	return &frameBucket{
 		dir: dir, frames: f, writable: writable, noSync: o.noSync, maxs: writeLimits(o.maxWrite),
 	}

@@ -30,6 +30,7 @@ var frameMagic = [8]byte{'m', 's', 't', 'r', 'f', 'r', 'm', '\n'}
 const (
 	leastAhead = 1 << 20
 	mostAhead  = 8 << 20
+	aheadPart  = 8 // … and no more than this part of what may still be written
 )
 
 // keptBuffer is the largest write buffer that is kept for the next group.
@@ -55,7 +56,7 @@ type frameFile struct {
 	failed error  // of the first write that failed; nothing may come behind it
 
 	allocate func(f *os.File, from, to int64) error // of the volume; tests take its place
-	tight    func() bool                            // the volume is so full that nothing is taken ahead; nil: never
+	spare    func() int64                           // what may be written before writes are refused; nil: much
 }
 
 func encodeFrameHeader(nonce uint64) []byte {
@@ -219,8 +220,8 @@ func (f *frameFile) reserve(to int64) error {
 		return nil
 	}
 	ahead := min(max(f.end, leastAhead), mostAhead)
-	if f.tight != nil && f.tight() {
-		ahead = 0 // what is left is for small writes, of every class
+	if f.spare != nil {
+		ahead = min(ahead, f.spare()/aheadPart) // what is left is for the writes of every class
 	}
 	for _, ahead := range []int64{ahead, 0} {
 		room := alignUp(to+ahead, frameBlock)

@@ -100,7 +100,7 @@ func Open(o Options) (*Store, error) {
 	for id := range state.ClassCount {
 		v := &diskVolume{
 			dir: filepath.Join(o.Dir, id.String()), o: o, fence: func(err error) { s.fence(err) },
-			tight: func() bool { return s.space.left() == 0 },
+			spare: s.space.left,
 		}
 		s.classes[id] = newClass(s, id, v)
 	}
