@@ -276,6 +276,7 @@ func fetchOnce(
 // check reads everything back and returns what does not agree with the journal. Refused records count too.
 func check(t *testing.T, address string, acked *journal) []error {
 	t.Helper()
+	acked = acked.sofar()
 	r := readAll(t, address, acked)
 	faults := append(r.faults, acked.compare(r)...)
 	for where, err := range r.refused {

@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -48,6 +50,13 @@ func (j *journal) len() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return len(j.values)
+}
+
+// sofar is the journal as it is now: what is acknowledged while a log is being read may stand behind what was read.
+func (j *journal) sofar() *journal {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return &journal{values: maps.Clone(j.values), again: slices.Clone(j.again)}
 }
 
 // awaitMore waits until n more records have been acknowledged.
