@@ -83,9 +83,10 @@ func readStretch(ctx context.Context, c *kgo.Client, p part) (*stretch, error) {
 			return nil, fmt.Errorf("nothing came at %v, the log ends at %d", at{p, next}, end)
 		}
 	}
-	if s.start, s.end, err = bounds(ctx, c, p); err != nil {
+	if s.start, _, err = bounds(ctx, c, p); err != nil {
 		return nil, err
 	}
+	s.end = max(end, s.start) // a request that was on its way may have added to the log since
 	for offset := range s.found {
 		if offset < s.start {
 			delete(s.found, offset)
