@@ -118,7 +118,7 @@ func (r *read) readCold(out []FetchedPartition, views []*segment.View) []Fetched
 		if left <= 0 && got > 0 {
 			continue
 		}
-		batches, err := r.b.readBefore(v, p.From, max(left, 1))
+		batches, err := v.Read(r.b.c.Store, p.From, max(left, 1))
 		if err != nil {
 			out[i].Err = err
 			continue
@@ -127,18 +127,6 @@ func (r *read) readCold(out []FetchedPartition, views []*segment.View) []Fetched
 		got += size(batches)
 	}
 	return out
-}
-
-// readBefore reads what View.Read does. Where that met damage, it may lie behind from, and what stands before it
-// is to be had: then one batch is returned.
-func (b *Broker) readBefore(v *segment.View, from record.Offset, maxBytes int) ([][]byte, error) {
-	batches, err := v.Read(b.c.Store, from, maxBytes)
-	if maxBytes > 1 && fault.CodeOf(err) == fault.CorruptRecord {
-		if one, again := v.Read(b.c.Store, from, 1); again == nil {
-			return one, nil
-		}
-	}
-	return batches, err
 }
 
 // refuseCold answers the partitions that needed the disk and could not be read.

@@ -39,7 +39,8 @@ func (v *View) Cached(from record.Offset, maxBytes int) (batches [][]byte, ok bo
 // Read returns whole batches from offset from out of the store, at most maxBytes of them but at least one
 // batch. Each slice holds one or more batches, the first one holds from, or is the next behind it that
 // compaction has left: one without records where none with records follows. They are the caller's. It blocks on the disk. At the high watermark, or where there is
-// nothing up to it, it returns nothing: wait at the high watermark then. Errors: fault.OffsetOutOfRange, also
+// nothing up to it, it returns nothing: wait at the high watermark then. What stands before damage is returned
+// without an error: the next read meets it. Errors: fault.OffsetOutOfRange, also
 // where the log start passes from meanwhile, fault.OffsetNotAvailable, and those of the store.
 func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][]byte, error) {
 	if err := v.Check(from); err != nil {
@@ -60,6 +61,9 @@ func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][
 	for first := true; more && lo < v.tailIndex(); first = false {
 		var entries []state.Entry
 		if entries, err = v.load(store, lo, max(c.left, 1)); err != nil {
+			if len(c.out) > 0 && fault.CodeOf(err) == fault.CorruptRecord {
+				return c.out, nil
+			}
 			return nil, err
 		}
 		if first && entries[0].Base > from && lo > 0 {
@@ -104,7 +108,7 @@ func (v *View) follows(store state.LogStore, lo uint64, from record.Offset) erro
 // load reads some entries from lo on that are not in memory.
 func (v *View) load(store state.LogStore, lo uint64, maxBytes int) ([]state.Entry, error) {
 	entries, err := store.Entries(v.Replica, lo, min(lo+entriesPerRead, v.tailIndex()), maxBytes, nil)
-	if err != nil {
+	if err != nil && (len(entries) == 0 || fault.CodeOf(err) != fault.CorruptRecord) {
 		return nil, fmt.Errorf("read entry %d of replica %d: %w", lo, v.Replica, err)
 	}
 	if len(entries) == 0 {
