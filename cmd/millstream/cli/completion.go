@@ -136,35 +136,35 @@ func takesTopic(c *urfave.Command) bool {
 }
 
 // topicNames asks a member, quickly; no answer is no names.
-func (s *shell) topicNames(ctx context.Context, brokers string) []string {
-	ctx, cancel := context.WithTimeout(ctx, 700*time.Millisecond)
-	defer cancel()
-	cl, err := s.dial(ctx, brokers)
-	if err != nil {
-		return nil
-	}
-	defer cl.Close()
-	topics, err := kadm.NewClient(cl).ListTopics(ctx)
-	if err != nil {
-		return nil
-	}
-	return topics.Names()
+func (s *shell) topicNames(ctx context.Context, brokers string) (names []string) {
+	s.quickly(ctx, brokers, func(ctx context.Context, ad *kadm.Client) {
+		if topics, err := ad.ListTopics(ctx); err == nil {
+			names = topics.Names()
+		}
+	})
+	return names
 }
 
 // groupNames asks a member like topicNames.
-func (s *shell) groupNames(ctx context.Context, brokers string) []string {
+func (s *shell) groupNames(ctx context.Context, brokers string) (names []string) {
+	s.quickly(ctx, brokers, func(ctx context.Context, ad *kadm.Client) {
+		if groups, err := ad.ListGroups(ctx); err == nil {
+			names = groups.Groups()
+		}
+	})
+	return names
+}
+
+// quickly asks a member in no more time than somebody waits who pressed a key.
+func (s *shell) quickly(ctx context.Context, brokers string, ask func(context.Context, *kadm.Client)) {
 	ctx, cancel := context.WithTimeout(ctx, 700*time.Millisecond)
 	defer cancel()
 	cl, err := s.dial(ctx, brokers)
 	if err != nil {
-		return nil
+		return
 	}
 	defer cl.Close()
-	groups, err := kadm.NewClient(cl).ListGroups(ctx)
-	if err != nil {
-		return nil
-	}
-	return groups.Groups()
+	ask(ctx, kadm.NewClient(cl))
 }
 
 func matching(words []string, prefix string) []string {

@@ -55,12 +55,8 @@ func (s *shell) groupDescribeCommand() *urfave.Command {
 }
 
 func (s *shell) groupDescribe(c *urfave.Context) error {
-	name, err := oneArgument(c, "NAME")
+	name, form, err := nameAndForm(c)
 	if err != nil {
-		return err
-	}
-	form := c.String("output")
-	if err := checkOutput(form); err != nil {
 		return err
 	}
 	return s.admin(c, func(ctx context.Context, ad *kadm.Client) error {

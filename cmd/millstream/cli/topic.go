@@ -26,6 +26,15 @@ func oneArgument(c *urfave.Context, noun string) (string, error) {
 	return c.Args().First(), nil
 }
 
+// nameAndForm is what a command takes that shows one thing.
+func nameAndForm(c *urfave.Context) (name, form string, err error) {
+	if name, err = oneArgument(c, "NAME"); err != nil {
+		return "", "", err
+	}
+	form = c.String("output")
+	return name, form, checkOutput(form)
+}
+
 func noArguments(c *urfave.Context) error {
 	if c.NArg() != 0 {
 		return usage("%s takes no %q", c.Command.HelpName, c.Args().First()).hint("%s --help", c.Command.HelpName)
