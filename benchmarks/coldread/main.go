@@ -33,11 +33,7 @@ func main() {
 	flag.IntVar(&c.readBytes, "read-bytes", 1<<20, "bytes of one read")
 	flag.IntVar(&c.bucketBytes, "bucket-bytes", 0, "size of a bucket; 0 is the store's own")
 	flag.BoolVar(&c.everything, "drop-caches", os.Getuid() == 0, "drop the whole page cache, as root")
-	flag.Parse()
-	if err := run(c, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "coldread:", err)
-		os.Exit(1)
-	}
+	measure.Main(func(out io.Writer) error { return run(c, out) })
 }
 
 func run(c settings, w io.Writer) error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"time"
@@ -27,11 +26,7 @@ func main() {
 	flag.IntVar(&c.partitions, "partitions", 100, "partitions of the log that a member is started on")
 	flag.IntVar(&c.megabytes, "mb", 64, "megabytes in that log")
 	flag.DurationVar(&c.idle, "idle", 5*time.Second, "how long a member is left alone")
-	flag.Parse()
-	if err := run(c, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "footprint:", err)
-		os.Exit(1)
-	}
+	measure.Main(func(out io.Writer) error { return run(c, out) })
 }
 
 func run(c settings, w io.Writer) error {

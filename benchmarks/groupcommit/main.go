@@ -2,9 +2,7 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"io"
-	"os"
 
 	"github.com/millstream-io/millstream/benchmarks/measure"
 )
@@ -23,11 +21,7 @@ func main() {
 	flag.IntVar(&c.megabytes, "mb", 256, "megabytes written in each")
 	flag.IntVar(&c.replicas, "replicas", 256, "replicas that write at the same time")
 	flag.IntVar(&c.lone, "lone", 2000, "writes one at a time")
-	flag.Parse()
-	if err := run(c, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "groupcommit:", err)
-		os.Exit(1)
-	}
+	measure.Main(func(out io.Writer) error { return run(c, out) })
 }
 
 func run(c settings, w io.Writer) error {

@@ -38,11 +38,7 @@ func main() {
 	flag.IntVar(&c.consumers, "consumers", 100, "members that commit")
 	flag.DurationVar(&c.commit, "commit", 10*time.Second, "how long they do so")
 	flag.BoolVar(&c.crash, "crash", true, "cut a member off too")
-	flag.Parse()
-	if err := run(c, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "groups:", err)
-		os.Exit(1)
-	}
+	measure.Main(func(out io.Writer) error { return run(c, out) })
 }
 
 const (

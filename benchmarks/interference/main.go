@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/millstream-io/millstream/benchmarks/measure"
@@ -38,11 +37,7 @@ func main() {
 	flag.IntVar(&c.compact, "compact-mb", 2048, "megabytes of which log compaction keeps less than half")
 	flag.IntVar(&c.scan, "scan-mb", 3072, "megabytes that are read from the disk")
 	flag.IntVar(&c.bucketBytes, "bucket-bytes", 64<<20, "size of the member's buckets")
-	flag.Parse()
-	if err := run(c, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "interference:", err)
-		os.Exit(1)
-	}
+	measure.Main(func(out io.Writer) error { return run(c, out) })
 }
 
 func run(c settings, w io.Writer) error {

@@ -28,11 +28,7 @@ func main() {
 	flag.DurationVar(&c.seconds, "for", 5*time.Second, "how long each load is measured")
 	flag.IntVar(&c.splits, "splits", 1, "profiled runs of each load")
 	flag.StringVar(&c.profiles, "profiles", "", "leave the processor profiles in `DIR`")
-	flag.Parse()
-	if err := run(c, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "kafkapath:", err)
-		os.Exit(1)
-	}
+	measure.Main(func(out io.Writer) error { return run(c, out) })
 }
 
 func run(c settings, w io.Writer) error {

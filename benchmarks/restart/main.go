@@ -2,7 +2,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"time"
@@ -39,17 +38,12 @@ func main() {
 	flag.IntVar(&c.buckets, "buckets", 100, "sealed buckets")
 	flag.BoolVar(&c.everything, "drop-caches", os.Getuid() == 0, "drop the whole page cache, as root")
 	flag.StringVar(&open, openFlag, "", "print what the store in `DIR` costs")
-	flag.Parse()
-	err := error(nil)
-	if open != "" {
-		err = printCost(open, c.idle/5, os.Stdout)
-	} else {
-		err = run(c, os.Stdout)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "restart:", err)
-		os.Exit(1)
-	}
+	measure.Main(func(out io.Writer) error {
+		if open != "" {
+			return printCost(open, c.idle/5, out)
+		}
+		return run(c, out)
+	})
 }
 
 func run(c settings, w io.Writer) error {
