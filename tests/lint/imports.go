@@ -45,6 +45,14 @@ var owners = []owner{
 		may: []string{"cmd/...", "tests/...", "benchmarks/..."}},
 	{what: "github.com/prometheus", may: []string{"cluster/observe/..."}},
 	{what: "go.opentelemetry.io", may: []string{"cluster/observe/..."}},
+	{what: "google.golang.org/grpc", tests: true, may: []string{
+		"proto/api/...", "cluster/gateway/grpc/...", "cluster/client/remote/...", "tests/...", "benchmarks/...",
+	}},
+	{what: "google.golang.org/genproto", tests: true, may: []string{
+		"proto/api/...", "cluster/gateway/grpc/...", "cluster/client/remote/...",
+	}},
+	{what: "github.com/HdrHistogram/hdrhistogram-go", may: []string{"benchmarks/...", "cmd/..."}},
+	{what: "github.com/vbauerster/mpb", may: []string{"cmd/..."}},
 	{what: "github.com/urfave/cli", may: []string{"cmd/..."}},
 	{what: "github.com/knadh/koanf", may: []string{"cmd/..."}},
 	{what: "github.com/goccy/go-yaml", may: []string{"cmd/..."}},
@@ -118,8 +126,8 @@ func wrongWay(from, to string) string {
 		return ""
 	case a == "cmd" && inFolders(to, []string{"benchmarks/load"}):
 		return "" // the load driver is also `millstream bench`
-	case a == "topology" && b == "state" && to != "state/serde":
-		return "topology imports only proto, state/serde and itself, so that clients link no engine"
+	case a == "topology" && b == "state" && to != "state" && to != "state/serde":
+		return "topology imports only proto, state, state/serde and itself, so that clients link no engine"
 	case lb > la:
 		return "it lies above"
 	case lb == la:
