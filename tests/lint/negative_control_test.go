@@ -21,7 +21,7 @@ var controls = []control{
 		"partition/a.go", `package partition; import _ "` + module + `/state"`},
 	{"import-order", "topology/a.go", `package topology; import _ "` + module + `/partition/config"`,
 		"topology/a.go", `package topology; import _ "` + module + `/state/serde"`},
-	{"import-order", "topology/a.go", `package topology; import _ "` + module + `/state"`,
+	{"import-order", "topology/a.go", `package topology; import _ "` + module + `/state/engine"`,
 		"actors/a.go", `package actors; import _ "` + module + `/state"`},
 	{"import-order", "cluster/a.go", `package cluster; import _ "` + module + `/cmd/millstream/cli"`,
 		"cmd/a.go", `package main; import _ "` + module + `/cluster"`},
