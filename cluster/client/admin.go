@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
 // Topics describes topics, sorted by name: all that are there where none is named. A named one that is
@@ -60,6 +61,38 @@ func (c *Client) DescribeConfigs(ctx context.Context, topic string) ([]ConfigEnt
 	a, err := c.t.DescribeConfigs(ctx, []string{topic})
 	d, err := only(a, err, func(a TopicConfigs) error { return a.Err })
 	return d.Entries, err
+}
+
+// AlterConfigs changes single keys of a topic's configuration, all of them or none; deleted ones go back to
+// their default. Errors: fault.UnknownTopicOrPartition, fault.InvalidConfig.
+func (c *Client) AlterConfigs(ctx context.Context, ch ConfigChange) error { return c.alter(ctx, ch, false) }
+
+// CheckConfigs tells what AlterConfigs would be refused for, and changes nothing.
+func (c *Client) CheckConfigs(ctx context.Context, ch ConfigChange) error { return c.alter(ctx, ch, true) }
+
+func (c *Client) alter(ctx context.Context, ch ConfigChange, validateOnly bool) error {
+	return retry(ctx, func() error { // keys are set to values: twice is the same as once
+		a, err := c.t.AlterConfigs(ctx, []ConfigChange{ch}, validateOnly)
+		_, err = only(a, err, func(a TopicAnswer) error { return a.Err })
+		return err
+	})
+}
+
+// DeleteRecords deletes the records of a partition before offset to, or all that can be read now where that is
+// ToHighWatermark, and returns the first offset that is left. Errors: fault.UnknownTopicOrPartition,
+// fault.OffsetOutOfRange, fault.PolicyViolation on a topic that is only compacted.
+func (c *Client) DeleteRecords(ctx context.Context, topic string, p record.Partition, to record.Offset) (
+	record.Offset, error) {
+	var d RecordsDeleted
+	err := retry(ctx, func() error {
+		a, err := c.t.DeleteRecords(ctx, []Position{{Topic: topic, Partition: p, Offset: to}})
+		d, err = only(a, err, func(d RecordsDeleted) error { return d.Err })
+		return err
+	})
+	if err != nil {
+		return -1, err
+	}
+	return d.LogStart, nil
 }
 
 // Offsets looks offsets up, answers in the order of the queries. Refusals that may pass are asked again.

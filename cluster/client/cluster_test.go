@@ -21,6 +21,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // fakeCluster is a Transport that really keeps batches, dedups sequences as a leader does, and injects
 // faults.
 type fakeCluster struct {
+	Transport // nil: panics where a test asks for what the fake does not have
+
 	mu       sync.Mutex
 	topics   map[string]*fakeTopic
 	nextID   byte

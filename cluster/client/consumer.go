@@ -57,11 +57,13 @@ type PartitionError struct {
 	Partition record.Partition
 	Offset    record.Offset
 	Err       error
+
+	verb string // empty: read
 }
 
 // Error returns the refusal with its place in front.
 func (e *PartitionError) Error() string {
-	return fmt.Sprintf("read %s/%d at %d: %v", e.Topic, e.Partition, e.Offset, e.Err)
+	return fmt.Sprintf("%s %s/%d at %d: %v", cmp.Or(e.verb, "read"), e.Topic, e.Partition, e.Offset, e.Err)
 }
 
 // Unwrap returns the refusal.
@@ -173,7 +175,7 @@ func (k *Consumer) seek(ctx context.Context, from Start, parts []*reading) error
 	for i, r := range parts {
 		o, err := from.resolve(a[i*each : (i+1)*each])
 		if err != nil {
-			return &PartitionError{r.topic, r.partition, r.next, err}
+			return &PartitionError{Topic: r.topic, Partition: r.partition, Offset: r.next, Err: err}
 		}
 		r.next, r.reset = o, false
 	}
@@ -204,7 +206,7 @@ func (k *Consumer) Ends(ctx context.Context) ([]Position, error) {
 	out := make([]Position, 0, len(a))
 	for i, r := range k.parts {
 		if a[i].Err != nil {
-			return nil, &PartitionError{r.topic, r.partition, r.next, a[i].Err}
+			return nil, &PartitionError{Topic: r.topic, Partition: r.partition, Offset: r.next, Err: a[i].Err}
 		}
 		out = append(out, Position{r.topic, r.partition, a[i].Offset})
 	}

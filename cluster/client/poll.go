@@ -134,7 +134,7 @@ func passing(c fault.Code) bool {
 // refuse keeps the first refusal of an answer; the others come again.
 func (k *Consumer) refuse(r *reading, err error) {
 	if k.pending == nil {
-		k.pending = &PartitionError{r.topic, r.partition, r.next, err}
+		k.pending = &PartitionError{Topic: r.topic, Partition: r.partition, Offset: r.next, Err: err}
 	}
 }
 

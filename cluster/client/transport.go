@@ -43,6 +43,16 @@ type Transport interface {
 	// DescribeConfigs describes the configuration of topics; answers are in the order of the names.
 	DescribeConfigs(ctx context.Context, topics []string) ([]TopicConfigs, error)
 
+	// AlterConfigs changes configurations of topics, each in whole or not at all; answers are in the order of c.
+	// With validateOnly it only says what would be refused.
+	AlterConfigs(ctx context.Context, c []ConfigChange, validateOnly bool) ([]TopicAnswer, error)
+
+	// DeleteRecords moves the log start of partitions up to the offsets, to what is there at most; answers are in
+	// the order of p.
+	DeleteRecords(ctx context.Context, p []Position) ([]RecordsDeleted, error)
+
+	GroupTransport
+
 	// Close gives connections back. What is under way is answered with an error.
 	Close() error
 }
@@ -194,4 +204,21 @@ type ConfigEntry struct {
 	Source   string
 	ReadOnly bool
 	Doc      string
+}
+
+// ConfigChange changes single keys of a topic's configuration. Deleted ones go back to their default.
+type ConfigChange struct {
+	Topic  string
+	Set    map[string]string
+	Delete []string
+}
+
+// ToHighWatermark is the offset of DeleteRecords that stands for everything that can be read now.
+const ToHighWatermark record.Offset = -1
+
+// RecordsDeleted answers one position of DeleteRecords. LogStart is the first offset that is left, -1 with an
+// error.
+type RecordsDeleted struct {
+	LogStart record.Offset
+	Err      error
 }
