@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -16,8 +18,10 @@ import (
 )
 
 // Goal: where there is room for writes but not for a rewrite, compaction waits and says so, and goes on by itself
-// with the next look when there is room; nothing is lost and nobody else is disturbed. Method: a volume that is filled
-// by a foreign file up to a little above what the member wants to keep; ask for a pass; make room; ask again.
+// with the next look when there is room; nothing is lost and nobody else is disturbed. Method: a topic that is too
+// young to be compacted until it is asked for; a volume that is filled by a foreign file up to a little above what the
+// member wants to keep, again and again, because the member gives back what it took ahead; ask for a pass; make room;
+// ask again.
 func TestDiskFullWhileCompacting(t *testing.T) {
 	t.Parallel()
 	for name, volume := range map[string]func(*testing.T) *volume{
@@ -31,14 +35,17 @@ func TestDiskFullWhileCompacting(t *testing.T) {
 func fillWhileCompacting(t *testing.T, v *volume) {
 	s := harness.StartServer(t, v.data(), "--storage-bucket-bytes", fmt.Sprint(16<<20))
 	createMixed(t, s.Kafka())
+	alterKeyed(t, s.Kafka(), "min.compaction.lag.ms", "3600000") // no pass on its own, however long the writing takes
 	l := newLedger()
 	writeKeyed(t, s.Kafka(), l, 48<<20)
+	harness.Await(t, limit, func() bool { return sealed(t, v) >= 2 }, "buckets that can be compacted")
 
 	const room = 14 << 20 // for writes, and not for a copy of a bucket, which asks for twice what is alive in it
-	v.fill(v.free() - writable(t, s) + room)
-	harness.Await(t, limit, func() bool { return writable(t, s) <= room+4<<20 }, "the member to see the full disk")
+	leave(t, s, v, room)
+	alterKeyed(t, s.Kafka(), "min.compaction.lag.ms", "0")
 	const words = "the log was not compacted"
 	harness.Await(t, limit, func() bool {
+		leave(t, s, v, room)
 		lookAfter(t, s.Kafka())
 		return strings.Contains(s.Log(), words)
 	}, "a compaction that waits for room; the log:\n%s", s.Log())
@@ -102,17 +109,58 @@ func writeKeyed(t *testing.T, address string, l *ledger, bytes int) {
 // lookAfter has the member look after the compacted topic now.
 func lookAfter(t *testing.T, address string) {
 	t.Helper()
+	alterKeyed(t, address, "delete.retention.ms", "2")
+	alterKeyed(t, address, "delete.retention.ms", "1")
+}
+
+// alterKeyed sets one key of the compacted topic.
+func alterKeyed(t *testing.T, address, key, value string) {
+	t.Helper()
 	c := connect(t, address)
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	a := kadm.NewClient(c)
-	for _, ms := range []string{"2", "1"} {
-		set := []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "delete.retention.ms", Value: &ms}}
-		if _, err := a.AlterTopicConfigs(ctx, set, "keyed"); err != nil {
-			t.Fatal(err)
+	set := []kadm.AlterConfig{{Op: kadm.SetConfig, Name: key, Value: &value}}
+	answer, err := kadm.NewClient(c).AlterTopicConfigs(ctx, set, "keyed")
+	if err == nil && len(answer) == 1 {
+		err = answer[0].Err
+	}
+	if err != nil || len(answer) != 1 {
+		t.Fatalf("set %s: %v %v", key, answer, err)
+	}
+}
+
+// sealed is how many buckets of the compacted class are complete, 0 while one is being completed: then the member is
+// about to give back what it took ahead for it. The newest two, the one that is written and the one that comes next,
+// do not count.
+func sealed(t *testing.T, v *volume) int {
+	t.Helper()
+	buckets, err := filepath.Glob(filepath.Join(v.data(), "log", "compact", "*", "frames"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := max(0, len(buckets)-2)
+	for _, b := range buckets[:n] { // their names are in the order of their age
+		if _, err := os.Stat(filepath.Join(filepath.Dir(b), "SUM")); err != nil {
+			return 0
 		}
 	}
+	return n
+}
+
+// leave fills the volume until the member says that about room bytes may be written. What it says is some
+// milliseconds old, and it takes and gives back room meanwhile, so it is asked again.
+func leave(t *testing.T, s *harness.Server, v *volume, room int64) {
+	t.Helper()
+	const about = 4 << 20
+	harness.Await(t, limit, func() bool {
+		left := writable(t, s)
+		if left >= room-about && left <= room+about {
+			return true
+		}
+		v.fill(v.free() - left + room)
+		return false
+	}, "the member to see that %d bytes may be written", room)
 }
 
 var freeBytes = regexp.MustCompile(`(?m)^millstream_store_free_bytes ([0-9.e+]+)$`)
