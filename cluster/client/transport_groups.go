@@ -6,9 +6,14 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// GroupTransport is the part of a Transport that administers consumer groups from outside. Refusals of a whole
-// group are the error of its answer; where a call is about one group only, the call's own.
+// GroupTransport is the part of a Transport that serves consumer groups: membership, and their administration
+// from outside. Refusals of a whole group are the error of its answer; where a call is about one group only, the
+// call's own.
 type GroupTransport interface {
+	// Subscribe makes the caller a member of a group; see Subscription. It does not wait for the group: what
+	// refuses the member is the error of Receive.
+	Subscribe(ctx context.Context, r SubscribeRequest) (Subscription, error)
+
 	// ListGroups lists groups.
 	ListGroups(ctx context.Context) ([]GroupListing, error)
 
