@@ -1,4 +1,4 @@
-// Command gen compiles every .proto file of the project and writes its *.pb.go beside it. It needs neither
+// Command gen compiles every .proto file of the project and writes its *.pb.go and *_grpc.pb.go beside it. It needs neither
 // protoc nor buf, and gives the same bytes each time:
 //
 //	cd proto/gen && go run .
@@ -55,28 +55,32 @@ func run(ctx context.Context) error {
 	for _, file := range compiled {
 		request.ProtoFile = append(request.ProtoFile, protoutil.ProtoFromFileDescriptor(file))
 	}
-	return generate(ctx, request)
+	for _, plugin := range []string{"protoc-gen-go", "protoc-gen-go-grpc"} {
+		if err := generate(ctx, plugin, request); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// generate hands the compiled files to protoc-gen-go, at the version that go.mod pins, and writes what
-// comes back.
-func generate(ctx context.Context, request *pluginpb.CodeGeneratorRequest) error {
+// generate hands the compiled files to a plugin, at the version that go.mod pins, and writes what comes back.
+func generate(ctx context.Context, name string, request *pluginpb.CodeGeneratorRequest) error {
 	in, err := proto.Marshal(request)
 	if err != nil {
 		return fmt.Errorf("encode request: %w", err)
 	}
-	plugin := exec.CommandContext(ctx, "go", "tool", "protoc-gen-go")
+	plugin := exec.CommandContext(ctx, "go", "tool", name)
 	plugin.Stdin, plugin.Stderr = bytes.NewReader(in), os.Stderr
 	out, err := plugin.Output()
 	if err != nil {
-		return fmt.Errorf("run protoc-gen-go: %w", err)
+		return fmt.Errorf("run %s: %w", name, err)
 	}
 	var response pluginpb.CodeGeneratorResponse
 	if err := proto.Unmarshal(out, &response); err != nil {
 		return fmt.Errorf("decode response: %w", err)
 	}
 	if response.Error != nil {
-		return fmt.Errorf("protoc-gen-go: %s", response.GetError())
+		return fmt.Errorf("%s: %s", name, response.GetError())
 	}
 	for _, file := range response.File {
 		path := filepath.Join(root, filepath.FromSlash(file.GetName()))
