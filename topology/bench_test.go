@@ -20,6 +20,9 @@ func (nowhere) Task() string                                       { return "ben
 func (nowhere) Partition() record.Partition                        { return 0 }
 func (nowhere) Now() time.Time                                     { return time.UnixMilli(0) }
 func (nowhere) Send(*plan.Node, string, *record.Record) error      { return nil }
+func (nowhere) Rows(*plan.Store) (plan.Rows, error)                { return nil, nil }
+func (nowhere) CountLate(*plan.Node)                               {}
+func (nowhere) CountSkipped(*plan.Node, string)                    {}
 func (nowhere) Refuse(_ plan.Stage, _ *plan.Node, err error) error { return err }
 
 // BenchmarkChain measures decode, filter, two mapValues and peek: the operators alone, a record at a time.

@@ -49,6 +49,12 @@ func (in *instance) Init() error {
 	return nil
 }
 
+// StreamTime implements plan.Instance.
+func (in *instance) StreamTime() time.Time { return in.streamTime }
+
+// SetStreamTime implements plan.Instance.
+func (in *instance) SetStreamTime(t time.Time) { in.observe(t) }
+
 // Close implements plan.Instance.
 func (in *instance) Close() error {
 	if in.closed {

@@ -29,7 +29,7 @@ type tasksMeter struct {
 type subMeter struct {
 	app, sub                      string // as labels
 	steps, taken, written, resets prometheus.Counter
-	refused                       [3]prometheus.Counter // by plan.Decision
+	refused                       [plan.Decisions]prometheus.Counter // by kind of plan.Decision
 }
 
 func newTasksMeter(r *prometheus.Registry) *tasksMeter {
@@ -92,7 +92,7 @@ func (o taskObserver) Stepped(id task.ID, taken, written int) {
 
 // Refused implements task.Observer.
 func (o taskObserver) Refused(e *plan.RecordError, d plan.Decision) {
-	o.sub.refused[min(int(d), len(o.sub.refused)-1)].Inc()
+	o.sub.refused[min(int(d.Kind()), len(o.sub.refused)-1)].Inc()
 	if o.next != nil {
 		o.next.Refused(e, d)
 	}

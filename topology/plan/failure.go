@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/millstream-io/millstream/proto/record"
 )
@@ -28,8 +29,9 @@ func (s Stage) String() string {
 	return "unknown"
 }
 
-// Decision says what becomes of a record that failed.
-type Decision uint8
+// Decision says what becomes of a record that failed. From a millisecond on its value is how long to wait
+// before the record is tried again, in nanoseconds.
+type Decision int64
 
 // The decisions. Fail is the zero value: nothing is lost unless somebody says so.
 const (
@@ -40,17 +42,54 @@ const (
 	// DeadLetter writes the record to the application's dead-letter topic and goes on. Where there is no
 	// record to keep (a punctuation failed) it is Fail.
 	DeadLetter
+	// Retry is the Kind of what RetryAfter returns.
+	Retry
+
+	// Decisions is how many kinds there are.
+	Decisions = int(Retry) + 1
 )
 
-var decisionNames = [...]string{"fail", "skip", "dead-letter"}
+// shortestRetry is the smallest Decision that is a time to wait.
+const shortestRetry = Decision(time.Millisecond)
 
-// String returns the decision's name.
+// RetryAfter tries the record again when wait is over, at least a millisecond, and then as often as the policy
+// says so. What the record has written and changed before it failed is undone. The task goes on with nothing
+// else of that input meanwhile, so that order is kept; other tasks are not held up. Where there is no record
+// to try again (a punctuation failed) it is Fail.
+func RetryAfter(wait time.Duration) Decision { return max(Decision(wait), shortestRetry) }
+
+// Kind returns Fail, Skip, DeadLetter or Retry.
+func (d Decision) Kind() Decision {
+	if d >= shortestRetry {
+		return Retry
+	}
+	return d
+}
+
+// Wait is how long to wait before the record is tried again, where Kind is Retry.
+func (d Decision) Wait() time.Duration { return time.Duration(max(d, shortestRetry)) }
+
+var decisionNames = [Decisions]string{"fail", "skip", "dead-letter", "retry"}
+
+// String returns the name of the decision's kind.
 func (d Decision) String() string {
-	if int(d) < len(decisionNames) {
-		return decisionNames[d]
+	if k := d.Kind(); k >= 0 && int(k) < len(decisionNames) {
+		return decisionNames[k]
 	}
 	return "unknown"
 }
+
+// RetryError is what Runtime.Refuse returns where the policy wants the record to be tried again.
+type RetryError struct {
+	After time.Duration
+	Err   *RecordError
+}
+
+// Error says what failed and when it is tried again.
+func (e *RetryError) Error() string { return fmt.Sprintf("%v; again after %s", e.Err, e.After) }
+
+// Unwrap returns the error of the record.
+func (e *RetryError) Unwrap() error { return e.Err }
 
 // Always decides d for every error: OnError(topology.Skip.Always).
 func (d Decision) Always(context.Context, *RecordError) Decision { return d }

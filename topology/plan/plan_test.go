@@ -49,13 +49,13 @@ func TestNames(t *testing.T) {
 	for s := plan.StageDecode; s <= plan.StageProduce+1; s++ {
 		names = append(names, s.String())
 	}
-	for d := plan.Fail; d <= plan.DeadLetter+1; d++ {
+	for d := plan.Fail; d <= plan.Retry+1; d++ {
 		names = append(names, d.String())
 		if d.Always(context.Background(), nil) != d {
 			t.Errorf("%s decides otherwise", d)
 		}
 	}
-	want := "decode process encode produce unknown fail skip dead-letter unknown"
+	want := "decode process encode produce unknown fail skip dead-letter retry unknown"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("%q, expected %q", got, want)
 	}

@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -45,6 +46,17 @@ func (r runtimeOf) Refuse(s plan.Stage, n *plan.Node, err error) error {
 	return r.c.refuse(s, from, r.c.raw, err)
 }
 
+// Rows implements plan.Runtime.
+func (r runtimeOf) Rows(s *plan.Store) (plan.Rows, error) {
+	return nil, fmt.Errorf("task %s has no rows for store %s", r.Task(), s.Name)
+}
+
+// CountLate implements plan.Runtime.
+func (r runtimeOf) CountLate(*plan.Node) {}
+
+// CountSkipped implements plan.Runtime.
+func (r runtimeOf) CountSkipped(*plan.Node, string) {}
+
 // refuse applies the policy of the node where a record failed. raw is nil where there is no record to keep.
 func (c *Core) refuse(s plan.Stage, from origin, raw *record.Record, err error) error {
 	e := &plan.RecordError{Stage: s, Node: from.node, Task: c.cfg.ID.String(), Err: err, Record: raw}
@@ -57,13 +69,15 @@ func (c *Core) refuse(s plan.Stage, from origin, raw *record.Record, err error) 
 	if from.node.OnError != nil && !from.dead && c.cfg.Context.Err() == nil {
 		decision = from.node.OnError(c.cfg.Context, e)
 	}
-	if decision == plan.DeadLetter && raw == nil {
+	if raw == nil && (decision == plan.DeadLetter || decision.Kind() == plan.Retry) {
 		decision = plan.Fail
 	}
 	c.cfg.Observer.Refused(e, decision)
-	switch decision {
+	switch decision.Kind() {
 	case plan.Skip:
 		return nil
+	case plan.Retry:
+		return &plan.RetryError{After: decision.Wait(), Err: e}
 	case plan.DeadLetter:
 		from.dead = true
 		return c.out.add(c.cfg.Graph.DeadLetter, deadLetter(e), from)
