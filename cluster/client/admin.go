@@ -65,10 +65,14 @@ func (c *Client) DescribeConfigs(ctx context.Context, topic string) ([]ConfigEnt
 
 // AlterConfigs changes single keys of a topic's configuration, all of them or none; deleted ones go back to
 // their default. Errors: fault.UnknownTopicOrPartition, fault.InvalidConfig.
-func (c *Client) AlterConfigs(ctx context.Context, ch ConfigChange) error { return c.alter(ctx, ch, false) }
+func (c *Client) AlterConfigs(ctx context.Context, ch ConfigChange) error {
+	return c.alter(ctx, ch, false)
+}
 
 // CheckConfigs tells what AlterConfigs would be refused for, and changes nothing.
-func (c *Client) CheckConfigs(ctx context.Context, ch ConfigChange) error { return c.alter(ctx, ch, true) }
+func (c *Client) CheckConfigs(ctx context.Context, ch ConfigChange) error {
+	return c.alter(ctx, ch, true)
+}
 
 func (c *Client) alter(ctx context.Context, ch ConfigChange, validateOnly bool) error {
 	return retry(ctx, func() error { // keys are set to values: twice is the same as once

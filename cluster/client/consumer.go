@@ -26,22 +26,10 @@ type Consumer struct {
 
 	parts   []*reading
 	rotate  int // the partition that is asked first: MaxPollBytes must not starve the others
-	held    FetchResult
-	records []Record
-	reader  record.Reader
+	box     inbox
 	pending error // of the last fetch, told after its records
 	backoff time.Duration
 	closed  bool
-}
-
-// reading is one partition being read.
-type reading struct {
-	topic     string
-	topicID   record.TopicID
-	partition record.Partition
-	next      record.Offset
-	asked     record.Offset // next when the Fetch under way was sent
-	reset     bool          // next must be looked up again, as OnOutOfRange says
 }
 
 // Position is the offset that is read next in a partition, or the end of one.
@@ -123,8 +111,7 @@ func (c *Client) Consumer(opts ...ConsumerOption) *Consumer {
 // fault.UnknownTopicOrPartition and what looking up the start gives.
 func (k *Consumer) Assign(ctx context.Context, topic string, from Start, partitions ...record.Partition) error {
 	if from.kind == startNone {
-		return fault.New(fault.InvalidRequest, "no start is given for topic %q", topic).
-			WithHint("use FromEarliest, FromLatest, FromOffset, FromLast or FromTime")
+		return noStart(topic)
 	}
 	m, err := k.c.catalog.fresh(ctx, topic)
 	if err != nil {
@@ -155,7 +142,103 @@ func (k *Consumer) Assign(ctx context.Context, topic string, from Start, partiti
 
 // Unassign takes a partition away. Records of the last Poll stay valid.
 func (k *Consumer) Unassign(topic string, p record.Partition) {
-	k.parts = slices.DeleteFunc(k.parts, func(r *reading) bool { return r.topic == topic && r.partition == p })
+	k.parts = slices.DeleteFunc(k.parts, func(r *reading) bool {
+		if r.topic != topic || r.partition != p {
+			return false
+		}
+		k.box.drop(r)
+		return true
+	})
+}
+
+// Seek sets the positions of assigned partitions of a topic, of all that are where none is named: all or nothing.
+// It blocks while a start must be looked up. Errors: fault.InvalidRequest for a partition that is not assigned,
+// and what looking up the start gives.
+func (k *Consumer) Seek(ctx context.Context, topic string, to Start, partitions ...record.Partition) error {
+	parts, err := k.named(topic, partitions)
+	if err != nil {
+		return err
+	}
+	if to.kind == startNone {
+		return noStart(topic)
+	}
+	for _, r := range parts {
+		k.box.drop(r)
+	}
+	return k.seek(ctx, to, parts)
+}
+
+// Pause stops reading partitions of a topic, all that are assigned where none is named, until Resume. They keep
+// their positions. What was fetched and not returned yet is fetched again. Error: fault.InvalidRequest for a
+// partition that is not assigned.
+func (k *Consumer) Pause(topic string, partitions ...record.Partition) error {
+	return k.setPaused(true, topic, partitions)
+}
+
+// Resume goes on with paused partitions, of a topic or those named. Error: fault.InvalidRequest for a partition
+// that is not assigned.
+func (k *Consumer) Resume(topic string, partitions ...record.Partition) error {
+	return k.setPaused(false, topic, partitions)
+}
+
+func (k *Consumer) setPaused(paused bool, topic string, partitions []record.Partition) error {
+	parts, err := k.named(topic, partitions)
+	if err != nil {
+		return err
+	}
+	for _, r := range parts {
+		if r.paused = paused; paused {
+			k.box.drop(r)
+		}
+	}
+	return nil
+}
+
+// Paused returns the positions of the partitions that are paused, sorted by topic and partition.
+func (k *Consumer) Paused() []Position {
+	return positions(k.parts, func(r *reading) bool { return r.paused })
+}
+
+// named finds assigned partitions, all of the topic where none is named.
+func (k *Consumer) named(topic string, partitions []record.Partition) ([]*reading, error) {
+	return find(k.parts, topic, partitions)
+}
+
+func find(in []*reading, topic string, partitions []record.Partition) (out []*reading, err error) {
+	for _, r := range in {
+		if r.topic == topic && (len(partitions) == 0 || slices.Contains(partitions, r.partition)) {
+			out = append(out, r)
+		}
+	}
+	for _, p := range partitions {
+		if !slices.ContainsFunc(out, func(r *reading) bool { return r.partition == p }) {
+			return nil, notAssigned("partition %s/%d is not assigned", topic, p)
+		}
+	}
+	if len(out) == 0 {
+		return nil, notAssigned("no partition of topic %q is assigned", topic)
+	}
+	return out, nil
+}
+
+func notAssigned(format string, args ...any) error {
+	return fault.New(fault.InvalidRequest, format+" to this consumer", args...).WithHint("look at Positions")
+}
+
+func noStart(topic string) error {
+	return fault.New(fault.InvalidRequest, "no start is given for topic %q", topic).
+		WithHint("use FromEarliest, FromLatest, FromOffset, FromLast or FromTime")
+}
+
+func positions(in []*reading, pick func(*reading) bool) []Position {
+	out := make([]Position, 0, len(in))
+	for _, r := range in {
+		if pick(r) {
+			out = append(out, Position{r.topic, r.partition, r.position()})
+		}
+	}
+	sortPositions(out)
+	return out
 }
 
 // seek sets the positions of partitions.
@@ -172,25 +255,24 @@ func (k *Consumer) seek(ctx context.Context, from Start, parts []*reading) error
 		}
 	}
 	each := len(q) / max(len(parts), 1)
+	to := make([]record.Offset, len(parts))
 	for i, r := range parts {
 		o, err := from.resolve(a[i*each : (i+1)*each])
 		if err != nil {
 			return &PartitionError{Topic: r.topic, Partition: r.partition, Offset: r.next, Err: err}
 		}
-		r.next, r.reset = o, false
+		to[i] = o
+	}
+	for i, r := range parts {
+		r.next, r.reset = to[i], false
 	}
 	return nil
 }
 
 // Positions returns what is read next, sorted by topic and partition. Records that Poll returned count as
-// read.
+// read, and so does the record that Records has given last.
 func (k *Consumer) Positions() []Position {
-	out := make([]Position, 0, len(k.parts))
-	for _, r := range k.parts {
-		out = append(out, Position{r.topic, r.partition, r.next})
-	}
-	sortPositions(out)
-	return out
+	return positions(k.parts, func(*reading) bool { return true })
 }
 
 // Ends asks for the ends of the assigned partitions as they are now, sorted like Positions. It blocks.
@@ -218,7 +300,7 @@ func (k *Consumer) Ends(ctx context.Context) ([]Position, error) {
 func (k *Consumer) Reached(ends []Position) bool {
 	return !slices.ContainsFunc(k.parts, func(r *reading) bool {
 		return slices.ContainsFunc(ends, func(e Position) bool {
-			return e.Topic == r.topic && e.Partition == r.partition && r.next < e.Offset
+			return e.Topic == r.topic && e.Partition == r.partition && r.position() < e.Offset
 		})
 	})
 }
@@ -231,13 +313,6 @@ func sortPositions(ps []Position) {
 
 // Close gives the buffers of the last Poll back. It is idempotent.
 func (k *Consumer) Close() {
-	k.release()
+	k.box.release()
 	k.closed = true
-}
-
-func (k *Consumer) release() {
-	k.held.Release()
-	k.held = FetchResult{}
-	clear(k.records)
-	k.records = k.records[:0]
 }

@@ -2,52 +2,77 @@ package client
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
-	"github.com/millstream-io/millstream/proto/record"
 )
 
 // Poll waits until there are records and returns them: of several partitions, ascending in each. They are
 // valid until the next call of Poll or Close. It returns none, and no error, where positions moved over offsets of
-// which log compaction has left nothing, so that Reached can be asked. Refusals that may pass are asked again until ctx ends, which
-// gives ctx.Err(). Another refusal of one partition is a *PartitionError, told after the records that came
-// with it; the partition stays assigned at the same position, so it is told again unless something is done
-// about it (Assign, Unassign).
+// which log compaction has left nothing, so that Reached can be asked. Refusals that may pass are asked again until
+// ctx ends, which gives ctx.Err(). Another refusal of one partition is a *PartitionError, told after the records
+// that came with it; the partition stays assigned at the same position, so it is told again unless something is
+// done about it (Seek, Assign, Unassign).
 func (k *Consumer) Poll(ctx context.Context) ([]Record, error) {
-	k.release()
+	if rest := k.box.rest(); len(rest) > 0 && k.open() == nil { // Records was left early
+		return rest, nil
+	}
+	if err := k.fill(ctx); err != nil {
+		return nil, err
+	}
+	return k.box.rest(), nil
+}
+
+// take is Poll for one record.
+func (k *Consumer) take(ctx context.Context) (Record, error) {
+	for {
+		if err := k.open(); err != nil {
+			return Record{}, err
+		}
+		if r, ok := k.box.take(); ok {
+			return r, nil
+		}
+		if err := k.fill(ctx); err != nil {
+			return Record{}, err
+		}
+	}
+}
+
+func (k *Consumer) open() error {
+	if k.closed || k.c.shut.Load() {
+		return errClosed
+	}
+	return nil
+}
+
+// fill brings records into the inbox, or moves positions over what compaction has left nothing of.
+func (k *Consumer) fill(ctx context.Context) error {
+	k.box.release()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(k.c.stopped, cancel)()
 	for {
 		if err := k.pending; err != nil {
 			k.pending = nil
-			return nil, err
-		}
-		switch {
-		case k.closed || k.c.shut.Load():
-			return nil, errClosed
-		case len(k.parts) == 0:
-			return nil, fault.New(fault.InvalidRequest, "the consumer has no partitions").WithHint("Assign some")
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		}
-		if err := k.resetPositions(ctx); err != nil {
-			return nil, err
+			return err
 		}
 		asked := k.order()
+		if err := k.ready(ctx, asked); err != nil {
+			return err
+		}
 		result, err := k.c.t.Fetch(ctx, k.request(ctx, asked))
 		retriable := false
 		if err == nil {
-			retriable = k.open(asked, result)
+			retriable = k.decode(asked, result)
 		} else if retriable = fault.CodeOf(err).Retryable(); !retriable && ctx.Err() == nil {
-			return nil, err
+			return err
 		}
-		if len(k.records) > 0 || err == nil && k.skipped(asked, result) {
+		if len(k.box.records) > 0 || err == nil && k.skipped(asked, result) {
 			k.backoff = 0
-			return k.records, nil
+			return nil
 		}
-		k.release()
+		k.box.release()
 		if retriable && k.pending == nil {
 			k.backoff = min(max(2*k.backoff, leastBackoff), mostBackoff)
 			pause(ctx, jitter(k.backoff))
@@ -55,10 +80,26 @@ func (k *Consumer) Poll(ctx context.Context) ([]Record, error) {
 	}
 }
 
-// order goes around the partitions.
+// ready says why there is nothing to ask for.
+func (k *Consumer) ready(ctx context.Context, asked []*reading) error {
+	switch {
+	case k.open() != nil:
+		return k.open()
+	case len(k.parts) == 0:
+		return fault.New(fault.InvalidRequest, "the consumer has no partitions").WithHint("Assign some")
+	case len(asked) == 0:
+		return fault.New(fault.InvalidRequest, "all partitions of the consumer are paused").WithHint("Resume some")
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return k.resetPositions(ctx, asked)
+}
+
+// order goes around the partitions that are not paused.
 func (k *Consumer) order() []*reading {
-	k.rotate = (k.rotate + 1) % len(k.parts)
-	return append(append(make([]*reading, 0, len(k.parts)), k.parts[k.rotate:]...), k.parts[:k.rotate]...)
+	k.rotate = (k.rotate + 1) % max(len(k.parts), 1)
+	asked := append(append(make([]*reading, 0, len(k.parts)), k.parts[k.rotate:]...), k.parts[:k.rotate]...)
+	return slices.DeleteFunc(asked, func(r *reading) bool { return r.paused })
 }
 
 func (k *Consumer) request(ctx context.Context, parts []*reading) FetchRequest {
@@ -74,9 +115,9 @@ func (k *Consumer) request(ctx context.Context, parts []*reading) FetchRequest {
 	return r
 }
 
-// open decodes an answer into k.records and reports whether a refusal in it may pass.
-func (k *Consumer) open(asked []*reading, result FetchResult) (retriable bool) {
-	k.held = result
+// decode brings an answer into the inbox and reports whether a refusal in it may pass.
+func (k *Consumer) decode(asked []*reading, result FetchResult) (retriable bool) {
+	k.box.hold(result.Release)
 	for i := range asked {
 		if i >= len(result.Partitions) {
 			k.refuse(asked[i], fault.New(fault.Unknown, "the partition was not answered"))
@@ -87,7 +128,7 @@ func (k *Consumer) open(asked []*reading, result FetchResult) (retriable bool) {
 		switch {
 		case f.Err == nil:
 			for _, b := range f.Batches {
-				if err := k.decode(r, b); err != nil {
+				if err := k.box.decode(r, b); err != nil {
 					k.refuse(r, err)
 					break
 				}
@@ -139,8 +180,8 @@ func (k *Consumer) refuse(r *reading, err error) {
 }
 
 // resetPositions looks up where to go on after a position fell out of the log.
-func (k *Consumer) resetPositions(ctx context.Context) error {
-	for _, r := range k.parts {
+func (k *Consumer) resetPositions(ctx context.Context, asked []*reading) error {
+	for _, r := range asked {
 		if r.reset {
 			if err := k.seek(ctx, k.o.outOfRange, []*reading{r}); err != nil {
 				return err
@@ -148,43 +189,4 @@ func (k *Consumer) resetPositions(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// decode adds the records of whole batches from r.next on.
-func (k *Consumer) decode(r *reading, raw []byte) error {
-	for len(raw) > 0 {
-		b, rest, err := record.Next(raw)
-		if err != nil {
-			return err
-		}
-		if err := b.Check(); err != nil {
-			return err
-		}
-		if raw = rest; b.LastOffset() < r.next {
-			continue
-		}
-		if !b.Control() {
-			if err := k.add(r, b); err != nil {
-				return err
-			}
-		}
-		r.next = b.LastOffset() + 1
-	}
-	return nil
-}
-
-func (k *Consumer) add(r *reading, b record.Batch) error {
-	if err := k.reader.Open(b, 0); err != nil {
-		return err
-	}
-	var rec record.Record
-	for k.reader.Next(&rec) {
-		if rec.Offset < r.next {
-			continue // the batch begins before what was asked for
-		}
-		k.records = append(k.records, Record{Topic: r.topic, Partition: r.partition, Offset: rec.Offset,
-			TimestampMs: rec.TimestampMs, Key: rec.Key, Value: rec.Value, Headers: rec.Headers})
-		r.next = rec.Offset + 1
-	}
-	return k.reader.Err()
 }
