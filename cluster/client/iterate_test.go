@@ -16,83 +16,89 @@ import (
 	"github.com/millstream-io/millstream/topology"
 )
 
-// Goal: whatever mix of Poll, loops that are left early, Seek, Pause and Unassign a reader uses, it gets what
+// reader is a consumer of topic t with the model of its positions.
+type reader struct {
+	*rapid.T
+	k      *Consumer
+	end    record.Offset
+	next   []record.Offset
+	paused []bool
+}
+
+// Goal: whatever mix of Poll, loops that are left early, Seek, Pause and Resume a reader uses, it gets what
 // stands at its position, and the position is exact. Method: property test against a model of positions.
 func TestReadingIsExact(t *testing.T) {
 	const parts, n = 3, 60
 	f := newCluster(map[string]int{"t": parts})
 	c := fill(t, f, parts, n)
-	raw := topology.NewTopic("t", serde.Bytes, serde.Bytes)
 	rapid.Check(t, func(rt *rapid.T) {
 		k := c.Consumer(WithMaxPollBytes(rapid.SampledFrom([]int{1, 2000, 1 << 20}).Draw(rt, "poll")), WithMaxWait(time.Millisecond))
 		defer k.Close()
 		if err := k.Assign(within(t), "t", FromEarliest()); err != nil {
 			rt.Fatal(err)
 		}
-		next, paused := make([]record.Offset, parts), make([]bool, parts)
-		got := func(r Record) {
-			if paused[r.Partition] || r.Offset != next[r.Partition] || string(r.Value) != fmt.Sprint(r.Offset) {
-				rt.Fatalf("partition %d: offset %d with %q, want %d, paused %v", r.Partition, r.Offset, r.Value,
-					next[r.Partition], paused[r.Partition])
-			}
-			next[r.Partition]++
-		}
-		ended := func() bool {
-			for p := range parts {
-				if !paused[p] && next[p] < n {
-					return false
-				}
-			}
-			return true
-		}
+		r := &reader{rt, k, n, make([]record.Offset, parts), make([]bool, parts)}
 		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
-			p := record.Partition(rapid.IntRange(0, parts-1).Draw(rt, "partition"))
-			switch rapid.IntRange(0, 4).Draw(rt, "step") {
-			case 0:
-				if ended() {
-					continue
-				}
-				rs, err := k.Poll(within(t))
-				if err != nil {
-					rt.Fatal(err)
-				}
-				for _, r := range rs {
-					got(r)
-				}
-			case 1:
-				for left := rapid.IntRange(1, 40).Draw(rt, "records"); left > 0 && !ended(); left-- {
-					for r, err := range Records(within(t), k, raw) {
-						if err != nil {
-							rt.Fatal(err)
-						}
-						got(r.Record)
-						break
-					}
-				}
-			case 2:
-				to := record.Offset(rapid.IntRange(0, n).Draw(rt, "offset"))
-				if err := k.Seek(within(t), "t", FromOffset(to), p); err != nil {
-					rt.Fatal(err)
-				}
-				next[p] = to
-			case 3:
-				if err := k.Pause("t", p); err != nil {
-					rt.Fatal(err)
-				}
-				paused[p] = true
-			case 4:
-				if err := k.Resume("t", p); err != nil {
-					rt.Fatal(err)
-				}
-				paused[p] = false
-			}
+			r.step(within(t), record.Partition(rapid.IntRange(0, parts-1).Draw(rt, "partition")))
 			for _, at := range k.Positions() {
-				if at.Offset != next[at.Partition] {
-					rt.Fatalf("position %+v, want %d", at, next[at.Partition])
+				if at.Offset != r.next[at.Partition] {
+					rt.Fatalf("position %+v, want %d", at, r.next[at.Partition])
 				}
 			}
 		}
 	})
+}
+
+func (r *reader) got(rec Record) {
+	p := rec.Partition
+	if r.paused[p] || rec.Offset != r.next[p] || string(rec.Value) != fmt.Sprint(rec.Offset) {
+		r.Fatalf("partition %d: offset %d with %q, want %d, paused %v", p, rec.Offset, rec.Value, r.next[p], r.paused[p])
+	}
+	r.next[p]++
+}
+
+func (r *reader) ended() bool {
+	for p := range r.next {
+		if !r.paused[p] && r.next[p] < r.end {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *reader) step(ctx context.Context, p record.Partition) {
+	var err error
+	switch rapid.IntRange(0, 4).Draw(r.T, "step") {
+	case 0:
+		if r.ended() {
+			return
+		}
+		var rs []Record
+		rs, err = r.k.Poll(ctx)
+		for _, rec := range rs {
+			r.got(rec)
+		}
+	case 1:
+		for left := rapid.IntRange(1, 40).Draw(r.T, "records"); left > 0 && !r.ended(); left-- {
+			for rec, err := range Records(ctx, r.k, topology.NewTopic("t", serde.Bytes, serde.Bytes)) {
+				if err != nil {
+					r.Fatal(err)
+				}
+				r.got(rec.Record)
+				break
+			}
+		}
+	case 2:
+		r.next[p] = record.Offset(rapid.Int64Range(0, int64(r.end)).Draw(r.T, "offset"))
+		err = r.k.Seek(ctx, "t", FromOffset(r.next[p]), p)
+	case 3:
+		r.paused[p], err = true, r.k.Pause("t", p)
+	case 4:
+		r.paused[p], err = false, r.k.Resume("t", p)
+	}
+	if err != nil {
+		r.Fatal(err)
+	}
 }
 
 // Goal: Seek, Pause and Resume refuse what is not assigned, and a poll with nothing to read says so. Method: one
