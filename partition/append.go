@@ -178,8 +178,12 @@ func (r *Replica) take(p pending) error {
 		if dup || err != nil {
 			return err
 		}
+	case state.EntryFence:
+		if err := r.producers.CheckFence(proposedFence(payload)); err != nil {
+			return err
+		}
 	}
-	if r.cfg.Machine != nil && p.entry != state.EntryTrim && p.entry != state.EntryClean {
+	if r.cfg.Machine != nil && (p.entry == state.EntryRecords || p.entry == state.EntryControl) {
 		if err := r.cfg.Machine.Admit(p.entry, payload); err != nil {
 			return err
 		}
@@ -196,11 +200,14 @@ func (r *Replica) take(p pending) error {
 	g.size += len(payload)
 	g.entry.AppendTimeMs = max(g.entry.AppendTimeMs, r.now.UnixMilli())
 	w := waiter{req: p.req, index: g.entry.Index, base: g.entry.Next(), stampMs: -1, deadline: p.deadline}
-	if p.entry == state.EntryRecords {
+	switch p.entry {
+	case state.EntryRecords:
 		r.place(payload)
 		if r.cfg.Settings.LogAppendTime {
 			w.stampMs = g.entry.AppendTimeMs
 		}
+	case state.EntryFence:
+		r.producers.PendFence(proposedFence(payload), g.entry.Index, g.entry.AppendTimeMs)
 	}
 	switch {
 	case p.acks == noReply:

@@ -5,6 +5,7 @@
 //	Append → gather → frame sealed → raft ─┬→ Persist → store → Persisted ─┐
 //	                                       └→ Send → followers → Received ─┴→ committed → View, Replies, Machine
 //	Trim, retention → an entry with the log start → committed → log start, then first index (Spans/Measured) → Persist
+//	Fence → an entry with producer and epoch → committed → older epochs are refused, whoever leads
 //	compaction: Spans → Compact → store → Compacted → carried row; what a leader says of tombstones → an entry → all
 //	a follower that needs older entries ← the log's start with what followed from them, by raft's snapshot
 //	restart: Tail + carried rows → Read/Loaded (replay) → raft → campaign or follow
@@ -14,6 +15,7 @@
 //     Step that learned of the commit;
 //   - readers never see beyond the high watermark, which is the end of the last committed entry;
 //   - offsets are dense along the log; append times and the running largest timestamp never go down;
+//   - behind a fence no batch of an older epoch of its producer is ever appended;
 //   - a frame never changes once it was proposed, and is equal on every replica that has not compacted it;
 //   - the log start never goes back on a replica, nor from one leader to the next; it moves by committed entries alone;
 //   - the first index follows it, never behind the applied entry, and never without snapshots of what the entries did;

@@ -58,7 +58,8 @@ type Compact struct {
 	End        record.Offset
 }
 
-// Reply answers one request. Base is the offset of the first appended record, or the log start for Trim;
+// Reply answers one request. Base is the offset of the first appended record, the log start for Trim,
+// or the end of the log for Fence;
 // AppendTimeMs is -1 unless the topic stamps append times.
 type Reply struct {
 	Req          ReqID

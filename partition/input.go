@@ -66,6 +66,19 @@ type Trim struct {
 	Deadline time.Time
 }
 
+// Fence asks for the epochs of a producer below Epoch to be shut out of the partition, for ever: their batches are
+// refused from now on, whoever leads. Only the leader does it. The reply comes when that is committed and carries
+// as Base the end of the log at that point: everything older lies below it, and nothing older will come behind
+// it. A fence that stands may be asked for again until something is written behind it. Errors:
+// fault.ProducerFenced where a higher epoch stands, or where Epoch itself has written already,
+// fault.PolicyViolation for more than producer.MaxFenced producers, fault.InvalidRequest.
+type Fence struct {
+	Req      ReqID
+	Producer record.ProducerID
+	Epoch    record.ProducerEpoch
+	Deadline time.Time
+}
+
 // Persisted says that the write of Persist.Token is durable, or why not.
 type Persisted struct {
 	By    state.Incarnation
@@ -144,6 +157,7 @@ func (Query) input()          {}
 func (Watch) input()          {}
 func (Cancel) input()         {}
 func (Trim) input()           {}
+func (Fence) input()          {}
 func (Persisted) input()      {}
 func (Loaded) input()         {}
 func (Measured) input()       {}

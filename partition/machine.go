@@ -9,8 +9,8 @@ type Machine interface {
 	// still never be committed.
 	Admit(t state.EntryType, payload []byte) error
 
-	// Apply takes one committed entry, in order, exactly once per life; entries that only move the log start or
-	// tell of compaction are left out, so are those of which compaction left no record, and what a restored
+	// Apply takes one committed entry, in order, exactly once per life; entries that only move the log start,
+	// fence a producer or tell of compaction are left out, so are those of which compaction left no record, and what a restored
 	// snapshot holds does not come again. An error is the answer of whoever proposed it, and leaves the state as
 	// it was. The payload must not be kept without copying it.
 	Apply(e state.Entry) error

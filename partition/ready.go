@@ -245,6 +245,8 @@ func (r *Replica) applyOne(e state.Entry) (answer, err error) {
 		return nil, r.applyTrim(e)
 	case state.EntryClean:
 		return nil, r.applyClean(e)
+	case state.EntryFence:
+		return nil, r.applyFence(e)
 	case state.EntryCompacted:
 		return nil, nil
 	}

@@ -123,6 +123,8 @@ func (r *Replica) Step(now time.Time, in Input) Effects {
 		r.onCancel(in)
 	case Trim:
 		r.onTrim(in)
+	case Fence:
+		r.onFence(in)
 	case Persisted:
 		r.onPersisted(in)
 	case Loaded:
@@ -264,6 +266,8 @@ func (r *Replica) refuseStopped(in Input) {
 	case Watch:
 		r.refuse(in.Req, err)
 	case Trim:
+		r.refuse(in.Req, err)
+	case Fence:
 		r.refuse(in.Req, err)
 	}
 }

@@ -185,6 +185,11 @@ func (p *player) input(word string, args map[string]string) partition.Input {
 		return p.loaded(args)
 	case "trim":
 		return partition.Trim{Req: req, To: record.Offset(number(args["to"])), Deadline: deadline}
+	case "fence":
+		return partition.Fence{
+			Req: req, Producer: record.ProducerID(number(args["producer"])),
+			Epoch: record.ProducerEpoch(number(args["pepoch"])), Deadline: deadline,
+		}
 	case "measured":
 		return p.measured(args)
 	case "compacted":
@@ -344,7 +349,7 @@ func (p *player) step(in partition.Input) {
 		}
 		say("persist %d in %s log=[%d,%d]%s term=%d vote=%d commit=%d sync=%v", w.Token, w.Class, t.First, t.Last, start, t.Term, t.Vote, t.Commit, w.Write.Sync)
 		for _, e := range w.Write.Entries {
-			say("  entry %d term=%d %s offsets=[%d,%d] at=%d newest=%d bytes=%d", e.Index, e.Term, []string{"", "records", "control", "conf", "trim", "compacted", "clean"}[e.Type],
+			say("  entry %d term=%d %s offsets=[%d,%d] at=%d newest=%d bytes=%d", e.Index, e.Term, []string{"", "records", "control", "conf", "trim", "compacted", "clean", "fence"}[e.Type],
 				e.Base, e.Next(), e.AppendTimeMs, e.MaxTimestampMs, len(e.Frame)-state.FrameRoom)
 		}
 		for _, r := range w.Write.Carried {

@@ -18,7 +18,8 @@ type EntryType uint8
 // The entry types: Records holds one or more whole batches; Control a command of a machine, or nothing (the
 // first entry of a term); Conf a membership change; Trim a new log start; Compacted stands in the place of
 // entries of one term of which log compaction left nothing; Clean says how far the log has been compacted and
-// through where tombstones may go. Only Records takes offsets; Compacted keeps those of what it stands for.
+// through where tombstones may go; Fence shuts out the older epochs of a producer. Only Records takes offsets;
+// Compacted keeps those of what it stands for.
 const (
 	EntryRecords EntryType = 1 + iota
 	EntryControl
@@ -26,6 +27,7 @@ const (
 	EntryTrim
 	EntryCompacted
 	EntryClean
+	EntryFence
 )
 
 // FrameVersion is the version of the entry header. A store refuses entries of a version it does not know.
@@ -143,7 +145,7 @@ func OpenFrame(f []byte) (Entry, error) {
 
 // checkType refuses what no build has written, so that nobody takes a payload for what it is not.
 func (e Entry) checkType() error {
-	if e.Type < EntryRecords || e.Type > EntryClean {
+	if e.Type < EntryRecords || e.Type > EntryFence {
 		return fault.New(fault.CorruptRecord, "entry %d has type %d, which this build does not know", e.Index, e.Type)
 	}
 	if e.Type == EntryCompacted && (len(e.Payload()) != compactedSize || e.Through() < e.Index) {

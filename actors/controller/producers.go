@@ -57,7 +57,12 @@ func (s *shell) serveProducers(c actors.Context) {
 	last := b.waiting[len(b.waiting)-1].deadline
 	s.propose(c, []step{{command: command}}, last, func(c actors.Context, steps []step) {
 		b.asked = false
-		if err := steps[0].err; err != nil {
+		err := steps[0].err
+		if fault.CodeOf(err) == fault.NotController && s.table().NextProducer != from {
+			s.serveProducers(c) // a placement of tasks took ids meanwhile
+			return
+		}
+		if err != nil {
 			for _, w := range b.waiting {
 				c.ReplyTo(w.asker, err)
 			}

@@ -96,7 +96,7 @@ func (s *shell) Receive(c actors.Context, m any) {
 		s.load(c, m.err)
 	case loaded:
 		s.begin(c, m)
-	case partition.Append, partition.Propose, partition.Query, partition.Trim, Watch:
+	case partition.Append, partition.Propose, partition.Query, partition.Trim, partition.Fence, Watch:
 		s.request(c, request{m, c.Asker()})
 	case Unwatch:
 		s.unwatch(c, m)
@@ -200,6 +200,9 @@ func (s *shell) request(c actors.Context, r request) {
 		m.Req = s.lastReq
 		s.step(c, m)
 	case partition.Trim:
+		m.Req = s.lastReq
+		s.step(c, m)
+	case partition.Fence:
 		m.Req = s.lastReq
 		s.step(c, m)
 	case Watch:

@@ -18,9 +18,10 @@ type Hosted struct {
 
 // HostedTask is one task that a member hosts.
 type HostedTask struct {
-	App   string
-	Task  string
-	Epoch uint64
+	App      string
+	Task     string
+	Epoch    uint64
+	Producer TaskProducer
 }
 
 // Change is what a member does when a new table replaces an old one. A task that gets a new epoch on the
@@ -141,7 +142,7 @@ func diffTasks(c *Change, old, new *Table, m record.MemberID) {
 func missing(a, b *App, m record.MemberID) []HostedTask {
 	var tasks []HostedTask
 	for _, t := range a.appendHosted(nil, m) {
-		if b == nil || b.Tasks[t.Task] != (Task{Member: m, Epoch: t.Epoch}) {
+		if b == nil || b.Tasks[t.Task] != a.Tasks[t.Task] {
 			tasks = append(tasks, t)
 		}
 	}
@@ -161,7 +162,7 @@ func (t *Topic) appendHosted(to []Hosted, m record.MemberID) []Hosted {
 func (a *App) appendHosted(to []HostedTask, m record.MemberID) []HostedTask {
 	for name, task := range a.Tasks {
 		if task.Member == m {
-			to = append(to, HostedTask{App: a.Name, Task: name, Epoch: task.Epoch})
+			to = append(to, HostedTask{App: a.Name, Task: name, Epoch: task.Epoch, Producer: task.Producer})
 		}
 	}
 	return to

@@ -153,8 +153,10 @@ func TestGrow(t *testing.T) {
 // members and by a new one.
 func TestDiff(t *testing.T) {
 	old := cluster(2, ids{1, 2}, ids{1}, ids{2})
-	old.Apps["app"] = &App{Name: "app", Tasks: map[string]Task{"0_0": {1, 1}, "0_1": {2, 1}, "0_2": {1, 1}}}
-	old.Apps["same"] = &App{Name: "same", Tasks: map[string]Task{"0_0": {1, 1}}}
+	old.Apps["app"] = &App{Name: "app", Tasks: map[string]Task{
+		"0_0": {Member: 1, Epoch: 1, Producer: TaskProducer{ID: 7}}, "0_1": {Member: 2, Epoch: 1}, "0_2": {Member: 1, Epoch: 1},
+	}}
+	old.Apps["same"] = &App{Name: "same", Tasks: map[string]Task{"0_0": {Member: 1, Epoch: 1}}}
 	new := cluster(2, ids{1, 2}, ids{1}, ids{2})
 	new.Apps["same"] = old.Apps["same"]
 	for id, topic := range old.ByID { // shared, as the machine shares what did not change
@@ -169,7 +171,10 @@ func TestDiff(t *testing.T) {
 	for _, topic := range []*Topic{&grown, again} {
 		new.ByID[topic.ID], new.Topics[topic.Name] = topic, topic
 	}
-	new.Apps["app"] = &App{Name: "app", Tasks: map[string]Task{"0_0": {1, 2}, "0_1": {1, 2}, "0_2": {1, 1}}}
+	next := TaskProducer{ID: 7, Epoch: 1}
+	new.Apps["app"] = &App{Name: "app", Tasks: map[string]Task{
+		"0_0": {Member: 1, Epoch: 2, Producer: next}, "0_1": {Member: 1, Epoch: 2}, "0_2": {Member: 1, Epoch: 1},
+	}}
 
 	c := Diff(old, new, 1)
 	if got := replicas(c.Stop); !reflect.DeepEqual(got, []record.ReplicaID{3}) {
@@ -181,10 +186,10 @@ func TestDiff(t *testing.T) {
 	if got := replicas(c.Reconfigure); !reflect.DeepEqual(got, []record.ReplicaID{1}) {
 		t.Errorf("reconfigure %v", got)
 	}
-	if want := []HostedTask{{"app", "0_0", 1}}; !reflect.DeepEqual(c.StopTasks, want) {
+	if want := []HostedTask{{App: "app", Task: "0_0", Epoch: 1, Producer: TaskProducer{ID: 7}}}; !reflect.DeepEqual(c.StopTasks, want) {
 		t.Errorf("stop tasks %v", c.StopTasks)
 	}
-	if want := []HostedTask{{"app", "0_0", 2}, {"app", "0_1", 2}}; !reflect.DeepEqual(c.StartTasks, want) {
+	if want := []HostedTask{{App: "app", Task: "0_0", Epoch: 2, Producer: next}, {App: "app", Task: "0_1", Epoch: 2}}; !reflect.DeepEqual(c.StartTasks, want) {
 		t.Errorf("start tasks %v", c.StartTasks)
 	}
 	if len(c.Created) != 1 || len(c.Deleted) != 1 || c.Created[0] != again || c.Deleted[0] != old.Topics["t1"] ||

@@ -2,6 +2,7 @@ package placement
 
 import (
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/millstream-io/millstream/partition/config"
@@ -53,8 +54,25 @@ type App struct {
 
 // Task is one placement of a stream task. The epoch goes up with every placement and fences the former owner.
 type Task struct {
-	Member record.MemberID
-	Epoch  uint64
+	Member   record.MemberID
+	Epoch    uint64
+	Producer TaskProducer
+}
+
+// RetiredEpoch is above every epoch that a task is given: a fence at it shuts a former producer of the task out.
+const RetiredEpoch record.ProducerEpoch = math.MaxInt16
+
+// TaskProducer is the producer that the batches of a task carry. It is the task's own for ever, also while it is
+// placed nowhere, and its epoch goes up with every placement. An epoch serves one life: a life that follows a
+// crash does not know the sequences of the one before, so the task has to be placed anew. The zero value is
+// the task of a build that knew no fences.
+//
+// When the epochs of a producer are used up, the task gets another one, and Former is the one before: the
+// owner fences that at RetiredEpoch.
+type TaskProducer struct {
+	ID     record.ProducerID // never 0, but in the zero value
+	Epoch  record.ProducerEpoch
+	Former record.ProducerID // 0: there was none
 }
 
 // Topic returns the topic of that name.

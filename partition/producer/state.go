@@ -27,18 +27,24 @@ type Batch struct {
 	Index       uint64
 }
 
-// producer is what is known of one producer id; a value, so that applied and pending never share.
+// producer is what is known of one producer id; a value, so that applied and pending never share. It holds a
+// batch or a fence, or both. What is fenced never expires: a batch of an older epoch may come however late.
 type producer struct {
 	epoch  record.ProducerEpoch
 	lastMs int64
+	fenced bool
 	n      int
 	window [Window]Batch
+	index  uint64 // of the newest entry; 0 when it came from a snapshot
 }
+
+// over reports whether a producer counts as forgotten at a time.
+func (p *producer) over(nowMs int64) bool { return !p.fenced && nowMs-p.lastMs > ExpiryMs }
 
 // State is the producer table of one partition. It is not safe for concurrent use.
 type State struct {
 	applied   map[record.ProducerID]producer
-	pending   map[record.ProducerID]producer // applied + pending batches, for those with pending ones
+	pending   map[record.ProducerID]producer // applied + pending batches and fences, for those with pending ones
 	sweptAtMs int64
 }
 
@@ -47,7 +53,7 @@ func New() *State {
 	return &State{applied: map[record.ProducerID]producer{}, pending: map[record.ProducerID]producer{}}
 }
 
-// Len is the number of producers with applied batches.
+// Len is the number of producers with applied batches or fences.
 func (s *State) Len() int { return len(s.applied) }
 
 // Check says whether a batch of an idempotent producer may be appended at nowMs. A duplicate comes back as
@@ -60,11 +66,8 @@ func (s *State) Len() int { return len(s.applied) }
 // taken, and the first never again. To a client this refusal means: first what you sent before, or a new
 // epoch.
 func (s *State) Check(b record.Batch, nowMs int64) (dup Batch, duplicate bool, err error) {
-	p, ok := s.pending[b.ProducerID()]
-	if !ok {
-		p, ok = s.applied[b.ProducerID()]
-	}
-	if !ok || nowMs-p.lastMs > ExpiryMs {
+	p, ok := s.get(b.ProducerID())
+	if !ok || p.over(nowMs) {
 		if first := b.BaseSequence(); first != 0 {
 			return Batch{}, false, fault.New(fault.OutOfOrderSequence,
 				"producer %d is not known here and begins with sequence %d", b.ProducerID(), first).
@@ -73,11 +76,11 @@ func (s *State) Check(b record.Batch, nowMs int64) (dup Batch, duplicate bool, e
 		return Batch{}, false, nil
 	}
 	if b.ProducerEpoch() < p.epoch {
-		return Batch{}, false, fault.New(fault.InvalidProducerEpoch, "producer %d epoch %d, epoch %d has written here",
+		return Batch{}, false, fault.New(fault.InvalidProducerEpoch, "producer %d epoch %d, epoch %d has taken over here",
 			b.ProducerID(), b.ProducerEpoch(), p.epoch).WithHint("a newer instance of this producer took over")
 	}
 	first, last := b.BaseSequence(), b.LastSequence()
-	if b.ProducerEpoch() > p.epoch {
+	if b.ProducerEpoch() > p.epoch || p.n == 0 {
 		if first != 0 {
 			return Batch{}, false, fault.New(fault.OutOfOrderSequence,
 				"producer %d starts epoch %d with sequence %d", b.ProducerID(), b.ProducerEpoch(), first).
@@ -101,10 +104,7 @@ func (s *State) Check(b record.Batch, nowMs int64) (dup Batch, duplicate bool, e
 // Pend notes a checked batch that the leader is about to propose in entry index. The batch carries its final
 // offset.
 func (s *State) Pend(b record.Batch, index uint64, appendMs int64) {
-	p, ok := s.pending[b.ProducerID()]
-	if !ok {
-		p = s.applied[b.ProducerID()]
-	}
+	p, _ := s.get(b.ProducerID())
 	p.add(b, index, appendMs)
 	s.pending[b.ProducerID()] = p
 }
@@ -117,8 +117,22 @@ func (s *State) Apply(b record.Batch, index uint64, appendMs int64) {
 	}
 	p := s.applied[id]
 	p.add(b, index, appendMs)
+	s.settle(id, p, index, appendMs)
+}
+
+// get is what is known of a producer, pending entries too.
+func (s *State) get(id record.ProducerID) (producer, bool) {
+	if p, ok := s.pending[id]; ok {
+		return p, true
+	}
+	p, ok := s.applied[id]
+	return p, ok
+}
+
+// settle takes in what the committed entry index made of a producer.
+func (s *State) settle(id record.ProducerID, p producer, index uint64, appendMs int64) {
 	s.applied[id] = p
-	if q, ok := s.pending[id]; ok && q.window[q.n-1].Index <= index {
+	if q, ok := s.pending[id]; ok && q.index <= index {
 		delete(s.pending, id)
 	}
 	if appendMs-s.sweptAtMs > ExpiryMs/100 || len(s.applied) > MaxProducers {
@@ -130,8 +144,8 @@ func (s *State) Apply(b record.Batch, index uint64, appendMs int64) {
 func (s *State) Drop() { clear(s.pending) }
 
 func (p *producer) add(b record.Batch, index uint64, appendMs int64) {
-	if p.n == 0 || b.ProducerEpoch() != p.epoch || appendMs-p.lastMs > ExpiryMs {
-		*p = producer{epoch: b.ProducerEpoch()}
+	if p.n == 0 || b.ProducerEpoch() != p.epoch || p.over(appendMs) {
+		*p = producer{epoch: b.ProducerEpoch(), fenced: p.fenced}
 	}
 	if p.n == Window {
 		copy(p.window[:], p.window[1:])
@@ -143,25 +157,25 @@ func (p *producer) add(b record.Batch, index uint64, appendMs int64) {
 	}
 	p.window[p.n] = Batch{First: b.BaseSequence(), Last: b.LastSequence(), Base: b.BaseOffset(), StampMs: stamp, Index: index}
 	p.n++
-	p.lastMs = max(p.lastMs, appendMs)
+	p.index, p.lastMs = index, max(p.lastMs, appendMs)
 }
 
-// sweep forgets the expired, and the oldest where there are too many.
+// sweep forgets the expired, and the oldest where there are too many, but none that is fenced.
 func (s *State) sweep(nowMs int64) {
 	s.sweptAtMs = nowMs
 	for id, p := range s.applied {
-		if nowMs-p.lastMs > ExpiryMs {
+		if p.over(nowMs) {
 			delete(s.applied, id)
 		}
 	}
 	if len(s.applied) <= MaxProducers {
 		return
 	}
-	ids := s.ids()
+	ids := slices.DeleteFunc(s.ids(), func(id record.ProducerID) bool { return s.applied[id].fenced })
 	slices.SortFunc(ids, func(a, b record.ProducerID) int {
 		return cmp.Or(cmp.Compare(s.applied[a].lastMs, s.applied[b].lastMs), cmp.Compare(a, b))
 	})
-	for _, id := range ids[:len(ids)-MaxProducers*9/10] {
+	for _, id := range ids[:min(len(ids), len(s.applied)-MaxProducers*9/10)] {
 		delete(s.applied, id)
 	}
 }

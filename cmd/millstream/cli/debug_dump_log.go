@@ -154,7 +154,7 @@ type dumpedRecord struct {
 
 var entryTypes = map[state.EntryType]string{
 	state.EntryRecords: "records", state.EntryControl: "control", state.EntryConf: "conf", state.EntryTrim: "trim",
-	state.EntryCompacted: "compacted", state.EntryClean: "clean",
+	state.EntryCompacted: "compacted", state.EntryClean: "clean", state.EntryFence: "fence",
 }
 
 // partition prints the entries of one partition, n of them or, with 0, all.

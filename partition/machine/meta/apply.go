@@ -26,6 +26,7 @@ func (m *Machine) apply(c *diskv1.MetadataCommand) error {
 		return fault.New(fault.InvalidRequest,
 			"the cluster has no id yet").WithHint("start its first member to the end")
 	}
+	version := c.Version
 	switch c := c.Change.(type) {
 	case *diskv1.MetadataCommand_RegisterMember:
 		return m.registerMember(c.RegisterMember)
@@ -40,7 +41,7 @@ func (m *Machine) apply(c *diskv1.MetadataCommand) error {
 	case *diskv1.MetadataCommand_AllocateProducerIds:
 		return m.allocateProducers(c.AllocateProducerIds)
 	case *diskv1.MetadataCommand_PlaceTasks:
-		return m.placeTasks(c.PlaceTasks)
+		return m.placeTasks(c.PlaceTasks, version >= versionOfTaskProducers)
 	case *diskv1.MetadataCommand_RemoveTasks:
 		return m.removeTasks(c.RemoveTasks)
 	default:
@@ -146,7 +147,9 @@ func (m *Machine) allocateProducers(c *diskv1.AllocateProducerIds) error {
 	return nil
 }
 
-func (m *Machine) placeTasks(c *diskv1.PlaceTasks) error {
+// placeTasks gives the tasks their epochs, and producers unless the command is from before there were any: ids that
+// were given later must stay what they are.
+func (m *Machine) placeTasks(c *diskv1.PlaceTasks, producers bool) error {
 	for _, t := range c.Tasks {
 		if _, ok := m.table.Members[record.MemberID(t.MemberId)]; !ok {
 			return unknownMember(record.MemberID(t.MemberId))
@@ -158,10 +161,29 @@ func (m *Machine) placeTasks(c *diskv1.PlaceTasks) error {
 		app.Tasks = maps.Clone(was.Tasks)
 	}
 	for _, t := range c.Tasks {
-		app.Tasks[t.Task] = placement.Task{Member: record.MemberID(t.MemberId), Epoch: m.epochs[c.App]}
+		if producers {
+			m.takeTaskProducer(c.App, t.Task)
+		}
+		app.Tasks[t.Task] = placement.Task{
+			Member: record.MemberID(t.MemberId), Epoch: m.epochs[c.App], Producer: m.producers[c.App][t.Task],
+		}
 	}
 	m.editApps().Apps[c.App] = app
 	return nil
+}
+
+// takeTaskProducer gives a task the next epoch of its producer, or a producer where it has none or the epochs of
+// its own are used up.
+func (m *Machine) takeTaskProducer(app, task string) {
+	if m.producers[app] == nil {
+		m.producers[app] = map[string]placement.TaskProducer{}
+	}
+	p, t := m.producers[app][task], m.edit()
+	if p.Epoch++; p.ID == 0 || p.Epoch == placement.RetiredEpoch {
+		p = placement.TaskProducer{ID: t.NextProducer, Former: p.ID}
+		t.NextProducer++
+	}
+	m.producers[app][task] = p
 }
 
 // removeTasks takes what is there: removing what has gone already is no fault.

@@ -74,7 +74,9 @@ func placeTasks(app string, tasks map[string]record.MemberID) Command {
 	for _, name := range slices.Sorted(maps.Keys(tasks)) {
 		placed.Tasks = append(placed.Tasks, &diskv1.TaskOn{Task: name, MemberId: uint64(tasks[name])})
 	}
-	return command(&diskv1.MetadataCommand{Change: &diskv1.MetadataCommand_PlaceTasks{PlaceTasks: placed}})
+	c := command(&diskv1.MetadataCommand{Change: &diskv1.MetadataCommand_PlaceTasks{PlaceTasks: placed}})
+	c.stored.Version = versionOfTaskProducers
+	return c
 }
 
 func removeTasks(app string, tasks []string) Command {
@@ -96,11 +98,13 @@ func alterTopic(id record.TopicID, c config.Change) Command {
 }
 
 // The oldest versions that know a command: what began with the format, and what came later. A build that does
-// not know compaction must not take such a topic for one whose records go by age.
+// not know compaction must not take such a topic for one whose records go by age, and one that gives tasks no
+// producers must not give their ids to others.
 const (
-	versionOfMost       = 1
-	versionOfAlterTopic = 2
-	versionOfCompaction = 3
+	versionOfMost          = 1
+	versionOfAlterTopic    = 2
+	versionOfCompaction    = 3
+	versionOfTaskProducers = 4
 )
 
 func command(c *diskv1.MetadataCommand) Command {

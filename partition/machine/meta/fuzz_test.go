@@ -2,6 +2,7 @@ package meta
 
 import (
 	"bytes"
+	"math"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -91,6 +92,16 @@ func TestSnapshotDamage(t *testing.T) {
 		"app without name": {func(s stored) { s.Apps[0].Name = "" }, bad},
 		"epoch went back":  {func(s stored) { s.Apps[0].Epoch = 0 }, bad},
 		"task on none":     {func(s stored) { s.Apps[0].Tasks[0].MemberId = 7 }, bad},
+		"producer twice": {func(s stored) {
+			s.Apps[0].Producers = append(s.Apps[0].Producers, s.Apps[0].Producers[0])
+		}, bad},
+		"producer of none":    {func(s stored) { s.Apps[0].Producers[0].Task = "" }, bad},
+		"producer 0":          {func(s stored) { s.Apps[0].Producers[0].ProducerId = 0 }, bad},
+		"producer not given":  {func(s stored) { s.NextProducerId-- }, bad},
+		"producer after it":   {func(s stored) { s.Apps[0].Producers[0].FormerId = s.NextProducerId }, bad},
+		"producer epoch":      {func(s stored) { s.Apps[0].Producers[0].Epoch = math.MaxInt16 }, bad},
+		"low producer epoch":  {func(s stored) { s.Apps[0].Producers[0].Epoch = -1 }, bad},
+		"wide producer epoch": {func(s stored) { s.Apps[0].Producers[0].Epoch = 1 << 16 }, bad},
 	} {
 		var s diskv1.MetadataSnapshot
 		must(proto.Unmarshal(m.Snapshot(), &s) == nil, "decode")

@@ -19,6 +19,8 @@ type Machine struct {
 	nextReplica record.ReplicaID
 	nextTopic   uint64
 	epochs      map[string]uint64 // last epoch by application, also of those without tasks
+	// The producer of each task by application and task, also of tasks that have gone.
+	producers map[string]map[string]placement.TaskProducer
 }
 
 // Read is the question for the newest table: Query answers it with a *placement.Table. Asked through the
@@ -34,7 +36,8 @@ func New() *Machine {
 			Members: map[record.MemberID]*placement.Member{},
 			Apps:    map[string]*placement.App{},
 		},
-		epochs: map[string]uint64{},
+		epochs:    map[string]uint64{},
+		producers: map[string]map[string]placement.TaskProducer{},
 	}
 }
 

@@ -142,8 +142,8 @@ func TestTablesShare(t *testing.T) {
 }
 
 // Goal: no id is given twice: replica and topic ids not after a deletion, epochs not after an application
-// has gone, and not over a snapshot either. Method: make and delete the same names again and again,
-// restoring between.
+// has gone, and not over a snapshot either; the producer of a task stays, with the next epoch. Method: make and
+// delete the same names again and again, restoring between.
 func TestIdsAreNeverGivenTwice(t *testing.T) {
 	m, _ := replay([]state.Entry{entry(1, initCluster("c", 7)), entry(2, registerMember(1, "", ""))})
 	oneTask := map[string]record.MemberID{"0_0": 1}
@@ -154,6 +154,9 @@ func TestIdsAreNeverGivenTwice(t *testing.T) {
 		must(m.Apply(entry(at, createTopic("t", false, nil, plan))) == nil, "create in round %d", round)
 		must(m.Apply(entry(at+1, placeTasks("app", oneTask))) == nil, "place in round %d", round)
 		topic, task := m.Table().Topics["t"], m.Table().Apps["app"].Tasks["0_0"]
+		if want := (placement.TaskProducer{ID: 1, Epoch: record.ProducerEpoch(round)}); task.Producer != want {
+			t.Fatalf("round %d: producer %+v", round, task.Producer)
+		}
 		if topics[topic.ID] || topic.ID.IsZero() || task.Epoch <= last {
 			t.Fatalf("round %d: topic %s, epoch %d after %d", round, topic.ID, task.Epoch, last)
 		}

@@ -13,10 +13,12 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// The oldest versions that know a snapshot: what began with the format, and one with a topic that compacts.
+// The oldest versions that know a snapshot: what began with the format, one with a topic that compacts, and one
+// with the producer of a task.
 const (
-	snapshotOfMost       = 1
-	snapshotOfCompaction = 2
+	snapshotOfMost          = 1
+	snapshotOfCompaction    = 2
+	snapshotOfTaskProducers = 3
 )
 
 // Snapshot returns the whole state, encoded. Equal states give equal bytes within one build.
@@ -41,7 +43,10 @@ func (m *Machine) Snapshot() []byte {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.epochs)) {
-		s.Apps = append(s.Apps, storedApp(name, m.epochs[name], m.table.Apps[name]))
+		app := storedApp(name, m.epochs[name], m.table.Apps[name], m.producers[name])
+		if s.Apps = append(s.Apps, app); len(app.Producers) > 0 {
+			s.Version = snapshotOfTaskProducers
+		}
 	}
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(s)
 	must(err == nil, "encode snapshot: %v", err)
@@ -129,8 +134,8 @@ func (m *Machine) restoreApp(s *diskv1.StoredApp) error {
 		return damaged("application %q stands in it twice or has no name", s.GetName())
 	}
 	m.epochs[s.Name] = s.GetEpoch()
-	if len(s.GetTasks()) == 0 {
-		return nil
+	if err := m.restoreProducers(s); err != nil || len(s.GetTasks()) == 0 {
+		return err
 	}
 	app := &placement.App{Name: s.Name, Tasks: make(map[string]placement.Task, len(s.Tasks))}
 	for _, t := range s.Tasks {
@@ -139,9 +144,31 @@ func (m *Machine) restoreApp(s *diskv1.StoredApp) error {
 			return damaged("application %s has task %q of epoch %d on member %d",
 				s.Name, t.GetName(), t.GetEpoch(), on)
 		}
-		app.Tasks[t.Name] = placement.Task{Member: on, Epoch: t.Epoch}
+		app.Tasks[t.Name] = placement.Task{Member: on, Epoch: t.Epoch, Producer: m.producers[s.Name][t.Name]}
 	}
 	m.table.Apps[s.Name] = app
+	return nil
+}
+
+func (m *Machine) restoreProducers(s *diskv1.StoredApp) error {
+	if len(s.GetProducers()) == 0 {
+		return nil
+	}
+	given := make(map[string]placement.TaskProducer, len(s.Producers))
+	for _, p := range s.Producers {
+		is := placement.TaskProducer{
+			ID: record.ProducerID(p.GetProducerId()), Epoch: record.ProducerEpoch(p.GetEpoch()),
+			Former: record.ProducerID(p.GetFormerId()),
+		}
+		_, twice := given[p.GetTask()]
+		if twice || p.GetTask() == "" || is.ID <= 0 || is.ID >= m.table.NextProducer || is.Former < 0 ||
+			is.Former >= is.ID || p.GetEpoch() < 0 || p.GetEpoch() >= int32(placement.RetiredEpoch) {
+			return damaged("application %s has task %q with producer %d, %d before, and epoch %d",
+				s.Name, p.GetTask(), is.ID, is.Former, p.GetEpoch())
+		}
+		given[p.Task] = is
+	}
+	m.producers[s.Name] = given
 	return nil
 }
 
@@ -161,8 +188,16 @@ func storedTopic(t *placement.Topic) *diskv1.StoredTopic {
 }
 
 // storedApp takes a nil app for an application that has no task any more.
-func storedApp(name string, epoch uint64, app *placement.App) *diskv1.StoredApp {
+func storedApp(
+	name string, epoch uint64, app *placement.App, producers map[string]placement.TaskProducer,
+) *diskv1.StoredApp {
 	s := &diskv1.StoredApp{Name: name, Epoch: epoch}
+	for _, task := range slices.Sorted(maps.Keys(producers)) {
+		p := producers[task]
+		s.Producers = append(s.Producers, &diskv1.StoredProducer{
+			Task: task, ProducerId: int64(p.ID), Epoch: int32(p.Epoch), FormerId: int64(p.Former),
+		})
+	}
 	if app == nil {
 		return s
 	}

@@ -14,7 +14,7 @@ package diskv1
 // command carries the oldest version that knows it, so that an older build can still read what it
 // understands.
 const (
-	MetadataCommandVersion  = 3
-	MetadataSnapshotVersion = 2
+	MetadataCommandVersion  = 4
+	MetadataSnapshotVersion = 3
 	MemberFileVersion       = 1
 )

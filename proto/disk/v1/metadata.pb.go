@@ -28,7 +28,8 @@ const (
 // own counters, so a command never names an id that does not exist yet.
 type MetadataCommand struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The oldest format version that knows the command: 2 for AlterTopic, 1 for all others; never 0.
+	// The oldest format version that knows the command: 2 for AlterTopic, 3 where a topic begins to
+	// compact, 4 for PlaceTasks, 1 for all others; never 0.
 	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	// What changes; exactly one is set.
 	//
@@ -811,7 +812,8 @@ func (x *TaskOn) GetMemberId() uint64 {
 	return 0
 }
 
-// PlaceTasks puts tasks of one application on members. All of them get the application's next epoch.
+// PlaceTasks puts tasks of one application on members. All of them get the application's next epoch. From version 4
+// on each task also gets a producer id of its own, the first time, and the next epoch of that.
 type PlaceTasks struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	App   string                 `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
@@ -923,7 +925,8 @@ func (x *RemoveTasks) GetTasks() []string {
 // bytes.
 type MetadataSnapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Format version of the snapshot, 1 in this version; never 0.
+	// The oldest format version that knows the snapshot: 2 with a topic that compacts, 3 with the producer of a task,
+	// else 1; never 0.
 	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	// Raft index of the last change that is in it.
 	Index     uint64 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
@@ -1220,7 +1223,9 @@ type StoredApp struct {
 	// The last epoch that was given.
 	Epoch uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// Ascending by name.
-	Tasks         []*StoredTask `protobuf:"bytes,3,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	Tasks []*StoredTask `protobuf:"bytes,3,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	// Ascending by task; kept when a task has gone, so that a later one of its name fences what it left.
+	Producers     []*StoredProducer `protobuf:"bytes,4,rep,name=producers,proto3" json:"producers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1276,6 +1281,84 @@ func (x *StoredApp) GetTasks() []*StoredTask {
 	return nil
 }
 
+func (x *StoredApp) GetProducers() []*StoredProducer {
+	if x != nil {
+		return x.Producers
+	}
+	return nil
+}
+
+// StoredProducer is the producer of a task.
+type StoredProducer struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Task       string                 `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	ProducerId int64                  `protobuf:"varint,2,opt,name=producer_id,json=producerId,proto3" json:"producer_id,omitempty"`
+	// The last epoch that was given, below 32767.
+	Epoch int32 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// The producer before, whose epochs are used up; 0 for none.
+	FormerId      int64 `protobuf:"varint,4,opt,name=former_id,json=formerId,proto3" json:"former_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoredProducer) Reset() {
+	*x = StoredProducer{}
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredProducer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredProducer) ProtoMessage() {}
+
+func (x *StoredProducer) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredProducer.ProtoReflect.Descriptor instead.
+func (*StoredProducer) Descriptor() ([]byte, []int) {
+	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *StoredProducer) GetTask() string {
+	if x != nil {
+		return x.Task
+	}
+	return ""
+}
+
+func (x *StoredProducer) GetProducerId() int64 {
+	if x != nil {
+		return x.ProducerId
+	}
+	return 0
+}
+
+func (x *StoredProducer) GetEpoch() int32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *StoredProducer) GetFormerId() int64 {
+	if x != nil {
+		return x.FormerId
+	}
+	return 0
+}
+
 // StoredTask is one placement of a task.
 type StoredTask struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1288,7 +1371,7 @@ type StoredTask struct {
 
 func (x *StoredTask) Reset() {
 	*x = StoredTask{}
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[18]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1300,7 +1383,7 @@ func (x *StoredTask) String() string {
 func (*StoredTask) ProtoMessage() {}
 
 func (x *StoredTask) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_disk_v1_metadata_proto_msgTypes[18]
+	mi := &file_proto_disk_v1_metadata_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1313,7 +1396,7 @@ func (x *StoredTask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoredTask.ProtoReflect.Descriptor instead.
 func (*StoredTask) Descriptor() ([]byte, []int) {
-	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{18}
+	return file_proto_disk_v1_metadata_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *StoredTask) GetName() string {
@@ -1427,11 +1510,18 @@ const file_proto_disk_v1_metadata_proto_rawDesc = "" +
 	"\rStoredReplica\x12\x1d\n" +
 	"\n" +
 	"replica_id\x18\x01 \x01(\x04R\treplicaId\x12\x1b\n" +
-	"\tmember_id\x18\x02 \x01(\x04R\bmemberId\"k\n" +
+	"\tmember_id\x18\x02 \x01(\x04R\bmemberId\"\xad\x01\n" +
 	"\tStoredApp\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x124\n" +
-	"\x05tasks\x18\x03 \x03(\v2\x1e.millstream.disk.v1.StoredTaskR\x05tasks\"S\n" +
+	"\x05tasks\x18\x03 \x03(\v2\x1e.millstream.disk.v1.StoredTaskR\x05tasks\x12@\n" +
+	"\tproducers\x18\x04 \x03(\v2\".millstream.disk.v1.StoredProducerR\tproducers\"x\n" +
+	"\x0eStoredProducer\x12\x12\n" +
+	"\x04task\x18\x01 \x01(\tR\x04task\x12\x1f\n" +
+	"\vproducer_id\x18\x02 \x01(\x03R\n" +
+	"producerId\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\x05R\x05epoch\x12\x1b\n" +
+	"\tformer_id\x18\x04 \x01(\x03R\bformerId\"S\n" +
 	"\n" +
 	"StoredTask\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1b\n" +
@@ -1450,7 +1540,7 @@ func file_proto_disk_v1_metadata_proto_rawDescGZIP() []byte {
 	return file_proto_disk_v1_metadata_proto_rawDescData
 }
 
-var file_proto_disk_v1_metadata_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_proto_disk_v1_metadata_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_proto_disk_v1_metadata_proto_goTypes = []any{
 	(*MetadataCommand)(nil),     // 0: millstream.disk.v1.MetadataCommand
 	(*InitCluster)(nil),         // 1: millstream.disk.v1.InitCluster
@@ -1470,7 +1560,8 @@ var file_proto_disk_v1_metadata_proto_goTypes = []any{
 	(*StoredPartition)(nil),     // 15: millstream.disk.v1.StoredPartition
 	(*StoredReplica)(nil),       // 16: millstream.disk.v1.StoredReplica
 	(*StoredApp)(nil),           // 17: millstream.disk.v1.StoredApp
-	(*StoredTask)(nil),          // 18: millstream.disk.v1.StoredTask
+	(*StoredProducer)(nil),      // 18: millstream.disk.v1.StoredProducer
+	(*StoredTask)(nil),          // 19: millstream.disk.v1.StoredTask
 }
 var file_proto_disk_v1_metadata_proto_depIdxs = []int32{
 	1,  // 0: millstream.disk.v1.MetadataCommand.init_cluster:type_name -> millstream.disk.v1.InitCluster
@@ -1493,12 +1584,13 @@ var file_proto_disk_v1_metadata_proto_depIdxs = []int32{
 	3,  // 17: millstream.disk.v1.StoredTopic.settings:type_name -> millstream.disk.v1.Setting
 	15, // 18: millstream.disk.v1.StoredTopic.partitions:type_name -> millstream.disk.v1.StoredPartition
 	16, // 19: millstream.disk.v1.StoredPartition.replicas:type_name -> millstream.disk.v1.StoredReplica
-	18, // 20: millstream.disk.v1.StoredApp.tasks:type_name -> millstream.disk.v1.StoredTask
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	19, // 20: millstream.disk.v1.StoredApp.tasks:type_name -> millstream.disk.v1.StoredTask
+	18, // 21: millstream.disk.v1.StoredApp.producers:type_name -> millstream.disk.v1.StoredProducer
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_proto_disk_v1_metadata_proto_init() }
@@ -1523,7 +1615,7 @@ func file_proto_disk_v1_metadata_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_disk_v1_metadata_proto_rawDesc), len(file_proto_disk_v1_metadata_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
