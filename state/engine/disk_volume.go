@@ -24,6 +24,8 @@ type diskVolume struct {
 	o     Options
 	fence func(error)
 	spare func() int64 // see frameFile
+
+	blocks *blockCache
 }
 
 func (v *diskVolume) create(id bucketID) (bucket, error) {
@@ -53,7 +55,7 @@ func (v *diskVolume) open(id bucketID, writable bool) (bucket, error) {
 
 func (v *diskVolume) bucketOptions() bucketOptions {
 	return bucketOptions{log: v.logger(), noSync: v.o.Faults.NoSync, noted: v.noted(), maxWrite: v.o.MaxWriteBytes,
-		spare: v.spare}
+		spare: v.spare, blocks: v.blocks}
 }
 
 // noted is the sequence of the newest group that the sidecar knows as durable.

@@ -28,6 +28,7 @@ type frameBucket struct {
 	noSync   bool
 	maxs     limits
 	ahead    lookAhead
+	blocks   *blockCache
 	held     heldRows
 }
 
@@ -38,6 +39,7 @@ type bucketOptions struct {
 	noted    uint64 // groups of the class up to this sequence have been durable
 	maxWrite int64
 	spare    func() int64 // see frameFile
+	blocks   *blockCache  // nil: everything is read by itself
 }
 
 // createBucket makes an empty bucket in a directory that does not exist. Its entry in the directory above is
@@ -67,6 +69,7 @@ func newFrameBucket(dir string, f *frameFile, writable bool, o bucketOptions) *f
 	f.spare = o.spare
 	return &frameBucket{
 		dir: dir, frames: f, writable: writable, noSync: o.noSync, maxs: writeLimits(o.maxWrite),
+		blocks: o.blocks,
 	}
 }
 
@@ -215,7 +218,7 @@ func (b *frameBucket) take(key []byte) (v []byte, err error) {
 		return nil, err
 	}
 	err = b.rows.get(key, func(r stored) error {
-		v = make([]byte, r.size)
+		v = uncleared(r.size)
 		if !r.large {
 			copy(v, r.small)
 			return nil
@@ -231,11 +234,7 @@ func (b *frameBucket) load(r stored, v []byte) error {
 	if r.at < frameBlock || r.size < 0 {
 		return fault.New(fault.CorruptRecord, "row %x points to %d", r.key, r.at)
 	}
-	if readCached(b.frames.r, v, r.at) {
-		return nil
-	}
-	b.lookAhead(r.key, []wantedValue{{index: keyIndex(r.key), at: r.at, size: r.size}})
-	return b.frames.read(v, r.at)
+	return b.loadMany(r.key, []wantedValue{{index: keyIndex(r.key), at: r.at, size: r.size}}, v)
 }
 
 func (b *frameBucket) scan(prefix, from []byte, fn func(k, v []byte) (bool, error)) error {
@@ -290,6 +289,7 @@ func (b *frameBucket) close() error {
 			_, err = b.sum()
 		}
 	}
+	b.blocks.drop(b.frames)
 	if err := errors.Join(err, b.frames.closeFiles()); err != nil {
 		return fmt.Errorf("close bucket %s: %w", b.dir, err)
 	}

@@ -19,6 +19,11 @@ func openFrames(name string) (f *os.File, direct bool, err error) {
 	return f, true, err
 }
 
+// openBlocks opens a frame file for reading past the page cache.
+func openBlocks(name string) (*os.File, error) {
+	return os.OpenFile(name, os.O_RDONLY|unix.O_DIRECT, 0)
+}
+
 // refusesDirect reports whether a write failed because the file system does not write past the page cache.
 func refusesDirect(err error) bool { return errors.Is(err, unix.EINVAL) }
 

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/millstream-io/millstream/proto/fault"
@@ -47,6 +49,10 @@ type frameFile struct {
 	r      *os.File
 	w      *os.File // nil: it is only read
 	direct bool     // w goes past the page cache
+
+	blocks     *os.File // r past the page cache, or r itself
+	openBlocks sync.Once
+	written    atomic.Int64 // up to here the file's bytes stay as they are
 
 	end    int64  // behind the last group
 	number uint64 // of the last group
@@ -141,6 +147,7 @@ func (f *frameFile) resume(end int64, number uint64) error {
 		return fmt.Errorf("look at frame file: %w", err)
 	}
 	f.end, f.number, f.room = end, number, fi.Size()
+	f.written.Store(end)
 	f.block = make([]byte, end%frameBlock, frameBlock)
 	if _, err := f.r.ReadAt(f.block, end-end%frameBlock); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read frame file: %w", err)
@@ -205,6 +212,7 @@ func (f *frameFile) write(rows []row) (groupHead, []byte, error) {
 	case err != nil:
 		return h, nil, f.fail(fmt.Errorf("write %d bytes to the frame file: %w", size, err))
 	}
+	f.written.Store(f.end + h.length)
 	return h, group, nil
 }
 
@@ -308,6 +316,23 @@ func (f *frameFile) read(b []byte, at int64) error {
 	return nil
 }
 
+// readBlock reads what is written from place at on, as far as b reaches, and returns how much that is. Place and
+// b are aligned. Any number of goroutines may call it.
+func (f *frameFile) readBlock(b []byte, at int64) (int64, error) {
+	f.openBlocks.Do(func() {
+		var err error
+		if f.blocks, err = openBlocks(f.name); err != nil {
+			f.blocks = f.r
+		}
+	})
+	want := min(f.written.Load()-at, int64(len(b)))
+	n, err := f.blocks.ReadAt(b[:min(alignUp(want, frameBlock), int64(len(b)))], at)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, fmt.Errorf("read frame file: %w", err)
+	}
+	return min(want, int64(n)), nil
+}
+
 // trim gives back what was taken ahead, and makes what is left durable.
 func (f *frameFile) trim() error {
 	if err := f.w.Truncate(alignUp(f.end, frameBlock)); err != nil {
@@ -321,7 +346,10 @@ func (f *frameFile) trim() error {
 
 func (f *frameFile) closeFiles() error {
 	var errs []error
-	for _, one := range []*os.File{f.r, f.w} {
+	if f.blocks == f.r {
+		f.blocks = nil
+	}
+	for _, one := range []*os.File{f.r, f.w, f.blocks} {
 		if one != nil {
 			errs = append(errs, one.Close())
 		}

@@ -9,17 +9,16 @@ import (
 // Values of one log stand far apart in a frame file, and the disk's own read-ahead would bring what is between
 // them. So whoever reads a value that is not in memory asks for the next ones of its log too.
 //
-// A crowd, many logs that are read at a time, wants most of what is between them as well: then it asks for whole
-// blocks of the file, which is less work for the disk and the kernel. A block has to be paid, with bytes that
-// were read from blocks asked for before, or from what each log of the crowd is trusted with. So a crowd that
-// wants little of the file goes back to asking for its own.
+// Who wants most of what is between them as well, a crowd that reads many logs at a time or the reader of the only
+// busy log, asks for whole blocks of the file, which is less work for the disk and the processor. A block has to be
+// paid, with bytes that were read from blocks asked for before, or from what is trusted in the beginning. So
+// readers that want little of the file go back to asking for their own.
 const (
-	aheadBytes  = 1 << 20 // of a log, and the size of a block
-	aheadMost   = 1024    // misses after which it is counted anew which logs are read
-	crowdFrom   = 32      // logs
-	trustBytes  = aheadBytes / 2
-	payFactor   = 2   // a byte that is read pays for as many that are asked for
-	blocksKnown = 512 // that were asked for last; what was before is asked for again when it is missing
+	aheadBytes = 1 << 20 // of a log
+	aheadMost  = 1024    // misses after which it is counted anew which logs are read
+	trustBytes = blockBytes / 2
+	payFactor  = 2               // a byte that is read pays for as many that are asked for
+	mostCredit = 16 * blockBytes // what is paid above it is forgotten
 )
 
 // lookAhead remembers what has been asked for.
@@ -27,19 +26,15 @@ type lookAhead struct {
 	mu     sync.Mutex
 	asked  map[record.ReplicaID]askedFor
 	misses int
-	before int // logs that were read when it was counted last
-
-	credit int64           // bytes that are paid for
-	unused map[int64]int64 // by number of the block: bytes of it that nobody has read
-	blocks []int64         // the blocks in unused, oldest first
+	before int   // logs that were read when it was counted last
+	credit int64 // bytes of blocks that are paid for
 }
 
 // askedFor is a range of a log's indexes.
 type askedFor struct{ from, through uint64 }
 
-// miss notes that a value of a log is not in memory. It reports whether a crowd reads the bucket, and whether
-// nobody has asked for the index yet.
-func (a *lookAhead) miss(id record.ReplicaID, index uint64) (crowd, wanted bool) {
+// miss notes that a value of a log is not in memory. It reports whether nobody has asked for the index yet.
+func (a *lookAhead) miss(id record.ReplicaID, index uint64) (wanted bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.misses++; a.misses > aheadMost || a.asked == nil {
@@ -50,11 +45,8 @@ func (a *lookAhead) miss(id record.ReplicaID, index uint64) (crowd, wanted bool)
 	if !ok {
 		a.asked[id] = askedFor{from: 1} // nothing yet
 	}
-	return a.logsLocked() >= crowdFrom, !ok || index < got.from || index > got.through
+	return !ok || index < got.from || index > got.through
 }
-
-// logsLocked is how many logs are read.
-func (a *lookAhead) logsLocked() int { return max(len(a.asked), a.before) }
 
 func (a *lookAhead) note(id record.ReplicaID, got askedFor) {
 	a.mu.Lock()
@@ -62,44 +54,58 @@ func (a *lookAhead) note(id record.ReplicaID, got askedFor) {
 	a.asked[id] = got
 }
 
-// block reports whether a block has to be asked for, and whether it will be there: it is, it has been asked
-// for, or it can be paid.
-func (a *lookAhead) block(n int64) (ask, there bool) {
+// pay takes the price of a block and reports whether there was as much. Each log that is read is trusted with a
+// part of it, and one that has most of the file to itself with all.
+func (a *lookAhead) pay(dense bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, known := a.unused[n]; known {
-		return false, true
+	trusted := int64(max(len(a.asked), a.before)) * trustBytes
+	if dense {
+		trusted = max(trusted, 2*blockBytes)
 	}
-	if a.credit+int64(a.logsLocked())*trustBytes < aheadBytes {
-		return false, false
+	if a.credit+trusted < blockBytes {
+		return false
 	}
-	if a.unused == nil {
-		a.unused = map[int64]int64{}
-	}
-	if len(a.blocks) == blocksKnown {
-		delete(a.unused, a.blocks[0])
-		a.blocks = append(a.blocks[:0], a.blocks[1:]...)
-	}
-	a.blocks, a.unused[n] = append(a.blocks, n), aheadBytes
-	a.credit -= aheadBytes
-	return true, true
+	a.credit -= blockBytes
+	return true
 }
 
-// used pays with values that were read.
-func (a *lookAhead) used(wants []wantedValue) {
+// earn notes that bytes of blocks were read.
+func (a *lookAhead) earn(bytes int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.unused) == 0 {
-		return
-	}
+	a.credit = min(a.credit+payFactor*bytes, mostCredit)
+}
+
+// dense reports whether values, which follow each other in their log, have most of where they stand to
+// themselves. One alone says so when it is large.
+func dense(wants []wantedValue) bool {
+	low, high, sum := int64(-1), int64(0), int64(0)
 	for _, w := range wants {
-		n := w.at / aheadBytes
-		if left, known := a.unused[n]; known && w.small == nil {
-			paid := min(left, int64(w.size))
-			a.unused[n] -= paid
-			a.credit += payFactor * paid
+		if w.small != nil {
+			continue
 		}
+		if low < 0 {
+			low = w.at
+		}
+		low, high, sum = min(low, w.at), max(high, w.at+int64(w.size)), sum+int64(w.size)
 	}
+	return sum >= blockBytes/8 && 2*sum > high-low
+}
+
+// fromBlocks fills to with what stands at the first value, where blocks have it. With the first value of a block
+// the next block is asked for.
+func (b *frameBucket) fromBlocks(wants []wantedValue, to []byte) bool {
+	at := wants[0].at
+	ok, first, fresh := b.blocks.read(b.frames, to, at)
+	if fresh > 0 {
+		b.ahead.earn(fresh)
+	}
+	if first {
+		next := (at+int64(len(to))-1)/blockBytes + 1
+		b.blocks.ask(blockID{b.frames, next}, func() bool { return b.ahead.pay(dense(wants)) })
+	}
+	return ok
 }
 
 // lookAhead asks for values of which the first one is not in memory, and for more. It is a hint: what goes
@@ -109,8 +115,8 @@ func (b *frameBucket) lookAhead(key []byte, wants []wantedValue) {
 		return
 	}
 	id, first := keyReplica(key), wants[0]
-	crowd, wanted := b.ahead.miss(id, first.index)
-	if crowd && b.askBlocks(wants) {
+	wanted := b.ahead.miss(id, first.index)
+	if b.askBlocks(first, dense(wants)) {
 		return
 	}
 	if wanted {
@@ -118,20 +124,11 @@ func (b *frameBucket) lookAhead(key []byte, wants []wantedValue) {
 	}
 }
 
-// askBlocks asks for the blocks that values stand in, and reports whether that of the first one will be there.
-func (b *frameBucket) askBlocks(wants []wantedValue) bool {
-	for i, w := range wants {
-		if w.small != nil {
-			continue
-		}
-		for n := w.at / aheadBytes; n*aheadBytes < w.at+int64(w.size); n++ {
-			ask, there := b.ahead.block(n)
-			if ask {
-				willNeed(b.frames.r, n*aheadBytes, aheadBytes)
-			}
-			if !there {
-				return i > 0
-			}
+// askBlocks asks for the blocks that a value stands in, and reports whether all of them will be there.
+func (b *frameBucket) askBlocks(w wantedValue, dense bool) bool {
+	for n := w.at / blockBytes; n*blockBytes < w.at+int64(w.size); n++ {
+		if !b.blocks.ask(blockID{b.frames, n}, func() bool { return b.ahead.pay(dense) }) {
+			return false
 		}
 	}
 	return true

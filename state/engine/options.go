@@ -47,6 +47,7 @@ type Options struct {
 	BucketBytes   int64         // a bucket is closed and the next begun at this size; 0 = 1 GiB
 	BucketAge     time.Duration // … or at this age, with the next write; 0 = 24 h
 	MaxWriteBytes int64         // of the entries of one write, which is held in memory twice; 0 = 128 MiB
+	ReadCache     int64         // bytes of memory for readers that go through old entries in order; 0 = 64 MiB, <0 = none
 	BallastBytes  int64         // kept to be able to start on a full disk; 0 = 64 MiB or 2 %, <0 = none
 
 	DeadAfter    time.Duration // a replica out of the live set this long is dead; 0 = 10 min, <0 = at once
@@ -72,6 +73,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxWriteBytes == 0 {
 		o.MaxWriteBytes = defaultMaxWriteBytes
+	}
+	if o.ReadCache == 0 {
+		o.ReadCache = defaultReadCache
 	}
 	if o.BucketBytes == 0 {
 		o.BucketBytes = defaultBucketBytes

@@ -18,6 +18,7 @@ type view struct {
 	classes uint8
 	known   bool
 
+	places   *readPlaces
 	carries  *handle // has the carried rows
 	removals uint64  // how many buckets had been taken away when the view was taken
 }
@@ -43,6 +44,7 @@ func (s *Store) view(id record.ReplicaID) (view, error) {
 	}
 	return view{
 		id: id, tail: r.tail, home: r.home, classes: r.classes, known: true, carries: s.carries(r), removals: removals,
+		places: r.places,
 	}, nil
 }
 
@@ -98,6 +100,9 @@ func (s *Store) Entries(
 		}
 		got, err := s.entries(v, lo, hi, maxBytes, dst)
 		if s.sure(v, err) {
+			if n := len(got); n > len(dst) {
+				v.places.note(v, got[n-1])
+			}
 			return got, err
 		}
 		clear(got[len(dst):])

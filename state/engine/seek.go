@@ -8,6 +8,11 @@ import (
 // Seek implements state.LogStore. Errors: fault.CorruptRecord where an entry on the way is damaged.
 func (s *Store) Seek(id record.ReplicaID, o record.Offset) (uint64, error) {
 	return s.seek(id, func(v view) (uint64, error) {
+		if v.known {
+			if at, ok := v.places.find(v, o); ok {
+				return at, nil
+			}
+		}
 		from, err := s.hint(v, kindByOffset, uint64(max(o, 0)), func(sp span) bool { return sp.base <= o })
 		if err != nil {
 			return 0, err

@@ -28,6 +28,7 @@ type Store struct {
 
 	fenced atomic.Pointer[fault.Error]
 	broken chan struct{} // closed with the first storage error
+	blocks *blockCache
 
 	removals atomic.Uint64 // counts how often buckets have been taken from a class
 	tidying  sync.Mutex    // held by whoever gives space back
@@ -58,8 +59,9 @@ type replica struct {
 	sinceHint int64 // payload bytes since the last hint in the active bucket
 	absent    bool  // from the live set, since absentMs
 	absentMs  int64
-	damage    error   // of the tail row; such a replica is neither read nor written
-	rescued   *handle // where the tail was found and the carried rows are, after the active bucket lost them
+	damage    error       // of the tail row; such a replica is neither read nor written
+	places    *readPlaces // where its readers are
+	rescued   *handle     // where the tail was found and the carried rows are, after the active bucket lost them
 
 	floor   state.Incarnation // writes of lower incarnations are refused
 	queued  int               // writes that have not been settled
@@ -97,10 +99,11 @@ func Open(o Options) (*Store, error) {
 			f()
 		}()
 	}
+	s.blocks = newBlockCache(o.ReadCache, s.background)
 	for id := range state.ClassCount {
 		v := &diskVolume{
 			dir: filepath.Join(o.Dir, id.String()), o: o, fence: func(err error) { s.fence(err) },
-			spare: s.space.left,
+			spare: s.space.left, blocks: s.blocks,
 		}
 		s.classes[id] = newClass(s, id, v)
 	}
@@ -265,6 +268,7 @@ func (s *Store) finish() error {
 	for _, c := range s.classes {
 		errs = append(errs, c.close())
 	}
+	s.blocks.close()
 	s.wg.Wait() // closing may have fenced
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
@@ -300,7 +304,7 @@ func (s *Store) finishInTime() error {
 func (s *Store) replicaLocked(id record.ReplicaID) *replica {
 	r := s.replicas[id]
 	if r == nil {
-		r = &replica{}
+		r = &replica{places: &readPlaces{}}
 		s.replicas[id] = r
 	}
 	return r

@@ -35,7 +35,6 @@ func (b *frameBucket) takeMany(key []byte, last uint64, most int) ([][]byte, err
 	if err != nil || len(wants) == 0 {
 		return nil, err
 	}
-	defer b.ahead.used(wants)
 	buf := uncleared(total)
 	values := make([][]byte, 0, len(wants))
 	for rest := buf; len(wants) > 0; {
@@ -81,17 +80,19 @@ func touching(wants []wantedValue) (n, bytes int) {
 	return n, bytes
 }
 
-// loadMany fills to with the first values, which touch. Where they are not in memory, the others are asked for
-// too.
+// loadMany fills to with the first values, which touch. Where they are not in memory, what a reader of the same
+// log will want next is asked for too.
 func (b *frameBucket) loadMany(key []byte, wants []wantedValue, to []byte) error {
 	first := wants[0]
 	if first.small != nil {
 		copy(to, first.small)
 		return nil
 	}
-	if readCached(b.frames.r, to, first.at) {
+	if b.fromBlocks(wants, to) || readCached(b.frames.r, to, first.at) {
 		return nil
 	}
-	b.lookAhead(key, wants)
+	if b.lookAhead(key, wants); b.fromBlocks(wants, to) {
+		return nil
+	}
 	return b.frames.read(to, first.at)
 }
