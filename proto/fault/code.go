@@ -1,5 +1,7 @@
 package fault
 
+import "strings"
+
 // Code names a refusal. Its values are this project's own; Kafka, GRPC and HTTP give the numbers of the
 // wires.
 type Code uint8
@@ -193,3 +195,22 @@ func (c Code) row() row {
 	}
 	return table[c]
 }
+
+// Reason returns the code's name as gRPC's error details carry it, such as NOT_LEADER. It is stable.
+func (c Code) Reason() string { return reasonOf(c.row().name) }
+
+func reasonOf(name string) string { return strings.ToUpper(strings.ReplaceAll(name, " ", "_")) }
+
+// CodeOfReason returns the code that has the name; ok is false for a name of a newer build.
+func CodeOfReason(reason string) (c Code, ok bool) {
+	c, ok = reasons[reason]
+	return c, ok
+}
+
+var reasons = func() map[string]Code {
+	m := make(map[string]Code, codeCount)
+	for c := None; c < codeCount; c++ {
+		m[reasonOf(table[c].name)] = c
+	}
+	return m
+}()

@@ -798,7 +798,7 @@ type ReadRequest struct {
 	Isolation  Isolation              `protobuf:"varint,3,opt,name=isolation,proto3,enum=millstream.api.v1.Isolation" json:"isolation,omitempty"`
 	// Bytes as stored that must be there in all before the answer comes early; 0: whatever there is at once.
 	MinBytes uint32 `protobuf:"varint,4,opt,name=min_bytes,json=minBytes,proto3" json:"min_bytes,omitempty"`
-	// Bound for the answer in bytes as stored; 0: 1 MiB, 32 MiB at most. The first batch found comes whatever its size.
+	// Bound for the answer in bytes as stored; 0: 1 MiB, 16 MiB at most. The first batch found comes whatever its size.
 	MaxBytes uint32 `protobuf:"varint,5,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
 	// How long to wait for min_bytes; 0: not at all.
 	MaxWaitMs     uint32 `protobuf:"varint,6,opt,name=max_wait_ms,json=maxWaitMs,proto3" json:"max_wait_ms,omitempty"`
@@ -1273,7 +1273,7 @@ type FetchStart struct {
 	Isolation  Isolation         `protobuf:"varint,3,opt,name=isolation,proto3,enum=millstream.api.v1.Isolation" json:"isolation,omitempty"`
 	// Credit to begin with, in bytes; 0: nothing is sent until some is granted.
 	CreditBytes uint64 `protobuf:"varint,4,opt,name=credit_bytes,json=creditBytes,proto3" json:"credit_bytes,omitempty"`
-	// Bound for the records of one message in bytes as stored; 0: 1 MiB, 32 MiB at most. A stored batch larger than that
+	// Bound for the records of one message in bytes as stored; 0: 1 MiB, 16 MiB at most. A stored batch larger than that
 	// comes alone, whatever the credit.
 	MaxMessageBytes uint32 `protobuf:"varint,5,opt,name=max_message_bytes,json=maxMessageBytes,proto3" json:"max_message_bytes,omitempty"`
 	// Bytes that must be there before they are sent, to make fewer and larger messages; 0: 1.

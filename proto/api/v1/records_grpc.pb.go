@@ -36,7 +36,7 @@ const (
 //
 // Request metadata that every call of every service takes: "client-id" (a name for the member's logs; default: the
 // user agent). A deadline of a call is the deadline of its work on the member. Messages that the member sends are at
-// most 1 MiB, unless the client asks for more or one stored batch is larger; it takes messages up to 32 MiB, and
+// most 1 MiB, unless the client asks for more or one stored batch is larger; it takes messages up to 11 MiB, and
 // batches up to max.message.bytes of their topic.
 type RecordsClient interface {
 	// Publish appends structured records to a topic and waits until they are written: the simplest way in. The call fails
@@ -156,7 +156,7 @@ func (c *recordsClient) DeleteRecords(ctx context.Context, in *DeleteRecordsRequ
 //
 // Request metadata that every call of every service takes: "client-id" (a name for the member's logs; default: the
 // user agent). A deadline of a call is the deadline of its work on the member. Messages that the member sends are at
-// most 1 MiB, unless the client asks for more or one stored batch is larger; it takes messages up to 32 MiB, and
+// most 1 MiB, unless the client asks for more or one stored batch is larger; it takes messages up to 11 MiB, and
 // batches up to max.message.bytes of their topic.
 type RecordsServer interface {
 	// Publish appends structured records to a topic and waits until they are written: the simplest way in. The call fails
