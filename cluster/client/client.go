@@ -28,6 +28,7 @@ type Client struct {
 
 	mu     sync.Mutex
 	closed bool
+	groups map[*Group]struct{} // that were not closed
 	jobs   sync.WaitGroup
 
 	closing sync.Once
@@ -37,7 +38,7 @@ type Client struct {
 
 // New makes a client that owns t.
 func New(t Transport, opts ...Option) *Client {
-	c := &Client{o: defaults(), t: t}
+	c := &Client{o: defaults(), t: t, groups: map[*Group]struct{}{}}
 	for _, o := range opts {
 		o.apply(&c.o)
 	}
@@ -150,14 +151,15 @@ func (c *Client) Close() error {
 		c.shut.Store(true)
 		c.producer.close()
 		ctx, cancel := context.WithTimeout(context.Background(), c.o.closeTimeout)
+		defer cancel()
 		_ = c.Flush(ctx) // what is left is counted below
-		cancel()
 		c.producer.stop()
 		c.sender.Wait()
 		c.end()
 		c.mu.Lock()
 		c.closed = true
 		c.mu.Unlock()
+		c.leaveGroups(ctx)
 		c.jobs.Wait()
 		c.producer.notifier.end()
 		c.notices.Wait()

@@ -241,8 +241,12 @@ func positions(in []*reading, pick func(*reading) bool) []Position {
 	return out
 }
 
-// seek sets the positions of partitions.
 func (k *Consumer) seek(ctx context.Context, from Start, parts []*reading) error {
+	return seek(ctx, k.c, from, parts)
+}
+
+// seek sets the positions of partitions, or of none.
+func seek(ctx context.Context, c *Client, from Start, parts []*reading) error {
 	var q []OffsetQuery
 	for _, r := range parts {
 		q = append(q, from.queries(r.topic, r.partition)...)
@@ -250,7 +254,7 @@ func (k *Consumer) seek(ctx context.Context, from Start, parts []*reading) error
 	var a []OffsetAnswer
 	if len(q) > 0 {
 		var err error
-		if a, err = k.c.Offsets(ctx, q...); err != nil {
+		if a, err = c.Offsets(ctx, q...); err != nil {
 			return err
 		}
 	}

@@ -55,6 +55,9 @@ func (p *producer) identified(id *identity, err error) {
 		p.touch(s)
 	}
 	if err == nil {
+		if p.current != nil {
+			p.o.logger.Info("producer goes on under another id", "producer", id.id)
+		}
 		p.current = id
 	}
 	p.finish(e.finished)

@@ -16,6 +16,10 @@ type reading struct {
 
 	left int           // records in the inbox that the application has not taken
 	read record.Offset // of the first of them
+
+	done      record.Offset // of a group: before it all is worked off; -1: nothing is known
+	committed record.Offset // of a group: the last that was committed; -1: none
+	touched   bool          // records were handed out that are not done yet
 }
 
 // position is what the application reads next.

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/millstream-io/millstream/proto/record"
@@ -35,6 +36,9 @@ type options struct {
 	requestTimeout  time.Duration
 	closeTimeout    time.Duration
 	leastBackoff    time.Duration // tests shorten it
+	clientID        string
+	logger          *slog.Logger
+	observer        Observer
 }
 
 func defaults() options {
@@ -43,6 +47,7 @@ func defaults() options {
 		maxBatch: DefaultMaxBatchBytes, maxBuffered: DefaultMaxBufferedBytes,
 		deliveryTimeout: DefaultDeliveryTimeout, requestTimeout: DefaultRequestTimeout,
 		closeTimeout: DefaultCloseTimeout, leastBackoff: leastBackoff,
+		clientID: "millstream-go", logger: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -123,4 +128,20 @@ func WithRequestTimeout(d time.Duration) Option {
 // WithCloseTimeout bounds how long Close waits for records under way.
 func WithCloseTimeout(d time.Duration) Option {
 	return optionFunc(func(o *options) { o.closeTimeout = max(d, 0) })
+}
+
+// WithClientID names the client where groups describe their members; "millstream-go" is the default.
+func WithClientID(id string) Option {
+	return optionFunc(func(o *options) { o.clientID = id })
+}
+
+// WithLogger has the client tell what changed (Info) and what is degraded and heals by itself (Warn); batches are at
+// Debug. Keys and values of records are never logged. Nothing is logged by default.
+func WithLogger(l *slog.Logger) Option {
+	return optionFunc(func(o *options) { o.logger = l })
+}
+
+// WithObserver has the client tell o what it does, for metrics.
+func WithObserver(obs Observer) Option {
+	return optionFunc(func(o *options) { o.observer = obs })
 }

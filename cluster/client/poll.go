@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
 // Poll waits until there are records and returns them: of several partitions, ascending in each. They are
@@ -127,11 +128,8 @@ func (k *Consumer) decode(asked []*reading, result FetchResult) (retriable bool)
 		code := fault.CodeOf(f.Err)
 		switch {
 		case f.Err == nil:
-			for _, b := range f.Batches {
-				if err := k.box.decode(r, b); err != nil {
-					k.refuse(r, err)
-					break
-				}
+			if err := k.c.read(&k.box, r, f.Batches, f.HighWatermark); err != nil {
+				k.refuse(r, err)
 			}
 		case code == fault.OffsetOutOfRange && k.o.outOfRange.kind != startNone:
 			r.reset = true
@@ -189,4 +187,20 @@ func (k *Consumer) resetPositions(ctx context.Context, asked []*reading) error {
 		}
 	}
 	return nil
+}
+
+// read brings batches of one partition into an inbox. An error is about the first that could not be decoded.
+func (c *Client) read(x *inbox, r *reading, batches [][]byte, end record.Offset) (err error) {
+	was, bytes := len(x.records), 0
+	for _, b := range batches {
+		bytes += len(b)
+		if err = x.decode(r, b); err != nil {
+			break
+		}
+	}
+	if n := len(x.records) - was; n > 0 && c.o.observer.Read != nil {
+		c.o.observer.Read(Reading{Topic: r.topic, Partition: r.partition, Records: n, Bytes: bytes,
+			Lag: max(int64(end-r.next), 0)})
+	}
+	return err
 }

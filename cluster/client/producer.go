@@ -187,6 +187,8 @@ func (p *producer) step(now time.Time) (sends []*batch, wake time.Duration, stop
 		}
 		if a.a.Err != nil && !a.b.resolved {
 			p.counts.Retries++
+			p.o.logger.Debug("batch refused, it is sent again", "topic", s.topic, "partition", s.partition,
+				"records", len(a.b.promises), "err", a.a.Err)
 		}
 		p.touch(s)
 	}
@@ -235,8 +237,20 @@ func (p *producer) send(b *batch) {
 	if b.deadline.Before(deadline) {
 		deadline = b.deadline
 	}
-	p.t.Produce(Outgoing{Topic: b.sink.topic, TopicID: b.sink.topicID, Partition: b.sink.partition,
-		Acks: p.o.acks, Frame: frame, Deadline: deadline}, func(a Produced) { p.answered(b, a) })
+	out := Outgoing{Topic: b.sink.topic, TopicID: b.sink.topicID, Partition: b.sink.partition,
+		Acks: p.o.acks, Frame: frame, Deadline: deadline}
+	if p.o.observer.Answered == nil {
+		p.t.Produce(out, func(a Produced) { p.answered(b, a) })
+		return
+	}
+	attempt := Attempt{Topic: out.Topic, Partition: out.Partition, Records: b.builder.Count(),
+		Bytes: len(frame) - state.FrameRoom, Number: b.attempts}
+	sent := time.Now()
+	p.t.Produce(out, func(a Produced) {
+		attempt.Took, attempt.Err = time.Since(sent), a.Err
+		p.o.observer.Answered(attempt)
+		p.answered(b, a)
+	})
 }
 
 // answered is where the transport brings its answer; any goroutine.
