@@ -77,7 +77,7 @@ func (p *taskPorts) ends(l task.Locate, committed []broker.CommitOffset, done fu
 		if t == nil || int(l.Partition) >= len(t.Partitions) {
 			continue
 		}
-		at = append(at, task.Position{Topic: name, Committed: committed[i].Offset})
+		at = append(at, task.Position{Topic: name, Committed: max(committed[i].Offset, task.NotCommitted)})
 		q := broker.OffsetQuery{Topic: name, Partition: l.Partition, Epoch: record.NoEpoch}
 		q.TimestampMs = broker.TimestampEarliest
 		ask = append(ask, q)

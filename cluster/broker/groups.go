@@ -216,9 +216,6 @@ func (b *Broker) checkOffset(o CommitOffset) error {
 	case len(o.Metadata) > group.MaxMetadataBytes:
 		return fault.New(fault.OffsetMetadataTooLarge, "%d bytes of metadata for %s/%d, %d are taken",
 			len(o.Metadata), o.Topic, o.Partition, group.MaxMetadataBytes)
-	case o.Offset < 0:
-		return fault.New(fault.InvalidRequest, "offset %d for %s/%d", o.Offset, o.Topic, o.Partition).
-			WithHint("commit the offset to read next, 0 or more")
 	}
 	return nil
 }

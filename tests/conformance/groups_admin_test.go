@@ -143,6 +143,32 @@ func TestUnknownGroupHasNoOffsets(t *testing.T) {
 	}
 }
 
+// Goal: a tool may store a negative offset, as kafkajs does to reset a group; it is given back as it is, and members
+// begin where their own settings say. Method: kadm, and a member from the start.
+func TestNegativeOffset(t *testing.T) {
+	onEach(t, func(t *testing.T, address string) {
+		ctx, a := testContext(t), newAdmin(t, address)
+		createTopic(t, address, "orders", 2)
+		produceNumbers(t, address, "orders", 0, 10)
+		for _, at := range []int64{7, -1, -2} {
+			if reset, err := a.CommitOffsets(ctx, "billing", offsetsOf("orders", at)); err != nil || reset.Error() != nil {
+				t.Fatalf("commit %d: %+v, %v", at, reset, err)
+			}
+			fetched, err := a.FetchOffsets(ctx, "billing")
+			if o, ok := fetched.Lookup("orders", 1); err != nil || !ok || o.At != at || o.Metadata != "by hand" {
+				t.Fatalf("fetched %+v, %v", fetched, err)
+			}
+		}
+		lags, err := a.Lag(ctx, "billing")
+		if err != nil || lags["billing"].Lag.Total() != 10 {
+			t.Errorf("%+v, %v", lags, err)
+		}
+		if got := consumeNumbers(t, member(t, address, "billing", "orders"), 10); len(got) != 10 {
+			t.Errorf("%d records", len(got))
+		}
+	})
+}
+
 // Goal: 100 groups work side by side although they share few partitions of the offsets topic. Method: a
 // member each, at the same time, each reads everything and commits.
 func TestManyGroups(t *testing.T) {

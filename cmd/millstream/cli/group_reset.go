@@ -214,7 +214,7 @@ func (to target) place(ctx context.Context, ad *kadm.Client, committed kadm.Offs
 		for n, sp := range partitions {
 			r := resetRow{Topic: topic, Partition: n, Old: -1, New: sp.from}
 			old, there := committed.Lookup(topic, n)
-			if there {
+			if there = there && (old.At >= 0 || !to.moves); there { // a negative offset stands for none: nothing to shift
 				r.Old = old.At
 			}
 			if to.moves {

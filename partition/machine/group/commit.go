@@ -24,7 +24,8 @@ type TopicPartition struct {
 	Partition record.Partition
 }
 
-// Position is one committed position: the offset that the group reads next.
+// Position is one committed position: the offset that the group reads next. As with Kafka a client may store any
+// offset: consumers take a negative one for none, and some tools write it to say that (-1 the end, -2 the start).
 type Position struct {
 	TopicPartition
 	Offset      record.Offset
@@ -82,9 +83,6 @@ func (c *Commit) check() error {
 		case p.Topic == "" || len(p.Topic) > MaxNameBytes || p.Partition < 0:
 			return fault.New(fault.InvalidRequest, "commit names partition %d of a topic of %d bytes",
 				p.Partition, len(p.Topic))
-		case p.Offset < 0:
-			return fault.New(fault.InvalidRequest, "commit for %s/%d has offset %d", p.Topic, p.Partition, p.Offset).
-				WithHint("commit the offset to read next, 0 or more")
 		case len(p.Metadata) > MaxMetadataBytes:
 			return fault.New(fault.OffsetMetadataTooLarge, "commit for %s/%d has %d bytes of metadata, %d are taken", p.Topic,
 				p.Partition, len(p.Metadata), MaxMetadataBytes)

@@ -100,7 +100,7 @@ func decodeValue(b []byte) (value, error) {
 		v.metadata, v.timeMs = d.compactString(), int64(d.uint64())
 		d.tags(&v)
 	}
-	if d.bad || len(d.rest) != 0 || v.offset < 0 {
+	if d.bad || len(d.rest) != 0 {
 		return value{}, d.fault("value")
 	}
 	return v, nil

@@ -32,7 +32,8 @@ func TestRowsAreKafkas(t *testing.T) {
 		t.Errorf("%+v, %v", k, err)
 	}
 	plain := value{offset: 42, leaderEpoch: 7, metadata: "meta", timeMs: 1700000000000, generation: NoGeneration}
-	fenced := plain
+	fenced, none := plain, plain
+	none.offset = -2
 	fenced.generation = 5
 	for _, c := range []struct {
 		bytes string
@@ -41,6 +42,7 @@ func TestRowsAreKafkas(t *testing.T) {
 	}{
 		{"0003000000000000002a0000000700046d6574610000018bcfe56800", plain, true},
 		{v4 + "01f3da010400000005", fenced, true},
+		{"0003fffffffffffffffe0000000700046d6574610000018bcfe56800", none, true},
 		{v4 + "01001001020300000000000000000000000000", plain, false},
 		{v4 + "02000101" + "f3da010400000005", fenced, false},
 	} {
@@ -71,10 +73,9 @@ func TestRowsMalformed(t *testing.T) {
 	}
 	for name, b := range map[string]string{
 		"empty": "", "cut": "0003000000000000",
-		"negative offset": "0003ffffffffffffffff0000000700000000000000000000",
-		"null metadata":   "0003000000000000002a00000007ffff0000018bcfe56800",
-		"more behind":     "0003000000000000002a0000000700046d6574610000018bcfe5680000",
-		"no tags":         v4, "tag is cut": v4 + "01f3da0104000000", "tag too short": v4 + "01f3da0103000005",
+		"null metadata": "0003000000000000002a00000007ffff0000018bcfe56800",
+		"more behind":   "0003000000000000002a0000000700046d6574610000018bcfe5680000",
+		"no tags":       v4, "tag is cut": v4 + "01f3da0104000000", "tag too short": v4 + "01f3da0103000005",
 		"negative generation": v4 + "01f3da0104ffffffff", "tag twice": v4 + "02f3da010400000005f3da010400000005",
 		"endless count": v4 + "ffffffffffffffffff01", "huge size": v4 + "0100ffffffffffffffffff01",
 		"null compact": "0004000000000000002a00000007" + "00" + "0000018bcfe5680000",
@@ -155,7 +156,6 @@ func TestFrame(t *testing.T) {
 		"no topic":     {Group: "g", Positions: at("", 0, 1, "")},
 		"long topic":   {Group: "g", Positions: at(string(long), 0, 0, "")},
 		"no partition": {Group: "g", Positions: at("t", -1, 0, "")},
-		"no offset":    {Group: "g", Positions: at("t", 0, -1, "")},
 	} {
 		if _, err := Frame(c); fault.CodeOf(err) != fault.InvalidRequest {
 			t.Errorf("%s: %v", name, err)

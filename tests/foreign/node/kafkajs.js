@@ -171,9 +171,25 @@ async function groups(a, kafka) {
   await a.setOffsets({ groupId: GROUP, topic: TOPIC, partitions: [{ partition: 0, offset: '3' }] })
   const [got] = await a.fetchOffsets({ groupId: GROUP, topics: [TOPIC] })
   must(got.partitions.find((p) => p.partition === 0).offset === '3', got)
+  await reset(a, kafka)
   await a.deleteGroups([GROUP])
   must(!(await a.listGroups()).groups.some((g) => g.groupId === GROUP), 'deleted')
   say('ok groups')
+}
+
+// reset stores -2 or -1, which the members take for "none, from the start" and "none, from the end".
+async function reset(a, kafka) {
+  for (const [earliest, offset] of [[false, '-1'], [true, '-2']]) {
+    await a.resetOffsets({ groupId: GROUP, topic: TOPIC, earliest })
+    const [got] = await a.fetchOffsets({ groupId: GROUP, topics: [TOPIC] })
+    must(got.partitions.every((p) => p.offset === offset), got)
+  }
+  const consumer = kafka.consumer({ groupId: GROUP })
+  await consumer.connect()
+  await consumer.subscribe({ topics: [TOPIC], fromBeginning: true })
+  const first = await new Promise((resolve) => consumer.run({ eachMessage: async ({ message }) => resolve(message.offset) }))
+  await consumer.disconnect()
+  must(first === '2', first) // two records are deleted
 }
 
 main({ produce, load, consume, member, admin })
