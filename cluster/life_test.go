@@ -65,15 +65,28 @@ func TestZeroConfig(t *testing.T) {
 	}
 }
 
-// Goal: a damaged or missing member file is named, never replaced. Method: break it, then remove it.
+// Goal: a member file with one damaged copy serves; one without a whole copy, or none, is named and never replaced.
+// Method: break one copy, then both, then remove the file.
 func TestMemberFileIsChecked(t *testing.T) {
 	dir := t.TempDir()
-	if err := start(t, cluster.Config{DataDir: dir}).Close(); err != nil {
+	m := start(t, cluster.Config{DataDir: dir})
+	id := m.ClusterID()
+	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "member")
 	b, err := os.ReadFile(path)
 	if err != nil {
+		t.Fatal(err)
+	}
+	b[9] ^= 1
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if m = start(t, cluster.Config{DataDir: dir}); m.ClusterID() != id {
+		t.Fatalf("a member file with one copy: cluster %s, was %s", m.ClusterID(), id)
+	}
+	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
 	b[len(b)-1] ^= 1

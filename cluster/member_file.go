@@ -25,13 +25,14 @@ type identity struct {
 	metadata record.ReplicaID
 }
 
-// The member file is "MSMF", a CRC-32C of what follows, then a diskv1.MemberFile.
+// The member file has two copies of the same, one behind the other, so that no single damage hides a member:
+// "MSMF", a CRC-32C of what follows, then a diskv1.MemberFile.
 const (
 	memberFileName    = "member"
 	lockFileName      = "lock"
 	memberFileMagic   = "MSMF"
 	memberFileHeader  = 8
-	dataFormatVersion = 1
+	dataFormatVersion = 2
 	firstMember       = 1
 	firstReplica      = 1
 )
@@ -72,13 +73,13 @@ func loadIdentity(dir string) (identity, error) {
 	if err != nil {
 		return identity{}, fmt.Errorf("read member file: %w", err)
 	}
-	if len(b) < memberFileHeader || string(b[:4]) != memberFileMagic ||
-		binary.BigEndian.Uint32(b[4:]) != memberCRC(b[memberFileHeader:]) {
-		return identity{}, fmt.Errorf("member file %s is damaged: its checksum does not match; "+
+	content, ok := memberContent(b)
+	if !ok {
+		return identity{}, fmt.Errorf("member file %s is damaged: no copy in it has its checksum; "+
 			"restore it from a copy, the log beside it is untouched", path)
 	}
 	var m diskv1.MemberFile
-	if err := proto.Unmarshal(b[memberFileHeader:], &m); err != nil {
+	if err := proto.Unmarshal(content, &m); err != nil {
 		return identity{}, fmt.Errorf("decode member file %s: %w", path, err)
 	}
 	if m.GetVersion() != dataFormatVersion {
@@ -108,10 +109,24 @@ func newIdentity(dir, path string) (identity, error) {
 		return identity{}, fmt.Errorf("encode member file: %w", err)
 	}
 	head := binary.BigEndian.AppendUint32([]byte(memberFileMagic), memberCRC(b))
-	if err := replaceFile(path, append(head, b...)); err != nil {
+	b = append(head, b...)
+	if err := replaceFile(path, append(b, b...)); err != nil {
 		return identity{}, fmt.Errorf("write member file: %w", err)
 	}
 	return id, nil
+}
+
+// memberContent returns the diskv1.MemberFile of the first copy that verifies. A whole file that does is one of
+// format version 1.
+func memberContent(b []byte) (content []byte, ok bool) {
+	half := len(b) / 2
+	for _, c := range [][]byte{b[:half], b[half:], b} {
+		if len(c) >= memberFileHeader && string(c[:4]) == memberFileMagic &&
+			binary.BigEndian.Uint32(c[4:]) == memberCRC(c[memberFileHeader:]) {
+			return c[memberFileHeader:], true
+		}
+	}
+	return nil, false
 }
 
 // newClusterID returns 16 random bytes in the URL-safe form that Kafka's tools print.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/millstream-io/millstream/proto/fault"
@@ -25,8 +26,9 @@ func FuzzManifest(f *testing.F) {
 			}
 			return
 		}
-		if !bytes.Equal(m.encode(), b) {
-			t.Fatalf("%x comes back as %x", b, m.encode())
+		again, half := m.encode(), len(b)/2
+		if one := again[:len(again)/2]; !bytes.Equal(one, b[:half]) && !bytes.Equal(one, b[half:]) {
+			t.Fatalf("%x comes back as %x", b, again)
 		}
 	})
 }
@@ -88,12 +90,14 @@ func FuzzRows(f *testing.F) {
 	})
 }
 
-// Goal: every flipped bit of a row, of a manifest and of a sidecar is seen. Method: flip each in turn.
+// Goal: every flipped bit of a row, of a manifest's copy and of a sidecar is seen, and the other copy of a manifest
+// then serves. Method: flip each in turn.
 func TestFlippedBitsAreSeen(t *testing.T) {
 	t.Parallel()
 	key := makeKey(7, kindRow, 1)
 	stored := encodeOpaque(key, []byte("a carried row"))
-	m := manifest{buckets: []bucketID{{1, 0, 5}, {2, 0, 6}}}.encode()
+	want := manifest{buckets: []bucketID{{1, 0, 5}, {2, 0, 6}}}
+	m := want.encode()
 	flipAll := func(b []byte, seen func() bool) {
 		for i := range len(b) * 8 {
 			b[i/8] ^= 1 << (i % 8)
@@ -104,7 +108,11 @@ func TestFlippedBitsAreSeen(t *testing.T) {
 		}
 	}
 	flipAll(stored, func() bool { _, err := openRow(key, stored); return err != nil })
-	flipAll(m, func() bool { _, err := decodeManifest(m); return err != nil })
+	flipAll(m[:len(m)/2], func() bool { _, err := decodeManifestCopy(m[:len(m)/2]); return err != nil })
+	flipAll(m, func() bool {
+		got, err := decodeManifest(m)
+		return err == nil && slices.Equal(got.buckets, want.buckets)
+	})
 	n := note{7, 6, 5}.encode()
 	flipAll(n, func() bool { _, err := decodeNote(n); return fault.CodeOf(err) == fault.CorruptRecord })
 }

@@ -99,11 +99,11 @@ func TestOpenRefusesSpoiledDirectories(t *testing.T) {
 		spoil func(class string) error
 		says  string
 	}{
-		"newer format": {says: "format version 4, this build reads 3", spoil: func(class string) error {
-			return editManifest(class, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 4) })
+		"newer format": {says: "format version 5, this build reads 4", spoil: func(class string) error {
+			return editManifest(class, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 5) })
 		}},
-		"older format": {says: "format version 2, this build reads 3", spoil: func(class string) error {
-			return editManifest(class, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 2) })
+		"older format": {says: "format version 3, this build reads 4", spoil: func(class string) error {
+			return editManifest(class, func(b []byte) { binary.BigEndian.PutUint32(b[8:], 3) })
 		}},
 		"flipped bit": {says: "checksum", spoil: func(class string) error {
 			return editManifest(class, func(b []byte) { b[25] ^= 4 })
@@ -134,13 +134,15 @@ func TestOpenRefusesSpoiledDirectories(t *testing.T) {
 	}
 }
 
+// editManifest edits both copies.
 func editManifest(class string, edit func([]byte)) error {
 	name := filepath.Join(class, "MANIFEST")
 	b, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	edit(b)
+	edit(b[:len(b)/2])
+	edit(b[len(b)/2:])
 	return os.WriteFile(name, b, 0o600)
 }
 

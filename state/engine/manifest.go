@@ -9,12 +9,13 @@ import (
 )
 
 // manifestVersion is the format of a class directory: manifest, bucket names, keys and rows.
-const manifestVersion = 3
+const manifestVersion = 4
 
 var manifestMagic = [8]byte{'m', 's', 't', 'r', 'c', 'l', 's', '\n'}
 
 // manifest names the buckets of a class, oldest first; the last one is active. A directory that it does not
-// name is not part of the class.
+// name is not part of the class. It is written twice, one copy behind the other, so that no single damage
+// hides a class.
 type manifest struct {
 	buckets []bucketID
 }
@@ -48,12 +49,26 @@ func (m manifest) encode() []byte {
 		b = binary.BigEndian.AppendUint64(b, uint64(id.createdMs))
 	}
 	binary.BigEndian.PutUint32(b[12:], manifestCRC(b))
-	return b
+	return append(b, b...)
 }
 
-// decodeManifest verifies and reads a manifest. The version is checked first, for what stands behind it may
-// mean anything in another version. Error: fault.StorageError.
+// decodeManifest verifies and reads a manifest: its first copy or, where that is damaged, its second. Error:
+// fault.StorageError.
 func decodeManifest(b []byte) (manifest, error) {
+	half := len(b) / 2
+	m, first := decodeManifestCopy(b[:half])
+	if first == nil {
+		return m, nil
+	}
+	if m, err := decodeManifestCopy(b[half:]); err == nil {
+		return m, nil
+	}
+	return manifest{}, first
+}
+
+// decodeManifestCopy verifies and reads one copy. The version is checked first, for what stands behind it may
+// mean anything in another version. Error: fault.StorageError.
+func decodeManifestCopy(b []byte) (manifest, error) {
 	if len(b) < manifestHeader || [8]byte(b) != manifestMagic {
 		return manifest{}, fault.New(fault.StorageError, "the manifest does not begin like one").
 			WithHint("restore the directory from a copy, or let the member rebuild from its peers")
