@@ -61,7 +61,7 @@ func (r *readOnly) Receive(c actors.Context, m any) {
 		r.unwatch(c, m.ID)
 	case waited:
 		r.answer(c, m.key)
-	case partition.Append, partition.Propose, partition.Query, partition.Trim:
+	case partition.Append, partition.Propose, partition.Query, partition.Trim, partition.Fence:
 		c.Reply(r.refusal())
 	case partition.Configure, partition.Damaged: // there is nothing that they would change
 	case actors.Stopping:

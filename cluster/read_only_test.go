@@ -55,6 +55,7 @@ func TestReadOnlyUnloadable(t *testing.T) {
 		"watch": {replica.Watch{}, fault.CorruptRecord}, "append": {partition.Append{}, fault.PolicyViolation},
 		"trim": {partition.Trim{}, fault.PolicyViolation}, "query": {partition.Query{}, fault.PolicyViolation},
 		"propose": {partition.Propose{}, fault.PolicyViolation},
+		"fence":   {partition.Fence{}, fault.PolicyViolation},
 	} {
 		if err := <-asked(ref, test.m); !errors.Is(err, test.code) {
 			t.Errorf("%s: %v, want %v", name, err, test.code)

@@ -21,7 +21,8 @@ type Builder struct {
 	full      bool
 	newestMs  int64 // append time of the newest entry
 	producers map[record.ProducerID]record.Offset
-	opaque    record.Offset // base of the lowest batch whose keys are not known, or none
+	fences    map[record.ProducerID]record.ProducerEpoch // the highest of each producer
+	opaque    record.Offset                              // base of the lowest batch whose keys are not known, or none
 
 	reader record.Reader
 	batch  []keyAt // of the batch at hand
@@ -41,7 +42,7 @@ const none record.Offset = 1<<63 - 1
 func NewBuilder(cleaned uint64, limitBytes int) *Builder {
 	return &Builder{
 		keys: newKeyMap(max(1, limitBytes/BytesPerKey)), through: cleaned,
-		producers: map[record.ProducerID]record.Offset{}, opaque: none,
+		producers: map[record.ProducerID]record.Offset{}, fences: map[record.ProducerID]record.ProducerEpoch{}, opaque: none,
 	}
 }
 
@@ -56,10 +57,17 @@ func (b *Builder) Add(e state.Entry) (full bool, err error) {
 	if b.added && e.Index > b.through+1 {
 		return false, fault.New(fault.CorruptRecord, "entry %d follows entry %d", e.Index, b.through)
 	}
-	if e.Type == state.EntryRecords {
+	switch e.Type {
+	case state.EntryRecords:
 		if err := b.addRecords(e); err != nil || b.full {
 			return b.full, err
 		}
+	case state.EntryFence:
+		f, err := producer.DecodeFence(e.Payload())
+		if err != nil {
+			return false, fmt.Errorf("entry %d: %w", e.Index, err)
+		}
+		b.fences[f.ID] = max(b.fences[f.ID], f.Epoch)
 	}
 	b.through, b.added, b.newestMs = e.Through(), true, max(b.newestMs, e.AppendTimeMs)
 	return false, nil
@@ -83,6 +91,7 @@ func (b *Builder) Plan(tombstones uint64, end record.Offset) *Plan {
 	p := &Plan{
 		keys: b.keys, through: b.through, tombstones: tombstones, end: end,
 		producers: b.producers, newestMs: b.newestMs, opaque: b.opaque,
+		fences: b.fences,
 	}
 	p.keep = p.keepRecord
 	*b = Builder{through: b.through, full: true}

@@ -16,7 +16,8 @@
 // and lies at or below the index through which tombstones may go; a control entry without a command, as
 // raft writes first in a term. Of a batch that loses all its records nothing stays, unless it is the last
 // that its producer wrote, or ends the log: then its header stays, so that replicas learn the producer's
-// sequence and readers reach the end.
+// sequence and readers reach the end. Of the fences of a producer the highest stays, and behind it the last
+// header of that producer for ever.
 //
 // Invariants:
 //   - the newest record of a key never goes, a tombstone never before all that it hides;

@@ -18,6 +18,7 @@ type Plan struct {
 	producers  map[record.ProducerID]record.Offset
 	newestMs   int64
 	opaque     record.Offset
+	fences     map[record.ProducerID]record.ProducerEpoch // the highest that were learned of, or asked for so far
 
 	filter  record.Filter
 	frame   []byte // of the entry at hand
@@ -58,6 +59,8 @@ func (p *Plan) Keep(e state.Entry) (kept state.Entry, some bool, err error) {
 		kept, some, err = p.keepRecords(e)
 	case state.EntryControl:
 		some = len(e.Payload()) > 0
+	case state.EntryFence:
+		some, err = p.keepFence(e)
 	}
 	if err != nil {
 		return state.Entry{}, false, fmt.Errorf("entry %d: %w", e.Index, err)
@@ -68,6 +71,17 @@ func (p *Plan) Keep(e state.Entry) (kept state.Entry, some bool, err error) {
 	p.entry.After = int64(len(kept.Frame))
 	p.count(e)
 	return kept, some, nil
+}
+
+// keepFence drops a fence that a later one of its producer stands above: every replica that can lead has that
+// one, too. What an earlier pass went over has one fence of a producer only, so the answer never changes.
+func (p *Plan) keepFence(e state.Entry) (bool, error) {
+	f, err := producer.DecodeFence(e.Payload())
+	if err != nil {
+		return false, err
+	}
+	p.fences[f.ID] = max(p.fences[f.ID], f.Epoch)
+	return f.Epoch == p.fences[f.ID], nil
 }
 
 // keepRecords filters the batches of an entry.
@@ -157,12 +171,17 @@ func (p *Plan) stays(r record.Record) bool {
 }
 
 // staysEmpty reports whether the header of an emptied batch stays. Of producers that did not write since
-// the last pass it is not known which batch is the newest, so all of theirs stay until they expire.
+// the last pass it is not known which batch is the newest, so all of theirs stay until they expire; a fenced
+// producer does not expire.
 func (p *Plan) staysEmpty(e state.Entry, b record.Batch) bool {
 	if b.LastOffset()+1 >= p.end {
 		return true
 	}
-	if b.ProducerID() == record.NoProducer || p.newestMs-e.AppendTimeMs > producer.ExpiryMs {
+	if b.ProducerID() == record.NoProducer {
+		return false
+	}
+	fence, fenced := p.fences[b.ProducerID()]
+	if p.newestMs-e.AppendTimeMs > producer.ExpiryMs && (!fenced || b.ProducerEpoch() < fence) {
 		return false
 	}
 	newest, known := p.producers[b.ProducerID()]

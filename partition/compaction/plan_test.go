@@ -129,6 +129,36 @@ func TestProducerExpires(t *testing.T) {
 	}
 }
 
+// fence adds a fence of producer 7.
+func (l *testLog) fence(epoch record.ProducerEpoch) *testLog {
+	return l.other(state.EntryFence, string(producer.Fence{ID: 7, Epoch: epoch}.Append(nil)))
+}
+
+// Goal: of the fences of a producer the highest stays, in whichever pass the others came, and the header behind it
+// does not expire; what is no fence is refused. Method: fences below, at and above the epoch of a batch, and one
+// that comes after a pass; more than the time for which producers are remembered.
+func TestFences(t *testing.T) {
+	for epoch, want := range map[record.ProducerEpoch]string{0: "#7 #7 0:- 1:a=2", 1: "1..1 #7 0:- 1:a=2", 2: "1..1 #7 3..3 1:a=2"} {
+		l := newLog().fence(0).fence(epoch).append(pack(t, record.CodecNone, 7, 0, "a=1"))
+		l.nowMs += producer.ExpiryMs + 1
+		l, _ = l.append(plainly(t, "a=2")).compact(t, 0, 4, 0, roomy)
+		if got := strings.Join(l.words(t), " "); got != want {
+			t.Errorf("epoch %d: %s, want %s", epoch, got, want)
+		}
+		l, _ = l.fence(3).append(plainly(t, "a=3")).compact(t, 4, 6, 0, roomy)
+		if got := strings.Join(l.words(t), " "); got != "1..4 #7 2:a=3" {
+			t.Errorf("epoch %d: then %s", epoch, got)
+		}
+	}
+	bad := newLog().other(state.EntryFence, "no fence").entries[0]
+	if _, err := NewBuilder(0, roomy).Add(bad); !errors.Is(err, fault.CorruptRecord) {
+		t.Errorf("no fence: %v", err)
+	}
+	if _, _, err := newLog().fence(1).build(t, 0, 9, roomy).Plan(0, 3).Keep(bad); !errors.Is(err, fault.CorruptRecord) {
+		t.Errorf("no fence: %v", err)
+	}
+}
+
 // Goal: a full map ends the pass in front of the entry that does not fit, but never in front of the first.
 // Method: a map of two keys, and entries of one, two and three.
 func TestFull(t *testing.T) {

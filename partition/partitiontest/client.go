@@ -32,6 +32,7 @@ type client struct {
 	inflight int
 	stalled  bool
 	at       int               // index of the host that it believes leads
+	heard    record.Epoch      // the newest leader epoch that it had an answer of
 	arrive   map[int]time.Time // when the last request to a host arrives: a connection keeps order
 }
 
@@ -182,10 +183,18 @@ func (cl *client) frame(o *outgoing) []byte {
 
 func value(client, n int) string { return fmt.Sprintf("c%d/%d/", client, n) }
 
+// stale reports whether an answer is of a leader that is over, and did not know what came after it. A client that
+// has heard of a newer one believes nothing that it says of the log.
+func (cl *client) stale(r partition.Reply) bool {
+	cl.heard = max(cl.heard, r.Epoch)
+	return r.Epoch < cl.heard
+}
+
 func (cl *client) answered(o *outgoing, r partition.Reply) {
 	cl.c.note('a', uint64(cl.id), uint64(o.first), uint64(r.Base), uint64(fault.CodeOf(r.Err)))
 	cl.c.reached["answer-"+strings.ReplaceAll(fault.CodeOf(r.Err).String(), " ", "-")]++
 	if r.Err == nil {
+		cl.heard = max(cl.heard, r.Epoch)
 		if o.attempt > 1 {
 			cl.c.reached["acked-after-retry"]++
 		}
@@ -200,7 +209,7 @@ func (cl *client) answered(o *outgoing, r partition.Reply) {
 		return
 	}
 	cl.stalled = true
-	if !errors.Is(r.Err, fault.OutOfOrderSequence) || cl.open[0] != o {
+	if !errors.Is(r.Err, fault.OutOfOrderSequence) || cl.open[0] != o || cl.stale(r) {
 		return
 	}
 	// Everything before was acknowledged, so the partition lost some of it: with acks 1 that may happen.

@@ -27,6 +27,7 @@ type Options struct {
 	Machine     bool          // replicas feed a machine, which a commander asks and tells
 	Trim        bool          // records are deleted, on request and by retention
 	Compact     bool          // the log is compacted by key, by each replica on its own
+	Fence       bool          // tasks have one life after the other, each of which fences those before
 	Damage      bool          // bits flip in what one of at least three replicas has stored
 	Break       Break         // what is broken on purpose
 
@@ -56,6 +57,7 @@ const (
 	DropNewest             // P4: compaction drops entries that hold the newest of a key
 	ServeDamaged           // P11: damaged frames are served as if they were right
 	LeadDamaged            // P11: a replica is not told that its log is damaged
+	ForgetFence            // P5: a restart forgets what was fenced
 )
 
 // Cluster is one run: hosts, clients and consumers in one loop in virtual time. Not safe for concurrent use.
@@ -69,6 +71,7 @@ type Cluster struct {
 	hosts     []*host
 	net       network
 	clients   []*client
+	tasks     []*task
 	consumers []*consumer
 	history   History
 	topic     partition.Settings // what the topic says of retention and compaction
@@ -124,6 +127,7 @@ func New(o Options) *Cluster {
 	for i := range o.Clients {
 		c.clients = append(c.clients, newClient(c, i))
 	}
+	c.scheduleTasks()
 	c.chooseCompaction()
 	c.scheduleDamage()
 	for _, h := range c.hosts {
@@ -228,6 +232,11 @@ func (c *Cluster) quiet() bool {
 			return false
 		}
 	}
+	for _, t := range c.tasks {
+		if !t.done() {
+			return false
+		}
+	}
 	l := c.leader()
 	for _, co := range c.consumers {
 		if l == nil || co.at < l.view.HighWatermark {
@@ -286,6 +295,9 @@ func (c *Cluster) state() string {
 	}
 	for _, cl := range c.clients {
 		s += fmt.Sprintf("client %d made=%d open=%d inflight=%d; ", cl.id, cl.made, len(cl.open), cl.inflight)
+	}
+	for _, t := range c.tasks {
+		s += fmt.Sprintf("task %d lives=%d done=%v; ", t.id, len(t.lives), t.done())
 	}
 	for _, co := range c.consumers {
 		s += fmt.Sprintf("consumer at %d; ", co.at)

@@ -19,12 +19,13 @@ type History struct {
 	observed map[record.Offset]seen
 	leaders  map[record.Epoch]record.ReplicaID
 	chains   map[uint64]uint64 // by index: what machines had applied
-	trims    map[uint64]bool   // indexes at which a log start was proposed
+	trims    map[uint64]bool   // indexes at which a log start or a fence was proposed
 	starts   map[record.Epoch]record.Offset
 	asked    record.Offset // the highest log start that anybody asked for
 	keepMs   int64         // how long retention keeps records; 0 where age decides nothing
 	start    record.Offset // of the logs in the end
 	logs     [][]seen      // per host
+	fences   []fenced
 
 	// Where the log is compacted.
 	compacts bool
@@ -125,6 +126,7 @@ func (h *History) Check() []string {
 	h.checkSuspect()
 	h.checkAcked()
 	h.checkOrder()
+	h.checkFences()
 	return h.failures
 }
 

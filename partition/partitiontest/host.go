@@ -116,7 +116,7 @@ func (h *host) load() {
 		voters = append(voters, o.id)
 	}
 	o := partition.Config{
-		ID: h.id, Incarnation: h.by, Voters: voters, Tail: tail, Rows: rows, Observer: meter{h.c},
+		ID: h.id, Incarnation: h.by, Voters: voters, Tail: tail, Rows: h.forgetRows(rows), Observer: meter{h.c},
 		Settings: h.c.topic, MaxTailCacheBytes: 8 << 10, MaxUncommittedBytes: 24 << 10,
 		SnapshotEntries: 20,
 	}
@@ -247,7 +247,7 @@ func (h *host) persist(p partition.Persist) {
 		h.last = t.Last
 	}
 	for _, e := range p.Write.Entries {
-		if e.Type == state.EntryTrim {
+		if e.Type == state.EntryTrim || e.Type == state.EntryFence {
 			h.c.history.trims[e.Index] = true
 		}
 		if e.Index <= h.last {
@@ -302,7 +302,7 @@ func (h *host) read(r partition.Read) {
 			}
 		}
 		h.meets(err)
-		h.step(partition.Loaded{By: h.by, Lo: r.Lo, Hi: r.Hi, Entries: e, Err: h.told(err)})
+		h.step(partition.Loaded{By: h.by, Lo: r.Lo, Hi: r.Hi, Entries: h.forgetEntries(e), Err: h.told(err)})
 	})
 }
 

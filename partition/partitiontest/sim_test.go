@@ -45,7 +45,7 @@ var reached = map[string]int{}
 func optionsFor(seed uint64) Options {
 	return Options{
 		Seed: seed, Replicas: []int{3, 1, 3, 5}[seed%4], Machine: seed/4%2 == 0, Trim: seed%3 != 0,
-		Compact: seed/8%2 == 1, Damage: seed%5 == 2,
+		Compact: seed/8%2 == 1, Damage: seed%5 == 2, Fence: seed%7 < 4,
 	}
 }
 
@@ -116,6 +116,7 @@ func TestCheckersSee(t *testing.T) {
 		{"drop the newest", "P4", "the newest is", Options{Break: DropNewest, Compact: true}},
 		{"serve damage", "P11", "served", Options{Break: ServeDamaged, Damage: true, Compact: true}},
 		{"lead with damage", "P11", "knows since", Options{Break: LeadDamaged, Damage: true, Compact: true}},
+		{"forget fences", "P5", "behind the fence of", Options{Break: ForgetFence, Fence: true, Replicas: 1}},
 		{"expire early", "P4", "is given up, kept are", Options{Break: ExpireEarly, Trim: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -154,7 +155,7 @@ func TestFaultsReach(t *testing.T) {
 		"acked-after-retry", "answer-not-leader", "answer-request-timed-out", "answer-disk-full", "stopped",
 		"acks-1-lost", "trim", "reset", "reclaim", "read-trimmed", "installed", "transfer", "pass", "records-dropped",
 		"compacted", "skipped", "scan", "run-for-follower", "run-received", "damage", "damage-met",
-		"ended", "elevated",
+		"ended", "elevated", "fence", "zombie",
 	} {
 		if reached[what] == 0 {
 			t.Errorf("never reached: %s", what)

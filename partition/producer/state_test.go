@@ -147,6 +147,8 @@ func FuzzRestore(f *testing.F) {
 	s.Apply(batch(f, 4, 1, 0, 3, 0), 2, 5)
 	s.Apply(batch(f, 9, 0, 0, 1, 3), 3, 6)
 	f.Add(s.Snapshot())
+	s.ApplyFence(Fence{9, 1}, 4, 7)
+	f.Add(s.Snapshot())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := New()
 		if err := r.Restore(b); err == nil && !bytes.Equal(r.Snapshot(), b) {
