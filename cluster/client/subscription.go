@@ -27,6 +27,8 @@ type SubscribeRequest struct {
 	Credit int
 	// MaxPartitionBytes bounds what one GroupRecords brings, which may be more by one batch. 0: 1 MiB.
 	MaxPartitionBytes int
+	// ReadCommitted keeps records of transactions back that are open or were aborted.
+	ReadCommitted bool
 }
 
 // StartPolicy says where reading begins: TimestampEarliest, TimestampLatest, a time in milliseconds since 1970
@@ -62,7 +64,7 @@ type Subscription interface {
 	Pause(p ...TopicPartition)
 	Resume(p ...TopicPartition)
 
-	// Seek goes on reading at other offsets. Once it has returned no Receive that begins then returns records of
+	// Seek goes on reading at other offsets; TimestampEarliest and TimestampLatest stand for the ends. Once it has returned no Receive that begins then returns records of
 	// these partitions that were read before it. Partitions that are not held are left alone.
 	Seek(p ...Position)
 
@@ -73,13 +75,16 @@ type Subscription interface {
 	// static one keeps its place until its session ends. It waits for that until ctx ends; the membership is over
 	// in any case.
 	Close(ctx context.Context) error
+
+	// Leave is Close by which a static member gives its place up too.
+	Leave(ctx context.Context) error
 }
 
 // GroupEvent is what a Subscription tells: Assigned, Revoked, Lost, GroupRecords or *PartitionError.
 type GroupEvent interface{ groupEvent() }
 
 // Assigned gives partitions to the caller, those only that it did not hold: records come from these offsets on.
-// It may have none, so that the first generation is seen.
+// Each generation that the member is in is told by one without partitions first.
 type Assigned struct {
 	Member     string
 	Generation int32
