@@ -39,6 +39,7 @@ type Member struct {
 	table     atomic.Pointer[placement.Table]
 	broker    *broker.Broker
 	client    *client.Client
+	readers   subscriptions
 	door      *kafkaDoor
 	http      *httpDoor
 	metrics   *observe.Metrics
@@ -214,6 +215,7 @@ func (m *Member) shutdown() error {
 	if m.directory != nil {
 		m.directory.tasks.close()
 	}
+	m.readers.close()
 	if m.client != nil {
 		faults = append(faults, m.client.Close())
 	}

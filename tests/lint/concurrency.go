@@ -15,7 +15,9 @@ var goroutineFolders = []string{
 }
 
 // coreFolders hold the pure state machines.
-var coreFolders = []string{"partition", "topology/task"}
+var coreFolders = []string{
+	"partition", "topology/task", "cluster/subscription/member", "cluster/subscription/assign",
+}
 
 // use is a forbidden use inside a file: what it is and where.
 type use struct {

@@ -3,7 +3,6 @@ package member
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/millstream-io/millstream/cluster/client"
@@ -75,6 +74,7 @@ type Core struct {
 
 	leaveBy time.Time
 	leaving bool // the Leave is under way
+	stays   bool // a static member that keeps its place
 	end     error
 
 	token uint64
@@ -272,9 +272,7 @@ func (c *Core) onClose(in Close) {
 	c.abandon()
 	c.stopReading()
 	c.state, c.end, c.leaveBy = Leaving, in.Err, c.now.Add(leaveTime)
-	if c.cfg.Instance != "" && !in.Static {
-		c.leaving = true // it keeps its place
-	}
+	c.stays = c.cfg.Instance != "" && !in.Static
 }
 
 // leave takes the leave once the last commits have ended.
@@ -283,9 +281,9 @@ func (c *Core) leave() {
 	case !c.now.Before(c.leaveBy):
 	case len(c.queue)+len(c.sending) > 0 && c.id != "":
 		return
-	case c.leaving && c.cfg.Instance != "" || c.id == "":
 	case c.leaving:
 		return
+	case c.stays || c.id == "":
 	default:
 		c.leaving = true
 		in := group.Leave{Members: []group.Identity{c.who()}, Reason: "the client closed its subscription"}
@@ -305,14 +303,6 @@ func (c *Core) nextBackoff(last time.Duration) time.Duration {
 // spread is a random time from d/2 to d.
 func (c *Core) spread(d time.Duration) time.Duration {
 	return d/2 + time.Duration(c.cfg.Rand.Int64N(int64(d/2)+1))
-}
-
-func names(list []assign.Partition) string {
-	var out []string
-	for _, p := range list {
-		out = append(out, p.Topic)
-	}
-	return strings.Join(slices.Compact(out), ", ")
 }
 
 // retriable reports whether the coordinator may answer otherwise in a moment.

@@ -70,6 +70,12 @@ func (g *Coordinator) checkJoin(in Join) error {
 }
 
 func (g *Coordinator) inconsistent(in Join) error {
+	if in.ProtocolType != g.protocolType {
+		return fault.New(fault.InconsistentGroupProtocol, "group %q has members of type %q, one of type %q can't join them",
+			g.name, g.protocolType, in.ProtocolType).
+			WithHint("a group is of one type: \"consumer\" for Kafka clients, \"millstream\" for those over gRPC and " +
+				"in-process; use another group name, or stop the members of the other type first")
+	}
 	return fault.New(fault.InconsistentGroupProtocol,
 		"group %q of type %q has no protocol in common with a member of type %q that knows %q and %d more",
 		g.name, g.protocolType, in.ProtocolType, in.Protocols[0].Name, len(in.Protocols)-1).
