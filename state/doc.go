@@ -13,7 +13,6 @@
 //   - An index of the log has an entry, or a run that stands for it and for others of which compaction left nothing:
 //     the entry after e has the index e.Through()+1. Terms, offsets and times go on over runs.
 //   - done runs exactly once for every Append, every Barrier and every Compact.
-//
 //   - A StateDB is a cache of changelogs: what is in it equals their replay up to its mark, or it is wiped.
 //
 // It must not know raft, Badger, or what a record is: entries are framed bytes with an index and an offset

@@ -1,6 +1,10 @@
 package state
 
-import "github.com/millstream-io/millstream/proto/fault"
+import (
+	"encoding/binary"
+
+	"github.com/millstream-io/millstream/proto/fault"
+)
 
 // Limits of a row of a StateDB.
 const (
@@ -68,6 +72,20 @@ type StateInfo struct {
 	Task  string
 	Bytes int64 // that it takes on the disk, or of memory
 	Open  bool
+}
+
+// RowKey appends the key of a row of one of the task's stores: the store's number, big-endian, and the key that the
+// store knows it by. So rows of a store stand together, in the order of their keys.
+func RowKey(dst []byte, store uint16, key []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(dst, store), key...)
+}
+
+// SplitRowKey is the way back; key aliases row. ok is false for what is no such key.
+func SplitRowKey(row []byte) (store uint16, key []byte, ok bool) {
+	if len(row) < 2 {
+		return 0, nil, false
+	}
+	return binary.BigEndian.Uint16(row), row[2:], true
 }
 
 // CheckRow returns why a database refuses a row, or nil. Errors: fault.InvalidRequest, fault.RecordTooLarge.

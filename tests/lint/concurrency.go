@@ -10,7 +10,7 @@ import (
 // goroutineFolders may start goroutines: each of them owns what it starts and waits for it. cluster itself is
 // the composition root and starts what it joins in Close.
 var goroutineFolders = []string{
-	"actors/pool/...", "actors/link/...", "state/engine/...", "cluster", "cluster/gateway/...",
+	"actors/pool/...", "actors/link/...", "state/engine/...", "state/statetest", "cluster", "cluster/gateway/...",
 	"cluster/client/...", "cmd/...", "tests/...", "benchmarks/...",
 }
 

@@ -1,0 +1,4 @@
+package statedb
+
+// Dir is where the databases are.
+func (s *States) Dir() string { return s.o.Dir }

@@ -1,0 +1,268 @@
+package statedb
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/state"
+)
+
+// What a database has for what was written last. A memtable's memory is taken with its WAL and some room.
+const (
+	memTables     = 2
+	leastMemTable = 1 << 20
+	mostMemTable  = 16 << 20
+)
+
+// goneSuffix ends the name of a directory that is on its way out. No task's directory ends so.
+const goneSuffix = "~gone"
+
+// States are the databases of a member's tasks. It implements state.States.
+type States struct {
+	o     Options
+	lock  *os.File
+	space *space
+	mem   atomic.Int64 // of the memtables of all open databases
+
+	mu     sync.Mutex
+	open   map[string]*DB // nil while one is being opened or wiped
+	closed bool
+}
+
+var _ state.States = (*States)(nil)
+
+// OpenStates takes the directory, which no other process may use meanwhile. It opens no database. Errors:
+// fault.InvalidConfig, fault.StorageError.
+func OpenStates(o Options) (*States, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
+		return nil, fault.New(fault.StorageError, "make the directory of the state databases: %w", err)
+	}
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &States{o: o, lock: lock, open: map[string]*DB{}, space: &space{measure: o.Faults.Space, now: o.Now}}
+	if err := s.removeGone(); err != nil {
+		return nil, errors.Join(fault.New(fault.StorageError, "%w", err), lock.Close())
+	}
+	return s, nil
+}
+
+// removeGone ends what a crash has interrupted.
+func (s *States) removeGone() error {
+	entries, err := os.ReadDir(s.o.Dir)
+	if err != nil {
+		return fmt.Errorf("list state databases: %w", err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && strings.HasSuffix(e.Name(), goneSuffix) {
+			if err := os.RemoveAll(filepath.Join(s.o.Dir, e.Name())); err != nil {
+				return fmt.Errorf("remove a state database: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// Open opens the database of a task, or makes an empty one; see state.States. What is of another format, or was in
+// use when the machine went down, is dropped first.
+func (s *States) Open(task string) (state.StateDB, error) {
+	d, err := s.begin(task)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.open(); err != nil {
+		s.forget(d)
+		if fault.CodeOf(err) == fault.Unknown {
+			err = fault.New(fault.StorageError, "open the state of task %s: %w", task, err)
+		}
+		return nil, err
+	}
+	s.mu.Lock()
+	s.open[task] = d
+	late := s.closed
+	s.mu.Unlock()
+	if late {
+		return nil, errors.Join(s.isClosed(), d.Close())
+	}
+	s.share()
+	return d, nil
+}
+
+// begin reserves the name and the memory of a database.
+func (s *States) begin(task string) (*DB, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, s.isClosed()
+	}
+	if len(task) == 0 || len(task) > 1<<15 {
+		return nil, fault.New(fault.InvalidRequest, "a task's name has %d bytes", len(task))
+	}
+	if _, busy := s.open[task]; busy {
+		return nil, fault.New(fault.StorageError, "the state of task %s is open already", task).
+			WithHint("close it before it is opened again")
+	}
+	if err := s.space.take(0, s.mem.Load()); err != nil {
+		return nil, err
+	}
+	s.open[task] = nil
+	d := &DB{of: s, task: task, dir: filepath.Join(s.o.Dir, dirName(task)), boot: s.o.Faults.BootID(), gate: newGate(),
+		memory: s.memTable()}
+	d.versions.cache = newRowCache()
+	s.mem.Add(d.memory * memTables)
+	return d, nil
+}
+
+// memTable is the size of one of the next database: a share of what the others leave of half the memory.
+func (s *States) memTable() int64 {
+	left := s.o.MemoryBytes/2 - s.mem.Load()
+	return min(max(left/(2*memTables), leastMemTable), mostMemTable)
+}
+
+// held is what all databases have in memory and not in tables yet, at the most.
+func (s *States) held() int64 { return s.mem.Load() }
+
+// share gives every open database the same part of half the memory for its cache.
+func (s *States) share() {
+	s.mu.Lock()
+	var all []*DB
+	for _, d := range s.open {
+		if d != nil {
+			all = append(all, d)
+		}
+	}
+	s.mu.Unlock()
+	for _, d := range all {
+		d.versions.resize(int(s.o.MemoryBytes/2) / len(all))
+	}
+}
+
+// forget gives name and memory of a database back.
+func (s *States) forget(d *DB) {
+	s.mu.Lock()
+	delete(s.open, d.task)
+	s.mu.Unlock()
+	s.mem.Add(-d.memory * memTables)
+	s.share()
+}
+
+func (s *States) isClosed() error {
+	return fault.New(fault.Closing, "the member's state databases are closed")
+}
+
+// Wipe removes the database of a task; see state.States.
+func (s *States) Wipe(task string) error {
+	s.mu.Lock()
+	_, busy := s.open[task]
+	if !busy && !s.closed {
+		s.open[task] = nil
+	}
+	closed := s.closed
+	s.mu.Unlock()
+	switch {
+	case closed:
+		return s.isClosed()
+	case busy:
+		return fault.New(fault.StorageError, "the state of task %s is open", task).WithHint("close it first")
+	}
+	defer func() {
+		s.mu.Lock()
+		delete(s.open, task)
+		s.mu.Unlock()
+	}()
+	if err := removeDir(filepath.Join(s.o.Dir, dirName(task))); err != nil {
+		return fault.New(fault.StorageError, "wipe the state of task %s: %w", task, err)
+	}
+	return nil
+}
+
+// removeDir removes a directory so that a crash leaves all of it or nothing that counts.
+func removeDir(dir string) error {
+	aside := dir + goneSuffix
+	if err := os.RemoveAll(aside); err != nil {
+		return err
+	}
+	err := os.Rename(dir, aside)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return os.RemoveAll(aside)
+}
+
+// List says which tasks have a database; see state.States. Bytes are those of the files, but for room that was
+// taken and not written to.
+func (s *States) List() ([]state.StateInfo, error) {
+	entries, err := os.ReadDir(s.o.Dir)
+	if err != nil {
+		return nil, fault.New(fault.StorageError, "list state databases: %w", err)
+	}
+	var all []state.StateInfo
+	for _, e := range entries {
+		dir := filepath.Join(s.o.Dir, e.Name())
+		if !e.IsDir() || strings.HasSuffix(e.Name(), goneSuffix) {
+			continue
+		}
+		m, there, err := readMeta(dir)
+		if !there || err != nil {
+			continue // it is being made or removed, or Open says what is wrong with it
+		}
+		s.mu.Lock()
+		open := s.open[m.task] != nil
+		s.mu.Unlock()
+		all = append(all, state.StateInfo{Task: m.task, Bytes: diskBytes(dir), Open: open})
+	}
+	slices.SortFunc(all, func(a, b state.StateInfo) int { return strings.Compare(a.Task, b.Task) })
+	return all, nil
+}
+
+// diskBytes counts what can be counted: files come and go meanwhile.
+func diskBytes(dir string) (n int64) {
+	_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return nil
+		}
+		if info, err := e.Info(); err == nil {
+			n += takenBytes(info)
+		}
+		return nil
+	})
+	return n
+}
+
+// Close closes every database; see state.States.
+func (s *States) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	var all []*DB
+	for _, d := range s.open {
+		if d != nil {
+			all = append(all, d)
+		}
+	}
+	s.mu.Unlock()
+	var errs []error
+	for _, d := range all {
+		errs = append(errs, d.Close())
+	}
+	return errors.Join(append(errs, s.lock.Close())...)
+}
