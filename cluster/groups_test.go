@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -328,4 +329,73 @@ func TestGroupRefusals(t *testing.T) {
 	if errs := get(t, deleted); errs[0] == nil || fault.CodeOf(errs[1]) != fault.GroupIDNotFound {
 		t.Errorf("%v", errs)
 	}
+}
+
+// Goal: to ask for thousands of groups that nobody has heard of begins no life, and the groups that are there are told
+// rightly whether they sleep or not. Method: one request for all of them; who is awake afterwards.
+func TestAskForManyGroups(t *testing.T) {
+	dir := t.TempDir()
+	m := startGroups(t, Config{DataDir: dir})
+	m.form("awake")
+	if err := m.commit("rows", group.Joined{Generation: group.NoGeneration}, "t"); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m = startGroups(t, Config{DataDir: dir}) // those without members sleep
+	names := []string{"awake", "rows"}
+	for i := range 5000 {
+		names = append(names, fmt.Sprint("nobody-", i))
+	}
+	answer := make(chan []broker.DescribedGroup, 1)
+	m.broker.DescribeGroups(broker.Who{}, names, m.soon(), func(d []broker.DescribedGroup) { answer <- d })
+	for i, d := range get(t, answer) {
+		want := []group.State{group.Stable, group.Empty, group.Dead}[min(i, 2)]
+		if d.Err != nil || d.Name != names[i] || d.State != want || i == 1 && d.Positions != 1 {
+			t.Errorf("%+v, want %v", d, want)
+		}
+	}
+	deleted := make(chan []error, 1)
+	m.broker.DeleteGroups(broker.Who{}, names[1:], m.soon(), func(errs []error) { deleted <- errs })
+	if errs := get(t, deleted); errs[0] != nil || fault.CodeOf(errs[1]) != fault.GroupIDNotFound {
+		t.Errorf("%v, %v", errs[0], errs[1])
+	}
+	if awake := m.directory.Groups(); len(awake) > 2 {
+		t.Errorf("%d groups are awake", len(awake))
+	}
+}
+
+// Goal: the limits of a member's groups answer with a code that clients try again, and those who are in a group do not
+// feel them. Method: a directory that is told of as many groups, and as many bytes, as it takes.
+func TestLimitsOfGroups(t *testing.T) {
+	m := startGroups(t, Config{})
+	a := m.form("g")
+	h := m.directory.groups
+	set := func(bytes, groups int) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.bytes += bytes
+		for i := range groups {
+			h.awake[fmt.Sprint("other-", i)] = awakeGroup{}
+		}
+	}
+	check := func(what string) {
+		t.Helper()
+		answer, _ := m.joins("new", "")
+		err := get(t, answer).err
+		if code := fault.CodeOf(err); code != fault.CoordinatorNotAvailable || !code.Retryable() {
+			t.Errorf("%s: a join of another group: %v", what, err)
+		}
+		if err := m.beat("g", a); err != nil {
+			t.Errorf("%s: a heartbeat: %v", what, err)
+		}
+		if err := m.commit("g", a, "t"); err != nil {
+			t.Errorf("%s: a commit: %v", what, err)
+		}
+	}
+	set(maxGroupBytes, 0)
+	check("bytes")
+	set(-maxGroupBytes, maxGroups)
+	check("groups")
 }

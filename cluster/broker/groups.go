@@ -220,8 +220,56 @@ func (b *Broker) checkOffset(o CommitOffset) error {
 	return nil
 }
 
+// manyGroups is how many groups are asked one by one. Of more than that only those are woken that have something to
+// say beyond what the log says: a request may name tens of thousands that nobody has heard of.
+const manyGroups = 16
+
 // each asks the actors of many groups and answers when all have.
 func (b *Broker) each(names []string, deadline time.Time, m any, done func([]group.Reply)) {
+	t := b.Table().Topics[config.OffsetsTopic]
+	if t == nil || len(names) <= manyGroups {
+		b.eachOf(names, deadline, m, func(string) (group.Reply, bool) { return group.Reply{}, false }, done)
+		return
+	}
+	b.storedGroups(t, deadline, func(stored []group.Listed, err error) {
+		known, awake := map[string]group.Listed{}, b.c.Directory.Groups()
+		for _, l := range stored {
+			known[l.Group] = l
+		}
+		b.eachOf(names, deadline, m, func(name string) (group.Reply, bool) {
+			if err != nil {
+				return group.Reply{Err: coordination(err)}, true
+			}
+			if _, ok := awake[name]; ok {
+				return group.Reply{}, false
+			}
+			if _, err := b.coordinator(t, name); err != nil {
+				return group.Reply{}, false // who is asked says so
+			}
+			return asleep(known, name, m)
+		}, done)
+	})
+}
+
+// asleep answers for a group that has no actor, where the log says enough.
+func asleep(known map[string]group.Listed, name string, m any) (group.Reply, bool) {
+	l, ok := known[name]
+	if _, describes := m.(group.Describe); ok && describes && l.Members == 0 {
+		return group.Reply{Answer: group.Description{ProtocolType: l.ProtocolType, Positions: l.Positions}}, true
+	}
+	if ok || name == "" {
+		return group.Reply{}, false
+	}
+	return group.Reply{Err: noGroup(name)}, true
+}
+
+func noGroup(name string) error {
+	return fault.New(fault.GroupIDNotFound, "group %q does not exist", name).WithHint("check the name with a group listing")
+}
+
+// eachOf is each but for those groups whose answers are known.
+func (b *Broker) eachOf(names []string, deadline time.Time, m any, known func(string) (group.Reply, bool),
+	done func([]group.Reply)) {
 	replies := make([]group.Reply, len(names))
 	var left atomic.Int64
 	left.Store(int64(len(names)) + 1)
@@ -232,8 +280,12 @@ func (b *Broker) each(names []string, deadline time.Time, m any, done func([]gro
 	}
 	for i, name := range names {
 		if b.Table().Topics[config.OffsetsTopic] == nil { // no group was ever there
-			replies[i].Err = fault.New(fault.GroupIDNotFound, "group %q does not exist", name).
-				WithHint("check the name with a group listing")
+			replies[i].Err = noGroup(name)
+			end()
+			continue
+		}
+		if r, ok := known(name); ok {
+			replies[i] = r
 			end()
 			continue
 		}

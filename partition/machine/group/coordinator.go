@@ -38,7 +38,7 @@ type Settings struct {
 	MinSession, MaxSession time.Duration
 	// MaxMembers is how many members a group may have, those included that were only given an id.
 	MaxMembers int
-	// MaxBytes is how many bytes of subscriptions and assignments a group may hold.
+	// MaxBytes is how many bytes of names, subscriptions and assignments a group may hold: each generation is a row.
 	MaxBytes int
 	// Retention is how long a position is kept that nobody uses.
 	Retention time.Duration
@@ -48,7 +48,7 @@ type Settings struct {
 func DefaultSettings() Settings {
 	return Settings{
 		MinSession: 6 * time.Second, MaxSession: 30 * time.Minute,
-		MaxMembers: 5000, MaxBytes: 1 << 20,
+		MaxMembers: 5000, MaxBytes: 2 << 20,
 		Retention: 7 * 24 * time.Hour,
 	}
 }
@@ -93,12 +93,13 @@ type Coordinator struct {
 	stored       bool      // its metadata is in the log
 	deleting     bool      // it is on its way out of there
 	forgetting   int       // deletions on their way
+	tasks        bool      // tasks of an application commit under this name
 
 	members []*member // in the order in which they came
 	byID    map[string]*member
 	static  map[string]*member
 	pending map[string]time.Time // ids that were given and not used yet, and until when they may be
-	bytes   int                  // of subscriptions and assignments
+	bytes   int                  // of names, subscriptions and assignments
 	joinBy  time.Time            // end of Preparing at the latest
 	first   firstDelay
 	syncBy  time.Time               // whoever has not synced then is out
@@ -136,6 +137,7 @@ func NewCoordinator(name string, set Settings, s Stored, now time.Time, id func(
 	}
 	for _, p := range s.Positions {
 		g.rows[p.TopicPartition] = kept{p.TimeMs, p.Fenced}
+		g.tasks = g.tasks || p.Fenced
 	}
 	if s.Metadata != nil {
 		g.load(s.Metadata)

@@ -207,9 +207,10 @@ func TestToolsOnPositions(t *testing.T) {
 // ForgetTopics of a time between two commits.
 func TestTopicsGo(t *testing.T) {
 	d := newDesk(t)
+	all := d.form(1)
 	task, err := Frame(Commit{Group: "g", Generation: 3, TimeMs: 1, Positions: []Position{{TopicPartition: TopicPartition{"t", 9}}}})
 	must(err == nil && d.machine.Apply(records(task)) == nil, "apply")
-	all := d.start().form(1)
+	d.start()
 	older, younger := committing(all[0], 1), committing(all[0], 1)
 	younger.Positions[0].Partition = 1
 	d.want(fault.None, older)
@@ -224,6 +225,26 @@ func TestTopicsGo(t *testing.T) {
 	if len(left) != 2 || left[0].Partition != 1 || left[1].Partition != 9 {
 		t.Errorf("%+v", left)
 	}
+}
+
+// Goal: who joins a group that is named as an application with tasks is told so once and for all, instead of joining
+// and being fenced for ever. Method: a position of a task that is in the log when the coordinator starts, and one that
+// a member's commit meets.
+func TestMemberOfApplication(t *testing.T) {
+	d := newDesk(t)
+	all := d.form(2)
+	d.want(fault.InconsistentGroupProtocol, joining("", "other")) // with no strategy in common, as ever
+	task, err := Frame(Commit{Group: "g", Generation: 3, TimeMs: 1, Positions: committing(all[0], 1).Positions})
+	must(err == nil && d.machine.Apply(records(task)) == nil, "apply")
+	d.failing = fault.New(fault.IllegalGeneration, "as the replica says")
+	d.want(fault.IllegalGeneration, committing(all[0], 1))
+	d.failing = nil
+	d.want(fault.InconsistentGroupProtocol, joining(all[0].Member))
+	d.want(fault.None, Leave{Members: []Identity{{ID: all[0].Member}, {ID: all[1].Member}}})
+	d.want(fault.InconsistentGroupProtocol, joining(""))
+	d.start()
+	d.want(fault.InconsistentGroupProtocol, joining(""))
+	d.want(fault.None, Describe{})
 }
 
 // Goal: a failed deletion leaves the group as it is. Method: fail the append.

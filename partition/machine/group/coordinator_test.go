@@ -267,10 +267,19 @@ func TestJoinBounds(t *testing.T) {
 	big := joining("")
 	big.Protocols[0].Metadata = make([]byte, 1001)
 	d.want(fault.GroupMaxSizeReached, big)
+	wordy := joining("")
+	wordy.ClientHost = strings.Repeat("h", 1000) // names are in each row too
+	d.want(fault.GroupMaxSizeReached, wordy)
 	a := d.want(fault.None, joining("")).Answer.(Joined)
 	d.want(fault.RecordTooLarge, Sync{Who: Identity{ID: a.Member}, Generation: a.Generation, Assignments: []Assignment{
 		{a.Member, make([]byte, 1000)},
 	}})
+	d.start().pass(time.Minute)
+	wordy.ClientHost, wordy.ClientID = "", strings.Repeat("c", 30_000)
+	a = d.want(fault.None, wordy).Answer.(Joined)
+	if s := d.g.Summary(); len(a.Member) > 400 || s.Bytes > memberBytes+1000 {
+		t.Errorf("member id of %d bytes, %+v", len(a.Member), s)
+	}
 }
 
 // Goal: a new dynamic member of a newer client is told its id first, and does not count before it comes with

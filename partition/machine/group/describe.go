@@ -56,7 +56,7 @@ type Summary struct {
 }
 
 // memberBytes is what a member takes besides what it brings, nearly; a promised id is counted like one.
-const memberBytes = 512
+const memberBytes = 1 << 10
 
 // Summary tells what the group is now.
 func (g *Coordinator) Summary() Summary {

@@ -31,8 +31,8 @@ type Protocol struct {
 // id, with fault.MemberIDRequired, to come again with it (KIP-394). CanSkip says that a leader who is told to
 // skip the assignment understands (version 9 of the request).
 //
-// Errors: fault.UnknownMember, fault.FencedInstanceID, fault.InconsistentGroupProtocol,
-// fault.InvalidSessionTimeout, fault.GroupMaxSizeReached, fault.MemberIDRequired.
+// Errors: fault.UnknownMember, fault.FencedInstanceID, fault.InconsistentGroupProtocol (also for who would be in a
+// group with the tasks of an application), fault.InvalidSessionTimeout, fault.GroupMaxSizeReached, fault.MemberIDRequired.
 type Join struct {
 	Req          ReqID
 	Who          Identity

@@ -2,6 +2,7 @@ package group
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
@@ -10,7 +11,9 @@ import (
 // Bounds of what one member may bring.
 const (
 	maxProtocols = 64
-	maxIDBytes   = 1 << 10 // of a client id within a member id, and of an instance
+	maxIDBytes   = 1 << 10 // of an instance
+	// maxFront is how much of a client id is kept, and of it or an instance in a member id: all of it is in each row.
+	maxFront = 255
 )
 
 func (g *Coordinator) refuseJoin(req ReqID, id string, err error) {
@@ -19,8 +22,12 @@ func (g *Coordinator) refuseJoin(req ReqID, id string, err error) {
 
 func (g *Coordinator) onJoin(in Join) {
 	err := g.checkJoin(in)
-	if g.deleting {
+	switch {
+	case g.deleting:
 		err = g.beingDeleted()
+	case g.tasks: // its commits would be refused for ever, and it would join for ever
+		err = fault.New(fault.InconsistentGroupProtocol, "%q is the name of an application whose tasks commit positions", g.name).
+			WithHint("set another group.id: an application is no group that can be joined")
 	}
 	if err != nil {
 		g.refuseJoin(in.Req, in.Who.ID, err)
@@ -105,12 +112,15 @@ func (g *Coordinator) joinNew(in Join) {
 
 // newID is the name of a member to come: Kafka's clients show its front to people.
 func (g *Coordinator) newID(in Join) string {
-	front := in.ClientID
+	name := in.ClientID
 	if in.Who.Instance != "" {
-		front = in.Who.Instance
+		name = in.Who.Instance
 	}
-	return front[:min(len(front), maxIDBytes)] + "-" + g.id()
+	return front(name) + "-" + g.id()
 }
+
+// front is as much of a name as is kept, in memory of its own.
+func front(name string) string { return strings.Clone(name[:min(len(name), maxFront)]) }
 
 // promise gives a member its id and does not count it yet: a client that never hears of it leaves nobody
 // behind.
@@ -128,13 +138,13 @@ func (g *Coordinator) promise(id string, in Join) {
 // room refuses what would make the group too large.
 func (g *Coordinator) room(in Join, instead *member) error {
 	n := len(g.members) + len(g.pending)
-	bytes := g.bytes + joinBytes(in.Protocols)
+	bytes := g.bytes + len(in.Who.Instance) + 2*len(front(in.ClientID)) + len(in.ClientHost) + joinBytes(in.Protocols)
 	if instead != nil {
 		n, bytes = n-1, bytes-instead.size()
 	}
 	if n >= g.set.MaxMembers || bytes > g.set.MaxBytes {
 		return fault.New(fault.GroupMaxSizeReached,
-			"group %q has %d members of %d, whose subscriptions and assignments are %d bytes of %d", g.name, n,
+			"group %q has %d members of %d, whose names, subscriptions and assignments are %d bytes of %d", g.name, n,
 			g.set.MaxMembers, g.bytes, g.set.MaxBytes).WithHint("split the group, or use fewer members")
 	}
 	return nil
@@ -167,7 +177,7 @@ func (g *Coordinator) admit(in Join, id string) {
 
 // fill writes what a Join says into its member, before that is counted.
 func (g *Coordinator) fill(m *member, in Join) {
-	m.clientID, m.clientHost = in.ClientID, in.ClientHost
+	m.clientID, m.clientHost = front(in.ClientID), in.ClientHost
 	m.session = time.Duration(in.SessionMs) * time.Millisecond
 	m.rebalance = time.Duration(in.RebalanceMs) * time.Millisecond
 	m.protocols = in.Protocols
@@ -284,6 +294,7 @@ func (g *Coordinator) rename(m *member, id string) {
 	if g.leader == m.ID {
 		g.leader = id
 	}
+	g.bytes += len(id) - len(m.ID)
 	m.ID = id
 	g.byID[id] = m
 }

@@ -28,11 +28,8 @@ func (m *member) waits() bool { return m.joining != 0 || m.syncing != 0 }
 
 // size is what the member holds in bytes.
 func (m *member) size() int {
-	n := len(m.assignment)
-	for _, p := range m.protocols {
-		n += len(p.Name) + len(p.Metadata)
-	}
-	return n
+	names := len(m.ID) + len(m.Instance) + len(m.clientID) + len(m.clientHost)
+	return names + joinBytes(m.protocols) + len(m.assignment)
 }
 
 // metadata is what the member sent for a protocol.

@@ -33,6 +33,9 @@ func (g *Coordinator) onCommit(in CommitOffsets) {
 			g.reply(in.Req, nil)
 		case fault.CodeOf(err) == fault.DiskFull: // clients know what to do without a coordinator
 			g.refuse(in.Req, g.notStored(err))
+		case fault.CodeOf(err) == fault.IllegalGeneration: // a task's position is newer than this coordinator
+			g.tasks = true
+			g.refuse(in.Req, err)
 		default:
 			g.refuse(in.Req, err)
 		}
@@ -202,6 +205,10 @@ func (g *Coordinator) forgotten(gone []TopicPartition, was []kept, all bool, err
 	if err == nil {
 		if all {
 			g.stored, g.generation, g.protocolType = false, 0, ""
+		}
+		g.tasks = false
+		for _, r := range g.rows {
+			g.tasks = g.tasks || r.fenced
 		}
 		return
 	}
