@@ -85,7 +85,7 @@ func (l local) DescribeGroups(ctx context.Context, names []string) ([]client.Gro
 	for i, d := range a {
 		out[i] = client.GroupDescription{
 			Name: d.Name, State: d.State.String(), Generation: d.Generation, ProtocolType: d.ProtocolType,
-			Protocol: d.Protocol, Leader: d.Leader, Err: d.Err,
+			Protocol: d.Protocol, Err: d.Err,
 		}
 		if d.Err == nil && d.State == group.Dead {
 			out[i].Err = fault.New(fault.GroupIDNotFound, "group %q does not exist", d.Name).

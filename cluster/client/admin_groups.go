@@ -107,16 +107,16 @@ type OffsetMove struct {
 }
 
 // Reset says which positions of a group move, and where to. Parts nil means all that the group has committed;
-// others may be new to it. Shift moves by that many offsets from what is committed, back where it is negative,
-// and is used where To is the zero Start.
+// others may be new to it. Shift moves by that many offsets from what is committed, or from the end where nothing
+// is, back where it is negative; it is used where To is the zero Start.
 type Reset struct {
 	Parts []TopicPartition
 	To    Start
 	Shift int64
 }
 
-// PlanReset tells what a reset would do, and changes nothing. New positions lie within the log as it is now,
-// but for FromOffset and Shift they are cut to it. Errors: fault.InvalidRequest for a reset that moves nowhere,
+// PlanReset tells what a reset would do, and changes nothing. New positions lie within the log as it is now: what
+// lies outside of it becomes the nearer end. Errors: fault.InvalidRequest for a reset that moves nowhere,
 // fault.GroupIDNotFound where the group has no positions to move, fault.UnknownTopicOrPartition.
 func (c *Client) PlanReset(ctx context.Context, group string, r Reset) ([]OffsetMove, error) {
 	if r.To == (Start{}) && r.Shift == 0 {
@@ -160,7 +160,7 @@ func (r Reset) target(old GroupOffset, a []OffsetAnswer) (record.Offset, error) 
 			return -1, end.Err
 		}
 	}
-	to := old.Offset + record.Offset(r.Shift)
+	var to record.Offset
 	switch {
 	case r.To != (Start{}):
 		var err error
@@ -168,8 +168,9 @@ func (r Reset) target(old GroupOffset, a []OffsetAnswer) (record.Offset, error) 
 			return -1, err
 		}
 	case old.Offset < 0:
-		return -1, fault.New(fault.InvalidRequest, "nothing was committed that could be shifted").
-			WithHint("reset to the start, the end, an offset or a time")
+		to = a[1].Offset + record.Offset(r.Shift)
+	default:
+		to = old.Offset + record.Offset(r.Shift)
 	}
 	return min(max(to, a[0].Offset), a[1].Offset), nil
 }

@@ -44,6 +44,9 @@ func (c *Client) Group(ctx context.Context, name string, topics []string, opts .
 	if err != nil {
 		return nil, err
 	}
+	if c.shut.Load() {
+		return nil, errClosed
+	}
 	if len(topics) == 0 {
 		return nil, fault.New(fault.InvalidRequest, "no topics are named for group %q", name).WithHint("name at least one")
 	}

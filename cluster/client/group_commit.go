@@ -24,7 +24,14 @@ func (g *Group) CommitAsync(done func(error)) {
 		}
 		return
 	}
-	g.send(o, done)
+	g.send(o, func(err error) {
+		if err != nil {
+			g.redo.Store(true)
+		}
+		if done != nil {
+			done(err)
+		}
+	})
 }
 
 // CommitRecords is Commit up to these records, in any order, each with all before it in its partition. Errors: Commit's.
@@ -111,15 +118,7 @@ func (g *Group) commitInTime(now time.Time) {
 // send commits once; what is under way is taken for committed.
 func (g *Group) send(o []GroupOffset, done func(error)) {
 	g.note(o)
-	g.sub.Commit(o, func(errs []error) {
-		err := commitError(o, errs)
-		if err != nil {
-			g.redo.Store(true)
-		}
-		if done != nil {
-			done(err)
-		}
-	})
+	g.sub.Commit(o, func(errs []error) { done(commitError(o, errs)) })
 }
 
 // note remembers what is committed, or about to be.
@@ -138,7 +137,7 @@ func (g *Group) commit(ctx context.Context, o []GroupOffset) error {
 	if len(o) == 0 {
 		return nil
 	}
-	return retry(ctx, func() error {
+	err := retry(ctx, func() error {
 		answer := make(chan error, 1)
 		g.send(o, func(err error) { answer <- err })
 		select {
@@ -148,6 +147,10 @@ func (g *Group) commit(ctx context.Context, o []GroupOffset) error {
 			return fault.New(fault.RequestTimedOut, "the commit of group %q has no answer yet: %w", g.name, ctx.Err())
 		}
 	})
+	if err != nil {
+		g.redo.Store(true)
+	}
+	return err
 }
 
 func commitError(o []GroupOffset, errs []error) error {

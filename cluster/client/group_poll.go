@@ -93,7 +93,7 @@ func (g *Group) fill(ctx context.Context) error {
 		}
 		switch e := e.(type) {
 		case GroupRecords:
-			if g.records(e) {
+			if g.records(e) && (g.pending == nil || len(g.box.records) > 0) {
 				return nil
 			}
 		case Assigned:

@@ -56,7 +56,6 @@ type GroupDescription struct {
 	Generation   int32
 	ProtocolType string
 	Protocol     string // the assignment strategy that its members agreed on
-	Leader       string
 	Members      []GroupMember
 	Err          error
 }

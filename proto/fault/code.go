@@ -78,6 +78,7 @@ const (
 	GroupMaxSizeReached
 	FencedInstanceID
 	GroupSubscribedToTopic
+	Unreachable // made by a client: the connection broke or could not be made
 	codeCount
 )
 
@@ -166,6 +167,7 @@ var table = [codeCount]row{
 	GroupMaxSizeReached:       {"group has its largest size", 81, grpcResourceExhausted, 429, FamilyLimit, false},
 	FencedInstanceID:          {"fenced instance id", 82, grpcAborted, 409, FamilyPlace, false},
 	GroupSubscribedToTopic:    {"group is subscribed to the topic", 86, grpcFailedPrecondition, 409, FamilyCaller, false},
+	Unreachable:               {"member unreachable", 13, grpcUnavailable, 503, FamilyPlace, true},
 }
 
 // Kafka returns the error code of the Kafka protocol.
