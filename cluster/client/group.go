@@ -61,7 +61,7 @@ func (c *Client) Group(ctx context.Context, name string, topics []string, opts .
 	if !c.keep(g) {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
-		_ = g.leave(ended) // nothing was read
+		_ = g.leave(ended, g.sub.Close) // nothing was read
 		return nil, errClosed
 	}
 	return g, nil
@@ -85,12 +85,13 @@ func (c *Client) leaveGroups(ctx context.Context) {
 	c.groups = nil
 	c.mu.Unlock()
 	for g := range groups {
-		_ = g.leave(ctx) // its own Close tells
+		_ = g.leave(ctx, g.sub.Close) // its own Close tells
 	}
 }
 
-func (g *Group) leave(ctx context.Context) error {
-	g.left.Do(func() { g.leaving = g.sub.Close(ctx) })
+// leave ends the membership once: the application and the client may both ask for it.
+func (g *Group) leave(ctx context.Context, how func(context.Context) error) error {
+	g.left.Do(func() { g.leaving = how(ctx) })
 	return g.leaving
 }
 
@@ -185,7 +186,12 @@ func names(parts []*reading) []TopicPartition {
 
 // Close commits what is done, where commits are automatic, and leaves the group; a static member keeps its place
 // until its session ends. It waits at most the client's CloseTimeout. It is idempotent.
-func (g *Group) Close() error {
+func (g *Group) Close() error { return g.finish(g.sub.Close) }
+
+// Leave is Close by which a static member gives its place up too.
+func (g *Group) Leave() error { return g.finish(g.sub.Leave) }
+
+func (g *Group) finish(leave func(context.Context) error) error {
 	if g.closed {
 		return nil
 	}
@@ -200,8 +206,8 @@ func (g *Group) Close() error {
 	g.c.mu.Lock()
 	delete(g.c.groups, g)
 	g.c.mu.Unlock()
-	if left := g.leave(ctx); err == nil {
-		err = left
+	if wrong := g.leave(ctx, leave); err == nil {
+		err = wrong
 	}
 	return err
 }

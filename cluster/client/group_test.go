@@ -109,6 +109,8 @@ func (f *fakeGroup) Close(context.Context) error {
 	return nil
 }
 
+func (f *fakeGroup) Leave(ctx context.Context) error { return f.Close(ctx) }
+
 func (f *fakeGroup) at(p record.Partition) record.Offset {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -283,9 +283,12 @@ func (m *membership) seek(p []client.Position) {
 		m.moves++
 		h.position, h.from, h.stopped = m.moves, at.Offset, false
 		m.dropRecords(func(other client.TopicPartition) bool { return other == tp })
+		to := &apiv1.Position{At: &apiv1.Position_Offset{Offset: int64(at.Offset)}}
+		if at.Offset < 0 { // one of the special timestamps
+			to = positionOf(int64(at.Offset))
+		}
 		msg.Partitions = append(msg.Partitions, &apiv1.ConsumeSeekTo{
-			Topic: at.Topic, Partition: int32(at.Partition), PositionId: h.position,
-			To: &apiv1.Position{At: &apiv1.Position_Offset{Offset: int64(at.Offset)}},
+			Topic: at.Topic, Partition: int32(at.Partition), PositionId: h.position, To: to,
 		})
 	}
 	if len(msg.Partitions) > 0 {
@@ -302,11 +305,16 @@ func (m *membership) Credit(bytes int) {
 }
 
 // Close implements client.Subscription. A static member ends its side and keeps its place, any other leaves.
-func (m *membership) Close(ctx context.Context) error {
+func (m *membership) Close(ctx context.Context) error { return m.finish(ctx, m.join.InstanceId == "") }
+
+// Leave implements client.Subscription.
+func (m *membership) Leave(ctx context.Context) error { return m.finish(ctx, true) }
+
+func (m *membership) finish(ctx context.Context, leave bool) error {
 	m.mu.Lock()
 	if !m.closing {
 		m.closing = true
-		if m.join.InstanceId == "" {
+		if leave {
 			m.say(&apiv1.ConsumeRequest{Command: &apiv1.ConsumeRequest_Leave{Leave: &apiv1.ConsumeLeave{}}})
 		}
 		if m.now != nil {

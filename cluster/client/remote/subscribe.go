@@ -61,6 +61,9 @@ func (t *transport) Subscribe(_ context.Context, r client.SubscribeRequest) (cli
 		RebalanceTimeoutMs: uint32(r.RebalanceTimeout.Milliseconds()),
 		MaxMessageBytes:    uint32(max(r.MaxPartitionBytes, 0)),
 	}
+	if r.ReadCommitted {
+		j.Isolation = apiv1.Isolation_ISOLATION_READ_COMMITTED
+	}
 	if r.OutOfRange != r.Start {
 		return nil, fault.New(fault.InvalidRequest, "over a connection a group starts out of range as it starts anew").
 			WithHint("use the same start for both")
