@@ -17,9 +17,12 @@ func (c *Core) lease() time.Duration {
 	return l - l/10
 }
 
+// unheard reports whether others may have by now what the coordinator gave to this member.
+func (c *Core) unheard() bool { return !c.now.Before(c.heard.Add(c.lease())) }
+
 // checkLease gives up what others may have by now.
 func (c *Core) checkLease() {
-	if len(c.held) == 0 || c.state == Leaving || c.state == Over || c.now.Before(c.heard.Add(c.lease())) {
+	if len(c.held) == 0 || c.state == Leaving || c.state == Over || !c.unheard() {
 		return
 	}
 	c.lose(fault.New(fault.CoordinatorNotAvailable, "group %q did not hear of member %q for %s: others may have its partitions",
@@ -36,15 +39,14 @@ func (c *Core) beats() bool {
 }
 
 func (c *Core) beat() {
-	if !c.beats() || c.beating || c.now.Before(c.beatAt) {
+	if !c.beats() || c.beating != 0 || c.now.Before(c.beatAt) {
 		return
 	}
-	c.beating = true
 	c.beatAt = c.now.Add(c.interval())
 	id, generation, sent := c.id, c.generation, c.now
-	c.ask(group.Heartbeat{Who: c.who(), Generation: c.generation}, min(askTime, c.cfg.SessionTimeout/4),
+	c.beating = c.ask(group.Heartbeat{Who: c.who(), Generation: c.generation}, min(askTime, c.cfg.SessionTimeout/4),
 		func(_ any, err error) {
-			c.beating = false
+			c.beating = 0
 			if c.id == id {
 				c.beaten(generation, sent, err)
 			}

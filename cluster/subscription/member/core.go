@@ -51,7 +51,7 @@ type Core struct {
 	round      uint64    // the Join, Sync or LookUp that is under way
 	heard      time.Time // when that was sent which the coordinator answered last
 	beatAt     time.Time
-	beating    bool
+	beating    uint64 // the Heartbeat that is under way, 0 without one
 
 	leader    bool
 	topics    []string                // that the group reads; of the leader
@@ -93,7 +93,7 @@ func New(cfg Config, now time.Time) *Core {
 // Step takes one input and says what must happen. It does no I/O and reads no clock; now must not go back.
 func (c *Core) Step(now time.Time, in Input) Effects {
 	c.now = now
-	if _, answered := in.(Answered); !answered {
+	if a, answered := in.(Answered); !answered || a.Token != c.beating {
 		c.checkLease() // after a pause, before anything is done in the name of what is lost
 	}
 	switch in := in.(type) {
@@ -221,7 +221,7 @@ func (c *Core) wake() (at time.Time) {
 			due(c.refreshAt)
 		}
 	}
-	if c.beats() && !c.beating {
+	if c.beats() && c.beating == 0 {
 		due(c.beatAt)
 	}
 	if len(c.held) > 0 {

@@ -50,7 +50,7 @@ func (c *Core) onJoined(answer any, err error) {
 		c.refused(err)
 		return
 	}
-	c.id, c.generation, c.heard, c.backoff = a.Member, a.Generation, c.now, 0
+	c.id, c.generation, c.backoff = a.Member, a.Generation, 0
 	c.state, c.leader, c.beatAt = Syncing, a.Leader == a.Member, c.now.Add(c.interval())
 	if !c.leader {
 		c.sync(a, nil)
@@ -104,11 +104,17 @@ func (c *Core) share(members []assign.Member, shapes map[string]assign.Shape) (o
 }
 
 func (c *Core) sync(a group.Joined, assignments []group.Assignment) {
+	sent := c.now
 	c.round = c.ask(group.Sync{
 		Who: c.who(), Generation: a.Generation, ProtocolType: a.ProtocolType, Protocol: a.Protocol, Assignments: assignments,
 	}, 0, func(answer any, err error) {
 		if err != nil {
 			c.refused(err)
+			return
+		}
+		c.hear(sent)
+		if c.unheard() { // the answer is old: this process was paused
+			c.joinLater()
 			return
 		}
 		mine, err := assign.DecodeAssignment(answer.(group.Synced).Assignment)
@@ -145,7 +151,7 @@ func (c *Core) expelled(err error) {
 
 // adopt takes a new assignment: what is not in it is given back, what is new is begun.
 func (c *Core) adopt(a assign.Assignment) {
-	c.state, c.heard, c.commitAt = Steady, c.now, time.Time{}
+	c.state, c.commitAt = Steady, time.Time{}
 	c.assigned = a.Partitions
 	c.refreshAt = time.Time{}
 	if c.leader {
