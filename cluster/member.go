@@ -39,6 +39,7 @@ type Member struct {
 	table     atomic.Pointer[placement.Table]
 	broker    *broker.Broker
 	client    *client.Client
+	clients   clients
 	readers   subscriptions
 	door      *kafkaDoor
 	http      *httpDoor
@@ -216,6 +217,7 @@ func (m *Member) shutdown() error {
 		m.directory.tasks.close()
 	}
 	m.readers.close()
+	faults = append(faults, m.clients.close())
 	if m.client != nil {
 		faults = append(faults, m.client.Close())
 	}

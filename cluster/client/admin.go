@@ -56,10 +56,11 @@ func (c *Client) AddPartitions(ctx context.Context, topic string, total int) err
 	return err
 }
 
-// DescribeConfigs returns every key of a topic's configuration. Error: fault.UnknownTopicOrPartition.
+// DescribeConfigs returns every key of a topic's configuration, sorted. Error: fault.UnknownTopicOrPartition.
 func (c *Client) DescribeConfigs(ctx context.Context, topic string) ([]ConfigEntry, error) {
 	a, err := c.t.DescribeConfigs(ctx, []string{topic})
 	d, err := only(a, err, func(a TopicConfigs) error { return a.Err })
+	slices.SortFunc(d.Entries, func(a, b ConfigEntry) int { return cmp.Compare(a.Key, b.Key) })
 	return d.Entries, err
 }
 
