@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/topology/plan"
@@ -19,7 +20,10 @@ type Builder struct {
 	onError    plan.OnError
 	at         callSite
 	nodes      []*node
-	sources    map[string]*node // by topic
+	sources    map[string]*node // by topic, repartition topics too
+	stores     map[string]*declared
+	uses       []use
+	internal   []*repartition
 	faults     []error
 	built      bool
 }
@@ -30,6 +34,7 @@ type node struct {
 	at    callSite
 	taken bool // somebody receives what it emits
 	pure  bool // it is of no use unless somebody receives what it emits
+	meets bool // records with the same key meet there: all of them have to come to the same task
 
 	events any                        // of a source: its topic's eventTime
 	stream any                        // of a source: its *stream[K, V]
@@ -41,7 +46,8 @@ type node struct {
 // topics, so it obeys the rules of topic names. Two topologies with the same app share offsets: use another
 // for another job.
 func NewBuilder(app string, opts ...BuilderOption) *Builder {
-	b := &Builder{app: app, at: caller(), deadLetter: app + deadLetterSuffix, sources: map[string]*node{}}
+	b := &Builder{app: app, at: caller(), deadLetter: app + deadLetterSuffix, sources: map[string]*node{},
+		stores: map[string]*declared{}}
 	for _, o := range opts {
 		o.applyBuilder(b)
 	}
@@ -63,6 +69,8 @@ func (b *Builder) Build() (*Topology, error) {
 		b.fault(at, "topology %q reads no topic", b.app)
 	}
 	b.checkNames()
+	b.settleUses()
+	b.checkTopics()
 	for _, n := range b.nodes {
 		if n.pure && !n.taken {
 			b.fault(n.at, "nobody takes what %s emits", n.Name)
@@ -85,6 +93,56 @@ func (b *Builder) checkApp() {
 	}
 }
 
+// checkTopics looks at how the topology and its topics hang together.
+func (b *Builder) checkTopics() {
+	owned := map[string]string{}
+	for _, r := range b.internal {
+		owned[r.Topic] = r.sink.String()
+	}
+	for _, d := range b.stores {
+		if d.Changelog != "" {
+			owned[d.Changelog] = "store " + d.Name + " of " + d.Node.String()
+		}
+	}
+	for _, n := range b.nodes {
+		if owner := owned[n.Topic]; owner != "" && !n.Internal {
+			b.fault(n.at, "topic %s of %s belongs to %s", n.Topic, n.Name, owner)
+		}
+		if n.Kind == kindSink && !n.Internal {
+			b.checkCircle(n)
+		}
+	}
+}
+
+// checkCircle refuses a sink whose records come back to it through a topic that is read.
+func (b *Builder) checkCircle(sink *node) {
+	source := b.sources[sink.Topic]
+	if source == nil || sink.Topic == "" {
+		return
+	}
+	seen := make([]bool, len(b.nodes))
+	var reaches func(n *plan.Node) bool
+	reaches = func(n *plan.Node) bool {
+		if n == sink.Node {
+			return true
+		}
+		if seen[n.ID] {
+			return false
+		}
+		seen[n.ID] = true
+		if slices.ContainsFunc(n.Next, reaches) {
+			return true
+		}
+		next := b.sources[n.Topic]
+		return n.Kind == kindSink && next != nil && reaches(next.Node)
+	}
+	if reaches(source.Node) {
+		b.faults = append(b.faults, refused(sink.at, "%s writes topic %s, which %s reads: records would go round "+
+			"for ever", sink.Name, sink.Topic, source.Node).
+			WithHint("write another topic; to spread records anew, use Repartition"))
+	}
+}
+
 func (b *Builder) checkNames() {
 	first := map[string]*node{}
 	for _, n := range b.nodes {
@@ -96,8 +154,14 @@ func (b *Builder) checkNames() {
 	}
 }
 
-// add makes the next node.
-func (b *Builder) add(kind string, o nodeOptions) *node {
+// The kinds that the plan knows by name.
+const (
+	kindSource = "source"
+	kindSink   = "sink"
+)
+
+// add makes the next node. knows is the special options that it takes.
+func (b *Builder) add(kind string, o nodeOptions, knows special) *node {
 	at := caller()
 	n := &node{at: at, Node: &plan.Node{
 		ID: len(b.nodes), Name: o.name, Kind: kind, File: at.file, Line: at.line,
@@ -109,14 +173,24 @@ func (b *Builder) add(kind string, o nodeOptions) *node {
 	if n.OnError == nil {
 		n.OnError = b.onError
 	}
-	for _, f := range o.faults {
-		b.fault(at, "%s", f)
-	}
+	b.checkOptions(at, n.Name, &o, knows)
 	if b.built {
 		b.fault(at, "%s is added after Build", n.Name)
 	}
 	b.nodes = append(b.nodes, n)
 	return n
+}
+
+// checkOptions reports faults of options, and options that who does not know.
+func (b *Builder) checkOptions(at callSite, who string, o *nodeOptions, knows special) {
+	for _, f := range o.faults {
+		b.fault(at, "%s", f)
+	}
+	for s := optEmitFinal; s <= optLate; s <<= 1 {
+		if o.given&s&^knows != 0 {
+			b.fault(at, "%s does not take the option %s", who, specialNames[s])
+		}
+	}
 }
 
 // connect lets to receive what from emits.

@@ -10,30 +10,34 @@ import (
 
 // instance is a sub-topology as one task runs it.
 type instance struct {
-	rt     plan.Runtime
-	ctx    context.Context
-	made   map[int]any // flow of each node, so that a node that several feed exists once
-	chains []plan.Chain
+	app     string
+	rt      plan.Runtime
+	ctx     context.Context
+	made    map[int]any // what each node is, so that a node that several feed exists once
+	chains  []plan.Chain
+	openErr error // of the first store that could not be opened
 
 	inits  []func() error
 	closes []func() error
 	closed bool
 
 	schedules  []*schedule
-	streamTime time.Time // highest event time so far
-	failed     error     // what stopped a Forward; the operator that called it cannot return it
+	timers     []func(streamTime int64) error // called when stream time, in ms, has moved on
+	timersAt   int64                          // stream time of their last call
+	streamTime time.Time                      // highest event time so far
+	failed     error                          // what stopped a Forward; the operator that called it cannot return it
 }
 
 // flow takes records of one stream. The record belongs to the caller, is read-only, and is valid until flow
 // returns.
 type flow[K, V any] func(r *Record[K, V]) error
 
-func open(rt plan.Runtime, sources []*node) *instance {
-	in := &instance{rt: rt, ctx: rt.Context(), made: map[int]any{}}
+func open(app string, rt plan.Runtime, sources []*node) (*instance, error) {
+	in := &instance{app: app, rt: rt, ctx: rt.Context(), made: map[int]any{}}
 	for _, s := range sources {
 		in.chains = append(in.chains, s.chain(in))
 	}
-	return in
+	return in, in.openErr
 }
 
 // Chains implements plan.Instance.
@@ -68,10 +72,10 @@ func (in *instance) Close() error {
 	return errors.Join(errs...)
 }
 
-// once makes a node's flow at the first call and returns the same one afterwards.
-func once[K, V any](in *instance, n *node, compile func() flow[K, V]) flow[K, V] {
+// once makes what a node is at the first call and returns the same afterwards.
+func once[F any](in *instance, n *node, compile func() F) F {
 	if f, ok := in.made[n.ID]; ok {
-		made, ok := f.(flow[K, V])
+		made, ok := f.(F)
 		must(ok, "node %s has two types", n.Name)
 		return made
 	}
@@ -79,6 +83,46 @@ func once[K, V any](in *instance, n *node, compile func() flow[K, V]) flow[K, V]
 	in.made[n.ID] = f
 	return f
 }
+
+// begin is called in front of every record, with its event time.
+func (in *instance) begin(t time.Time) {
+	in.failed = nil // of a record that is tried again
+	in.observe(t)
+}
+
+// end is called behind every record: it does what stream time makes due.
+func (in *instance) end() error {
+	if len(in.timers) > 0 {
+		if now := in.streamTime.UnixMilli(); now > in.timersAt {
+			for _, f := range in.timers {
+				if err := f(now); err != nil {
+					return err
+				}
+			}
+			in.timersAt = now
+		}
+	}
+	if len(in.schedules) > 0 {
+		return in.punctuateStreamTime()
+	}
+	return nil
+}
+
+// streamMs is stream time in milliseconds since 1970.
+func (in *instance) streamMs() int64 { return in.streamTime.UnixMilli() }
+
+// skip counts a record that n has no use for.
+func (in *instance) skip(n *plan.Node, why string) error {
+	in.rt.CountSkipped(n, why)
+	return nil
+}
+
+// Why records are skipped.
+const (
+	whyNullKey   = "null key"
+	whyNullValue = "null value"
+	whyOldTime   = "time before 1970"
+)
 
 // observe moves stream time on.
 func (in *instance) observe(t time.Time) {

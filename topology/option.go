@@ -1,10 +1,13 @@
 package topology
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/millstream-io/millstream/topology/plan"
 )
 
-// Decision says what becomes of a record that failed: Fail, Skip or DeadLetter.
+// Decision says what becomes of a record that failed: Fail, Skip, DeadLetter or what RetryAfter returns.
 type Decision = plan.Decision
 
 // RecordError is one record that failed at one node.
@@ -22,6 +25,12 @@ const (
 	Skip       = plan.Skip       // drop the record, count it, go on
 	DeadLetter = plan.DeadLetter // write the raw record to the dead-letter topic, go on
 )
+
+// RetryAfter is the decision to try the record again when wait is over, at least a millisecond, and then as
+// often as the policy says so. What the record has written and changed is undone; nothing else of that input is
+// processed meanwhile, so that order is kept, and other tasks are not held up. Where there is no record to try
+// again (a punctuation failed) it is Fail.
+func RetryAfter(wait time.Duration) Decision { return plan.RetryAfter(wait) }
 
 // The stages at which a record can fail.
 const (
@@ -58,6 +67,72 @@ type nodeOptions struct {
 	start   plan.Start
 	started bool // start was given
 	faults  []string
+
+	given      special // which of these were
+	emitFinal  bool
+	partitions int
+	uses       []StoreHandle
+	lateLeft   any // *Stream[K, V] to fill in
+	lateRight  any
+}
+
+// special is options that only some operators know.
+type special uint8
+
+const (
+	optEmitFinal special = 1 << iota
+	optPartitions
+	optUsing
+	optLate
+)
+
+var specialNames = map[special]string{
+	optEmitFinal: "EmitFinal", optPartitions: "Partitions", optUsing: "Using",
+	optLate: "LateLeft or LateRight",
+}
+
+func specialOption(s special, f func(*nodeOptions)) Option {
+	return onlyNode(func(o *nodeOptions) {
+		o.given |= s
+		f(o)
+	})
+}
+
+// onlyNode is an option that sources do not take.
+type onlyNode func(*nodeOptions)
+
+func (f onlyNode) applyNode(o *nodeOptions) { f(o) }
+
+// EmitFinal lets a windowed operator give out one result for each window and key, when the window is over:
+// when stream time has passed its end and the grace. Without it every change is given out.
+func EmitFinal() Option {
+	return specialOption(optEmitFinal, func(o *nodeOptions) { o.emitFinal = true })
+}
+
+// Partitions says how many partitions a repartition topic is to have. It can be given to Repartition and to
+// the operators that begin a group.
+func Partitions(n int) Option {
+	return specialOption(optPartitions, func(o *nodeOptions) {
+		if o.partitions = n; n < 1 {
+			o.faults = append(o.faults, fmt.Sprintf("%d partitions are asked for", n))
+		}
+	})
+}
+
+// Using connects a processor to stores, which it can Open then. A store that no operator keeps belongs to the
+// processors that use it. All who use one store run in the same task.
+func Using(stores ...StoreHandle) Option {
+	return specialOption(optUsing, func(o *nodeOptions) { o.uses = append(o.uses, stores...) })
+}
+
+// LateLeft sets into to a stream of the left records that come too late for a join of streams.
+func LateLeft[K, V any](into *Stream[K, V]) Option {
+	return specialOption(optLate, func(o *nodeOptions) { o.lateLeft = into })
+}
+
+// LateRight is LateLeft for the right records.
+func LateRight[K, V any](into *Stream[K, V]) Option {
+	return specialOption(optLate, func(o *nodeOptions) { o.lateRight = into })
 }
 
 type nodeOption func(*nodeOptions)

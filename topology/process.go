@@ -76,14 +76,20 @@ func (c *ProcessorContext[K, V]) Schedule(
 }
 
 // Process sends every record of s through a processor, one per task, made by create, which tasks may call at
-// the same time. Nobody needs to take what it forwards.
+// the same time. Nobody needs to take what it forwards. The stores that it wants to Open are given by Using.
+// Records come as they are: where all of a key have to be in one task, call Repartition first if keys were
+// changed.
 func Process[K, V, K2, V2 any](
 	s Stream[K, V], create func() Processor[K, V, K2, V2], opts ...Option,
 ) Stream[K2, V2] {
-	n := s.operator("process", opts)
-	n.pure = false
+	must(s.stream != nil, "Process is called on a Stream that no source made")
+	o := gather(opts)
+	n := s.b.add("process", o, optUsing)
+	for _, h := range o.uses {
+		s.b.uses = append(s.b.uses, use{node: n, handle: h})
+	}
 	s.b.needs(n, create)
-	return derive(s, n, nil, nil, func(in *instance, next flow[K2, V2]) flow[K, V] {
+	return rekey(s, n, nil, nil, func(in *instance, next flow[K2, V2]) flow[K, V] {
 		p := create()
 		ctx := &ProcessorContext[K2, V2]{Context: in.ctx, in: in, node: n.Node, next: next}
 		in.inits = append(in.inits, func() error { return initProcessor(in, ctx, p) })

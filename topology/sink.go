@@ -10,7 +10,7 @@ import (
 // or to SelectKey, else the built-in one of the type. Records with a key go to the partition of their key
 // (murmur2, as Kafka's default), others to any.
 func (s Stream[K, V]) To(t Topic[K, V], opts ...Option) {
-	n := s.terminal("sink", opts)
+	n := s.terminal(kindSink, opts)
 	if err := plan.CheckTopicName(t.Name); err != nil {
 		s.b.fault(n.at, "%s: %w", n.Name, err)
 	}
@@ -20,7 +20,7 @@ func (s Stream[K, V]) To(t Topic[K, V], opts ...Option) {
 // ToFunc writes every record to the topic that name returns for it, with the serdes of like. Where name
 // returns "" the record goes to like.Name. A name that no topic can have is an error of StageEncode.
 func (s Stream[K, V]) ToFunc(like Topic[K, V], name func(Record[K, V]) string, opts ...Option) {
-	n := s.terminal("sink", opts)
+	n := s.terminal(kindSink, opts)
 	n.Dynamic = true
 	s.b.needs(n, name)
 	if like.Name != "" {

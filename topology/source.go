@@ -21,15 +21,21 @@ func From[K, V any](b *Builder, t Topic[K, V], opts ...SourceOption) Stream[K, V
 	if first, ok := b.sources[t.Name]; ok {
 		return again(b, first, t, o)
 	}
-	n := b.add("source", o)
+	n := b.add(kindSource, o, 0)
 	n.pure, n.Topic, n.start = true, t.Name, o.started
 	if err := plan.CheckTopicName(t.Name); err != nil {
 		b.fault(n.at, "%s: %w", n.Name, err)
 	}
-	s := &stream[K, V]{b: b, from: n}
-	s.key = resolve(b, n, "key", t.Key)
-	s.value = resolve(b, n, "value", t.Value)
-	n.stream, n.events = s, t.eventTime
+	n.events = t.eventTime
+	t.Key = resolve(b, n, "key", t.Key)
+	t.Value = resolve(b, n, "value", t.Value)
+	return Stream[K, V]{read(b, n, t)}
+}
+
+// read makes n the source of a topic, whose serdes are given.
+func read[K, V any](b *Builder, n *node, t Topic[K, V]) *stream[K, V] {
+	s := &stream[K, V]{b: b, from: n, key: t.Key, value: t.Value}
+	n.stream = s
 	n.chain = func(in *instance) plan.Chain {
 		return &sourceChain[K, V]{
 			in: in, node: n.Node, key: s.key, value: s.value, eventTime: t.eventTime, next: s.flow(in),
@@ -38,8 +44,10 @@ func From[K, V any](b *Builder, t Topic[K, V], opts ...SourceOption) Stream[K, V
 			partition: in.rt.Partition(),
 		}
 	}
-	b.sources[t.Name] = n
-	return Stream[K, V]{s}
+	if !b.built {
+		b.sources[t.Name] = n
+	}
+	return s
 }
 
 // again returns the stream of a topic that is read already: its offsets can have only one owner.
@@ -72,7 +80,7 @@ func sameSerde[T any](s, used serde.Serde[T]) bool {
 	if s == nil || used == nil {
 		return s == nil && used == nil
 	}
-	return reflect.TypeOf(s).Comparable() && reflect.TypeOf(used).Comparable() && s == used
+	return reflect.ValueOf(s).Comparable() && reflect.ValueOf(used).Comparable() && s == used
 }
 
 // sameFunc reports whether two func values are the same code, or both nil. That is all that can be told.
@@ -135,14 +143,11 @@ func (c *sourceChain[K, V]) Process(raw *record.Record) error {
 			rec.Time = t.Truncate(time.Millisecond)
 		}
 	}
-	c.in.observe(rec.Time)
+	c.in.begin(rec.Time)
 	if err := c.next(rec); err != nil {
 		return err
 	}
-	if len(c.in.schedules) > 0 {
-		return c.in.punctuateStreamTime()
-	}
-	return nil
+	return c.in.end()
 }
 
 // ownHeaders copies header values out of the batch, so that a processor may keep records beyond the batch's

@@ -18,6 +18,9 @@ type stream[K, V any] struct {
 	key   serde.Serde[K] // nil: not known
 	value serde.Serde[V]
 	outs  []func(*instance) flow[K, V]
+
+	rekeyed bool          // the key may be another than the one that decided the partition
+	spread  *stream[K, V] // itself behind a repartition topic, once somebody has asked for it
 }
 
 // Filter keeps the records for which keep returns true.
@@ -48,8 +51,7 @@ func filter[K, V any](s Stream[K, V], kind string, f func(K, V) bool, want bool,
 func (s Stream[K, V]) Branch(f func(K, V) bool, opts ...Option) (yes, no Stream[K, V]) {
 	n := s.operator("branch", opts)
 	s.b.needs(n, f)
-	yes = Stream[K, V]{&stream[K, V]{b: s.b, from: n, key: s.key, value: s.value}}
-	no = Stream[K, V]{&stream[K, V]{b: s.b, from: n, key: s.key, value: s.value}}
+	yes, no = s.emittedBy(n), s.emittedBy(n)
 	s.attach(n, func(in *instance) flow[K, V] {
 		toYes, toNo := yes.flow(in), no.flow(in)
 		return func(r *Record[K, V]) error {
@@ -65,12 +67,13 @@ func (s Stream[K, V]) Branch(f func(K, V) bool, opts ...Option) (yes, no Stream[
 // Merge returns a stream with the records of s and of all others. Order is kept within each of them.
 func (s Stream[K, V]) Merge(others ...Stream[K, V]) Stream[K, V] {
 	n := s.operator("merge", nil)
-	out := Stream[K, V]{&stream[K, V]{b: s.b, from: n, key: s.key, value: s.value}}
+	out := s.emittedBy(n)
 	for _, in := range append([]Stream[K, V]{s}, others...) {
 		if in.stream == nil || in.b != s.b {
 			s.b.fault(n.at, "%s joins streams of different builders", n.Name)
 			continue
 		}
+		out.rekeyed = out.rekeyed || in.rekeyed
 		in.attach(n, out.flow)
 	}
 	return out
@@ -132,6 +135,29 @@ func appendField(line []byte, v any, null bool) []byte {
 	return fmt.Append(line, v)
 }
 
+// WithSerdes returns the same stream with other serdes: those with which sinks that name none, stores of joins
+// and repartition topics write its keys and values. A nil serde keeps the one that was there. It is what a
+// stream of structs needs behind Map or MapValues.
+func (s Stream[K, V]) WithSerdes(key serde.Serde[K], value serde.Serde[V]) Stream[K, V] {
+	must(s.stream != nil, "WithSerdes is called on a Stream that no source made")
+	out := s.emittedBy(s.from)
+	if key != nil {
+		out.key = key
+	}
+	if value != nil {
+		out.value = value
+	}
+	if !s.b.built {
+		s.outs = append(s.outs, out.flow)
+	}
+	return out
+}
+
+// emittedBy returns a stream like s that n emits.
+func (s Stream[K, V]) emittedBy(n *node) Stream[K, V] {
+	return Stream[K, V]{&stream[K, V]{b: s.b, from: n, key: s.key, value: s.value, rekeyed: s.rekeyed}}
+}
+
 // operator makes a node that s feeds and that is of no use unless somebody receives what it emits.
 func (s Stream[K, V]) operator(kind string, opts []Option) *node {
 	n := s.terminal(kind, opts)
@@ -142,11 +168,14 @@ func (s Stream[K, V]) operator(kind string, opts []Option) *node {
 // terminal makes a node that s feeds and where records may end.
 func (s Stream[K, V]) terminal(kind string, opts []Option) *node {
 	must(s.stream != nil, "%s is called on a Stream that no source made", kind)
-	var o nodeOptions
+	return s.b.add(kind, gather(opts), 0)
+}
+
+func gather(opts []Option) (o nodeOptions) {
 	for _, opt := range opts {
 		opt.applyNode(&o)
 	}
-	return s.b.add(kind, o)
+	return o
 }
 
 // attach lets n receive the stream by way of what compile makes, once per instance.
@@ -160,27 +189,40 @@ func (s Stream[K, V]) attach(n *node, compile func(*instance) flow[K, V]) {
 	})
 }
 
-// derive attaches n to s and returns the stream that n emits.
-func derive[K, V, K2, V2 any](s Stream[K, V], n *node, key serde.Serde[K2], value serde.Serde[V2],
+// derive attaches n, which keeps keys, to s and returns the stream that n emits.
+func derive[K, V, V2 any](s Stream[K, V], n *node, key serde.Serde[K], value serde.Serde[V2],
+	compile func(in *instance, next flow[K, V2]) flow[K, V]) Stream[K, V2] {
+	out := rekey(s, n, key, value, compile)
+	out.rekeyed = s.rekeyed
+	return out
+}
+
+// rekey attaches n, which gives records other keys, to s and returns the stream that n emits.
+func rekey[K, V, K2, V2 any](s Stream[K, V], n *node, key serde.Serde[K2], value serde.Serde[V2],
 	compile func(in *instance, next flow[K2, V2]) flow[K, V]) Stream[K2, V2] {
-	out := Stream[K2, V2]{&stream[K2, V2]{b: s.b, from: n, key: key, value: value}}
+	out := Stream[K2, V2]{&stream[K2, V2]{b: s.b, from: n, key: key, value: value, rekeyed: true}}
 	s.attach(n, func(in *instance) flow[K, V] { return compile(in, out.flow(in)) })
 	return out
 }
 
 // flow returns what takes the records of the stream: all who were attached, in the order of the calls.
 func (s *stream[K, V]) flow(in *instance) flow[K, V] {
-	outs := make([]flow[K, V], len(s.outs))
+	outs := make([]func(*Record[K, V]) error, len(s.outs))
 	for i, o := range s.outs {
 		outs[i] = o(in)
 	}
+	return toAll(outs)
+}
+
+// toAll returns what calls all of outs in turn, up to the first error.
+func toAll[R any](outs []func(*R) error) func(*R) error {
 	switch len(outs) {
 	case 0:
-		return func(*Record[K, V]) error { return nil }
+		return func(*R) error { return nil }
 	case 1:
 		return outs[0]
 	}
-	return func(r *Record[K, V]) error {
+	return func(r *R) error {
 		for _, next := range outs {
 			if err := next(r); err != nil {
 				return err

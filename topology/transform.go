@@ -10,7 +10,7 @@ import (
 func Map[K, V, K2, V2 any](s Stream[K, V], f func(K, V) (K2, V2), opts ...Option) Stream[K2, V2] {
 	n := s.operator("map", opts)
 	s.b.needs(n, f)
-	return derive(s, n, nil, nil, func(_ *instance, next flow[K2, V2]) flow[K, V] {
+	return rekey(s, n, nil, nil, func(_ *instance, next flow[K2, V2]) flow[K, V] {
 		var out Record[K2, V2]
 		return func(r *Record[K, V]) error {
 			out.Meta = r.Meta
@@ -42,7 +42,7 @@ func FlatMap[K, V, K2, V2 any](
 ) Stream[K2, V2] {
 	n := s.operator("flatMap", opts)
 	s.b.needs(n, f)
-	return derive(s, n, nil, nil, func(_ *instance, next flow[K2, V2]) flow[K, V] {
+	return rekey(s, n, nil, nil, func(_ *instance, next flow[K2, V2]) flow[K, V] {
 		var out Record[K2, V2]
 		return func(r *Record[K, V]) error {
 			return forwardPairs(&out, r.Meta, f(r.Key, r.Value), next)
@@ -73,14 +73,18 @@ func SelectKey[K, V, K2 any](
 ) Stream[K2, V] {
 	n := s.operator("selectKey", opts)
 	s.b.needs(n, f)
-	return derive(s, n, key, s.value, func(_ *instance, next flow[K2, V]) flow[K, V] {
+	return rekey(s, n, key, s.value, selectKey(f))
+}
+
+func selectKey[K, V, K2 any](f func(K, V) K2) func(*instance, flow[K2, V]) flow[K, V] {
+	return func(_ *instance, next flow[K2, V]) flow[K, V] {
 		var out Record[K2, V]
 		return func(r *Record[K, V]) error {
 			out.Meta, out.Value, out.NullValue = r.Meta, r.Value, r.NullValue
 			out.Key = f(r.Key, r.Value)
 			return next(&out)
 		}
-	})
+	}
 }
 
 // keepKey makes out a record with r's key and no value yet: null, if r's is null.

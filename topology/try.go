@@ -36,7 +36,7 @@ func TryMap[K, V, K2, V2 any](
 ) Stream[K2, V2] {
 	n := s.operator("tryMap", opts)
 	s.b.needs(n, f)
-	return derive(s, n, nil, nil, func(in *instance, next flow[K2, V2]) flow[K, V] {
+	return rekey(s, n, nil, nil, func(in *instance, next flow[K2, V2]) flow[K, V] {
 		var out Record[K2, V2]
 		return func(r *Record[K, V]) error {
 			k, v, err := f(in.ctx, *r)
@@ -76,7 +76,7 @@ func TryFlatMap[K, V, K2, V2 any](
 ) Stream[K2, V2] {
 	n := s.operator("tryFlatMap", opts)
 	s.b.needs(n, f)
-	return derive(s, n, nil, nil, func(in *instance, next flow[K2, V2]) flow[K, V] {
+	return rekey(s, n, nil, nil, func(in *instance, next flow[K2, V2]) flow[K, V] {
 		var out Record[K2, V2]
 		return func(r *Record[K, V]) error {
 			pairs, err := f(in.ctx, *r)
@@ -117,7 +117,7 @@ func TrySelectKey[K, V, K2 any](
 ) Stream[K2, V] {
 	n := s.operator("trySelectKey", opts)
 	s.b.needs(n, f)
-	return derive(s, n, key, s.value, func(in *instance, next flow[K2, V]) flow[K, V] {
+	return rekey(s, n, key, s.value, func(in *instance, next flow[K2, V]) flow[K, V] {
 		var out Record[K2, V]
 		return func(r *Record[K, V]) error {
 			k, err := f(in.ctx, *r)

@@ -135,7 +135,7 @@ func (c *counter) check(group []*Node) {
 		c.faults = append(c.faults, fault.New(fault.InvalidRequest,
 			"topic %q of %s has %d partitions and topic %q of %s has %d, but records with the same key meet behind them",
 			first.Topic, first, p, n.Topic, n, q).
-			WithHint("send one of them through Repartition(name, %d), or give both topics as many partitions",
+			WithHint("send one of them through Repartition(name, topology.Partitions(%d)), or give both topics as many partitions",
 				max(p, q)))
 	}
 }

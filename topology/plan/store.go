@@ -38,6 +38,10 @@ type Store struct {
 	// Retention is how long a row of a StoreWindow lives in stream time. The changelog keeps rows for that long
 	// and a day more. 0: for ever.
 	Retention time.Duration
+
+	// Window and Advance are the size of windows and the time between their starts, for a StoreWindow with one
+	// row a key and window. 0: the buffer of a join.
+	Window, Advance time.Duration
 }
 
 // Repartition is an internal topic between two sub-topologies, "<app>-<name>-repartition".
@@ -62,7 +66,7 @@ type Rows interface {
 	Delete(key []byte) error
 
 	// Range calls fn with the rows of lo ≤ key < hi in the order of their keys, or backwards, until fn returns
-	// false. A nil hi has no upper bound. Keys and values are read-only and valid within fn. fn may call Put
-	// and Delete: the walk is over the rows as they were when it began.
+	// false. A nil hi has no upper bound. Keys and values are read-only and valid within fn. fn may call any
+	// method: the walk is over the rows as they were when it began.
 	Range(lo, hi []byte, reverse bool, fn func(key, value []byte) bool) error
 }
