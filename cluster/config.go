@@ -33,6 +33,13 @@ type Config struct {
 	// listened on.
 	AdvertisedKafka string
 
+	// GRPC is the address on which the gRPC services of proto/api/v1 are served, "host:port", under the rules of
+	// Kafka (see Member.GRPCAddr).
+	GRPC string
+
+	// GRPCListener, when not nil, is served instead of listening on GRPC. The member closes it.
+	GRPCListener net.Listener
+
 	// HTTP is the address on which metrics, health and profiles are served, "host:port", under the rules of
 	// Kafka (see Member.HTTPAddr). It is open from the start on, before the member is ready.
 	HTTP string
@@ -159,6 +166,11 @@ func (c Config) Validate() error {
 	if c.Kafka != "" {
 		if _, err := doorAddress(c.Kafka, c.Insecure); err != nil {
 			bad("Kafka", "%v", err)
+		}
+	}
+	if c.GRPC != "" {
+		if _, err := doorAddress(c.GRPC, c.Insecure); err != nil {
+			bad("GRPC", "%v", err)
 		}
 	}
 	if c.HTTP != "" {

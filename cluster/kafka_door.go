@@ -25,7 +25,7 @@ func (m *Member) openDoor(l net.Listener) {
 	}
 	o := kafka.Options{
 		Logger: m.config.Logger, Advertised: d.advertised, Now: m.config.Now,
-		MemberBytes: kafka.NewCredit(m.config.RequestBytes), DrainTimeout: closeTimeout,
+		MemberBytes: m.inFlight, DrainTimeout: closeTimeout,
 		Observer: m.config.doorObserver,
 	}
 	if o.Observer == nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/millstream-io/millstream/actors/pool"
 	"github.com/millstream-io/millstream/cluster/broker"
 	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/cluster/gateway/kafka"
 	"github.com/millstream-io/millstream/cluster/observe"
 	"github.com/millstream-io/millstream/partition/placement"
 	"github.com/millstream-io/millstream/proto/record"
@@ -41,7 +42,9 @@ type Member struct {
 	client    *client.Client
 	clients   clients
 	readers   subscriptions
+	inFlight  *kafka.Credit // bytes of requests and answers, over all doors
 	door      *kafkaDoor
+	grpc      *grpcDoor
 	http      *httpDoor
 	metrics   *observe.Metrics
 
@@ -64,6 +67,7 @@ func Start(ctx context.Context, c Config) (*Member, error) {
 		return nil, err
 	}
 	m := &Member{config: c.withDefaults(), closed: make(chan struct{})}
+	m.inFlight = kafka.NewCredit(m.config.RequestBytes)
 	m.metrics = observe.New(observe.Options{Snapshot: m.snapshot, Logger: m.config.Logger})
 	m.disk = newDiskWatch(m.metrics, m.config.Logger, m.config.Now)
 	m.damage = newDamageLog(m.config.Logger, m.replicaName)
@@ -127,12 +131,20 @@ func (m *Member) start(ctx context.Context) error {
 		closeListener(listener)
 		return err
 	}
+	served, err := m.listenGRPC()
+	if err != nil {
+		closeListener(listener)
+		return err
+	}
 	if listener != nil {
 		m.openDoor(listener)
 	}
+	if served != nil {
+		m.openGRPC(served)
+	}
 	m.ready.Store(true)
 	m.config.Logger.Info("member ready", "node", uint64(m.id.member), "cluster", m.id.cluster,
-		"data", m.dir, "kafka", m.KafkaAddr(), "http", m.HTTPAddr())
+		"data", m.dir, "kafka", m.KafkaAddr(), "grpc", m.GRPCAddr(), "http", m.HTTPAddr())
 	return nil
 }
 
@@ -210,9 +222,7 @@ const closeTimeout = 10 * time.Second
 
 func (m *Member) shutdown() error {
 	var faults []error
-	if m.door != nil {
-		faults = append(faults, m.door.close())
-	}
+	faults = append(faults, m.closeDoors())
 	if m.directory != nil {
 		m.directory.tasks.close()
 	}

@@ -27,7 +27,7 @@ func Build(dir, pkg string) (string, error) {
 
 // Command is the command line of a member with free ports, but for its last word: the data directory.
 func Command(binary string, options ...string) []string {
-	c := []string{binary, "server", "--kafka-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"}
+	c := []string{binary, "server", "--kafka-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"}
 	c = append(c, options...)
 	return append(c, "--data")
 }

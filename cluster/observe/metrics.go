@@ -20,6 +20,7 @@ const (
 	maxSubs    = 256 // sub-topologies, over all applications
 	maxWhats   = 16  // what a task tries again
 	maxRoutes  = 32  // of the HTTP door
+	maxMethods = 64  // of the gRPC door
 
 	maxScrapes = 4 // answered at the same time
 )
@@ -45,6 +46,7 @@ type Metrics struct {
 	actors     *actorsMeter
 	engine     *engineMeter
 	kafka      *kafkaMeter
+	grpc       *grpcMeter
 	http       *httpMeter
 	partitions *partitionMeters
 	tasks      *tasksMeter
@@ -62,6 +64,7 @@ func New(o Options) *Metrics {
 	m := &Metrics{
 		registry: r, log: o.Logger,
 		actors: newActorsMeter(r), engine: newEngineMeter(r), kafka: newKafkaMeter(r), http: newHTTPMeter(r),
+		grpc:       newGRPCMeter(r),
 		tasks:      newTasksMeter(r),
 		partitions: newPartitionMeters(r, o.MaxPartitions),
 	}

@@ -65,6 +65,16 @@ func busy(n int, o Options) *Metrics {
 		k.Panicked(int16(i))
 		h.Answered(odd, 200, time.Millisecond)
 		h.Refused()
+		g := m.GRPC()
+		g.Opened()
+		g.Closed()
+		g.Refused()
+		g.Began("/millstream.api.v1." + odd)
+		g.Ended("/millstream.api.v1."+odd, "OK", time.Millisecond)
+		g.Produced(10)
+		g.Fetched(10)
+		g.Throttled(time.Second)
+		g.Panicked(odd)
 		e := m.Engine()
 		e.Committed(state.ClassLong, 3, 100, time.Millisecond)
 		e.BucketRemoved(state.ClassLong, 10)
@@ -116,8 +126,8 @@ func gather(t *testing.T, g prometheus.Gatherer) []family {
 
 // The last word of a name says what is counted or in what unit.
 var (
-	packages = "actors|build|engine|http|kafka|member|partition|store|task"
-	units    = "messages|restarts|timeouts|jobs|info|seconds|bytes|answers|connections|panics|throttles|ready|topics|" +
+	packages = "actors|build|engine|grpc|http|kafka|member|partition|store|task"
+	units    = "messages|calls|restarts|timeouts|jobs|info|seconds|bytes|answers|connections|panics|throttles|ready|topics|" +
 		"partitions|tasks|inputs|offset|epoch|leader|entries|batches|stalls|changes|records|resets|retries|steps|fenced|" +
 		"buckets|compactions|groups|lost|only|ranges|rows"
 	ruleOfNames = regexp.MustCompile(`^millstream_(` + packages + `)_([a-z]+_)*(` + units + `)(_total)?$`)

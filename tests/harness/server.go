@@ -45,7 +45,7 @@ func StartServer(t testing.TB, dir string, options ...string) *Server {
 func TryServer(t testing.TB, dir string, options ...string) (*Server, error) {
 	t.Helper()
 	args := append([]string{
-		"server", "--data", dir, "--kafka-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0",
+		"server", "--data", dir, "--kafka-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0",
 	}, options...)
 	s := &Server{
 		t: t, cmd: exec.Command(Binary(t), args...), ended: make(chan struct{}), ready: make(chan struct{}),

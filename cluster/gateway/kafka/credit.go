@@ -30,6 +30,15 @@ func (c *Credit) Used() int64 {
 	return c.used
 }
 
+// Take waits until n bytes fit, or stop is closed; ok reports which. For another door that shares the budget.
+func (c *Credit) Take(stop <-chan struct{}, n int64) (waited, ok bool) { return c.take(stop, n) }
+
+// Force charges n bytes whatever the limit says.
+func (c *Credit) Force(n int64) { c.force(n) }
+
+// Give returns n bytes.
+func (c *Credit) Give(n int64) { c.give(n) }
+
 // take blocks until n bytes fit or stop is closed; ok reports which.
 func (c *Credit) take(stop <-chan struct{}, n int64) (waited, ok bool) {
 	if c == nil {

@@ -24,6 +24,8 @@ func (s *shell) devCommand() *urfave.Command {
 			&urfave.StringFlag{Name: "data", Usage: "keep the log in `DIR`"},
 			&urfave.StringFlag{Name: "kafka", Value: defaultBrokers,
 				Usage: "`ADDRESS` of the Kafka door; a free port is taken if the default one is in use"},
+			&urfave.StringFlag{Name: "grpc", Value: defaultGRPC,
+				Usage: "`ADDRESS` of the gRPC door, or nothing; a free port as with kafka"},
 			&urfave.StringFlag{Name: "http", Value: defaultHTTP,
 				Usage: "`ADDRESS` of metrics, health and profiles, or nothing; a free port as with kafka"},
 			&urfave.BoolFlag{Name: "insecure",
@@ -67,9 +69,9 @@ func (s *shell) startDev(c *urfave.Context) (*cluster.Member, error) {
 		level = slog.LevelDebug
 	}
 	config := cluster.Config{
-		DataDir: c.String("data"), Kafka: c.String("kafka"), HTTP: c.String("http"), Insecure: c.Bool("insecure"),
-		AutoCreateTopics: true,
-		Logger:           slog.New(slog.NewTextHandler(s.Stderr, &slog.HandlerOptions{Level: level})),
+		DataDir: c.String("data"), Kafka: c.String("kafka"), GRPC: c.String("grpc"), HTTP: c.String("http"),
+		Insecure: c.Bool("insecure"), AutoCreateTopics: true,
+		Logger: slog.New(slog.NewTextHandler(s.Stderr, &slog.HandlerOptions{Level: level})),
 	}
 	if err := config.Validate(); err != nil {
 		return nil, usage("these options do not hold").because("%v", err)
@@ -80,6 +82,8 @@ func (s *shell) startDev(c *urfave.Context) (*cluster.Member, error) {
 		switch {
 		case taken == config.Kafka && !c.IsSet("kafka"):
 			config.Kafka = freePort
+		case taken == config.GRPC && !c.IsSet("grpc"):
+			config.GRPC = freePort
 		case taken == config.HTTP && !c.IsSet("http"):
 			config.HTTP = freePort
 		default:
@@ -112,6 +116,9 @@ func (s *shell) greet(m *cluster.Member, data string, took time.Duration) {
 	}
 	s.notef("Millstream: one member, ready in %s", took.Round(time.Millisecond))
 	s.notef("  Kafka  %s", m.KafkaAddr())
+	if addr := m.GRPCAddr(); addr != "" {
+		s.notef("  gRPC   %s", addr)
+	}
 	if addr := m.HTTPAddr(); addr != "" {
 		s.notef("  HTTP   http://%s/metrics  /healthz  /readyz  /debug/pprof/", addr)
 	}

@@ -12,7 +12,7 @@ import (
 // output, and says what to name where it is not. Method: a consumer that comes and goes at dev in this process;
 // times and member ids are masked, the rest is golden.
 func TestGroupDescribeJournal(t *testing.T) {
-	b := inBackground(t, "dev", "--data", t.TempDir(), "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0")
+	b := inBackground(t, "dev", "--data", t.TempDir(), "--kafka", "127.0.0.1:0", "--grpc", "", "--http", "127.0.0.1:0")
 	env := []string{"MILLSTREAM_BROKERS=" + b.says(kafkaLine)}
 	door := b.says(`HTTP +http://([^/]+)/metrics`)
 	commandLine(t, "a\nb\n", env, "produce", "orders").must(t, 0)

@@ -104,8 +104,12 @@ func TestDev(t *testing.T) {
 	if l, err := net.Listen("tcp", defaultHTTP); err == nil {
 		defer l.Close()
 	}
+	if l, err := net.Listen("tcp", defaultGRPC); err == nil {
+		defer l.Close()
+	}
 	b := inBackground(t, "dev")
 	b.says("9092 is in use: taking a free port")
+	b.says("7070 is in use: taking a free port")
 	b.says("8080 is in use: taking a free port")
 	b.says(`HTTP +http://127\.0\.0\.1:\d+/metrics`)
 	env := []string{"MILLSTREAM_BROKERS=" + b.says(kafkaLine)}
@@ -118,7 +122,7 @@ func TestDev(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	for _, option := range []string{"--kafka=" + defaultBrokers, "--http=" + defaultHTTP} {
+	for _, option := range []string{"--kafka=" + defaultBrokers, "--grpc=" + defaultGRPC, "--http=" + defaultHTTP} {
 		o := commandLine(t, "", nil, "dev", option).must(t, exitConflict)
 		o.says(t, "did not start", "address already in use", option[:6])
 	}
@@ -154,7 +158,8 @@ func TestDemo(t *testing.T) {
 func TestServer(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	dir := t.TempDir()
-	b := inBackground(t, "server", "--data", dir, "--kafka-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
+	b := inBackground(t, "server", "--data", dir, "--kafka-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0",
+		"--http-listen", "127.0.0.1:0")
 	ready := b.says(`"msg":"member ready".*"http":"([^"]+)"`)
 	if resp, err := http.Get("http://" + ready + "/readyz"); err != nil || resp.StatusCode != http.StatusOK {
 		t.Errorf("ready: %v, error %v", resp, err)

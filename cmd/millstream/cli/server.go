@@ -71,7 +71,7 @@ func notStarted(ctx context.Context, err error) error {
 	f := fail(exitFailure, "the member did not start").because("%v", err)
 	if addressTaken(err) {
 		f.code = exitConflict
-		f.hint("free the port, or name another address: dev has --kafka and --http, server --kafka-listen and --http-listen")
+		f.hint("free the port, or name another address: dev has --kafka, --grpc and --http, server --kafka-listen, --grpc-listen and --http-listen")
 	}
 	return f
 }

@@ -32,6 +32,9 @@ type serverConfig struct {
 	logFormat string
 }
 
+// defaultGRPC is where the gRPC services are served.
+const defaultGRPC = "127.0.0.1:7070"
+
 // defaultHTTP is where metrics, health and profiles are served.
 const defaultHTTP = "127.0.0.1:8080"
 
@@ -51,6 +54,11 @@ var settings = []setting{
 	{"kafka.advertise", "", "address that Kafka clients are told; empty is the one listened on",
 		func(c *serverConfig, v string) error {
 			c.member.AdvertisedKafka = v
+			return nil
+		}},
+	{"grpc.listen", defaultGRPC, "address of the gRPC door; empty closes it",
+		func(c *serverConfig, v string) error {
+			c.member.GRPC = v
 			return nil
 		}},
 	{"http.listen", defaultHTTP, "address of metrics, health and profiles; empty closes it",

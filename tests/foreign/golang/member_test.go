@@ -96,7 +96,7 @@ func startMember(t *testing.T) *member {
 // start runs the process and waits until it is ready.
 func (m *member) start() {
 	m.t.Helper()
-	m.cmd = exec.Command(binary, "server", "--data", m.dir, "--kafka-listen", m.address, "--http-listen", "",
+	m.cmd = exec.Command(binary, "server", "--data", m.dir, "--kafka-listen", m.address, "--grpc-listen", "", "--http-listen", "",
 		"--groups-rebalance-delay", "200ms")
 	out, err := m.cmd.StderrPipe()
 	if err != nil {
