@@ -7,6 +7,7 @@
 //	interference/  produce latency while salvage, log compaction or a cold scan goes on
 //	restart/       start with gigabytes, after a kill and after a clean stop; idle partitions, sealed buckets
 //	footprint/     time to ready, anonymous memory when idle, size of the binary
+//	statestore/    state databases: read-modify-write beside bare Badger, restore, opening again, memory
 //	record/        runs all of them for the record
 //	peers/         what others need to be started
 //

@@ -31,6 +31,7 @@ var runs = []run{
 	{"interference", "interference", nil},
 	{"restart", "restart", nil},
 	{"footprint", "footprint", nil},
+	{"statestore", "statestore", nil},
 	{"groups", "groups", nil},
 }
 

@@ -38,7 +38,7 @@ type owner struct {
 // owners is checked in order: the first row that covers an import decides.
 var owners = []owner{
 	{what: "github.com/asynkron/protoactor-go", may: []string{"actors"}},
-	{what: "github.com/dgraph-io/badger", may: []string{"state/engine/..."}},
+	{what: "github.com/dgraph-io/badger", may: []string{"state/engine/...", "benchmarks/statestore"}},
 	{what: "go.etcd.io/raft/v3/raftpb", may: []string{"partition/...", "actors/link/..."}},
 	{what: "go.etcd.io/raft", may: []string{"partition/..."}},
 	{what: "github.com/twmb/franz-go/pkg/kmsg", tests: true,

@@ -20,6 +20,7 @@ const (
 	memTables     = 2
 	leastMemTable = 1 << 20
 	mostMemTable  = 16 << 20
+	leastTable    = 512 << 10
 )
 
 // goneSuffix ends the name of a directory that is on its way out. No task's directory ends so.

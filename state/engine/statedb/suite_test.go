@@ -9,14 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/millstream-io/millstream/state"
 	"github.com/millstream-io/millstream/state/engine/statedb"
 	"github.com/millstream-io/millstream/state/statetest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // noFaults leaves 1 TB on the volume.
 var noFaults = statedb.Faults{Space: func() (int64, int64, error) { return 1 << 40, 1 << 40, nil }}
