@@ -57,8 +57,13 @@ type Config struct {
 	// DefaultPartitions is the partition count of a topic whose creator names none.
 	DefaultPartitions int
 
-	// TaskWorkers is how many steps of stream tasks, disk reads and other blocking jobs run at the same time.
+	// TaskWorkers is how many steps of stream tasks, which is where user code runs, may run at the same time. Disk
+	// reads and other blocking jobs have twice as many workers of their own.
 	TaskWorkers int
+
+	// StateBytes is the memory for the stores of all stream tasks together, in bytes: what was written last, and
+	// caches of what is read. What tasks have changed and not committed yet comes on top of it.
+	StateBytes int64
 
 	// BucketBytes is the size at which a log bucket is closed and the next one begun, in bytes.
 	BucketBytes int64
@@ -104,6 +109,7 @@ const (
 
 	minRequestBytes = 64 << 20
 	leastTailShare  = 64 << 10
+	leastStateBytes = 8 << 20
 	mostTailShare   = 4 << 20
 	unknownMemory   = 2 << 30 // assumed where the machine does not tell
 )
@@ -118,6 +124,7 @@ func Defaults() Config {
 		OffsetsRetention:  7 * 24 * time.Hour,
 		RequestBytes:      requestBytes(),
 		TailCacheBytes:    32 << 20,
+		StateBytes:        128 << 20,
 		Now:               time.Now,
 		Logger:            slog.New(slog.DiscardHandler),
 	}
@@ -146,6 +153,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.RequestBytes == 0 {
 		c.RequestBytes = d.RequestBytes
+	}
+	if c.StateBytes == 0 {
+		c.StateBytes = d.StateBytes
 	}
 	if c.TailCacheBytes == 0 {
 		c.TailCacheBytes = d.TailCacheBytes
@@ -197,6 +207,9 @@ func (c Config) Validate() error {
 	}
 	if c.RequestBytes < minRequestBytes {
 		bad("RequestBytes", "%d is below %d, less than one large request needs", c.RequestBytes, minRequestBytes)
+	}
+	if c.StateBytes < leastStateBytes {
+		bad("StateBytes", "%d is below %d, what a few tasks need", c.StateBytes, leastStateBytes)
 	}
 	if c.TailCacheBytes < leastTailShare {
 		bad("TailCacheBytes", "%d is below %d, the share of one partition", c.TailCacheBytes, leastTailShare)

@@ -20,6 +20,7 @@ import (
 	"github.com/millstream-io/millstream/partition/placement"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state/engine"
+	"github.com/millstream-io/millstream/state/engine/statedb"
 )
 
 // Member is one running member of a cluster. It is safe for concurrent use. Close ends it.
@@ -35,6 +36,8 @@ type Member struct {
 	damage    *damageLog
 	disk      *diskWatch
 	jobs      *pool.Pool
+	workers   *pool.Pool      // of stream tasks: user code runs there, and nothing else
+	states    *statedb.States // the rows of stream tasks
 	system    *actors.System
 	directory *directory
 	table     atomic.Pointer[placement.Table]
@@ -57,8 +60,11 @@ type Member struct {
 	closed    chan struct{}
 }
 
-// logDirName is the folder of the log in the data directory.
-const logDirName = "log"
+// The folders of the data directory: the log, and the rows of stream tasks, which their changelogs have too.
+const (
+	logDirName   = "log"
+	stateDirName = "state"
+)
 
 // Start runs a member and returns when its log is ready and its doors are open. ctx bounds the start only: it
 // is not kept. Errors name what could not be opened and why; nothing is left behind then.
@@ -233,6 +239,12 @@ func (m *Member) shutdown() error {
 	}
 	if m.system != nil {
 		m.system.Close()
+	}
+	if m.workers != nil {
+		m.workers.Close() // user code that does not come back is waited for
+	}
+	if m.states != nil {
+		faults = append(faults, m.states.Close())
 	}
 	if m.jobs != nil {
 		m.jobs.Close()

@@ -26,6 +26,7 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 	"github.com/millstream-io/millstream/state/engine"
+	"github.com/millstream-io/millstream/state/engine/statedb"
 	"github.com/millstream-io/millstream/topology/task"
 )
 
@@ -45,7 +46,16 @@ func (m *Member) openStore() (err error) {
 		return fmt.Errorf("open the log in %s: %w", m.dir, err)
 	}
 	m.reader = &watchedStore{m.store, m.damage}
-	return m.judgeDamage()
+	if err := m.judgeDamage(); err != nil {
+		return err
+	}
+	m.states, err = statedb.OpenStates(statedb.Options{
+		Dir: filepath.Join(m.dir, stateDirName), Logger: m.config.Logger, MemoryBytes: m.config.StateBytes,
+	})
+	if err != nil {
+		return fmt.Errorf("open the state of tasks in %s: %w", m.dir, err)
+	}
+	return nil
 }
 
 // judgeDamage looks at the classes that have lost what was durable. Where the operator accepts the loss, they
@@ -84,6 +94,12 @@ func (m *Member) openActors(ctx context.Context) error {
 			m.config.Logger.Error("disk job panicked", "err", fmt.Sprint(reason), "stack", string(stack))
 		},
 	})
+	m.workers = pool.New(pool.Options{
+		Size: m.config.TaskWorkers,
+		OnPanic: func(reason any, stack []byte) {
+			m.config.Logger.Error("task job panicked", "err", fmt.Sprint(reason), "stack", string(stack))
+		},
+	})
 	m.system = actors.New(actors.Options{
 		Logger: m.config.Logger, Now: m.config.Now, PoolSize: max(4, m.config.TaskWorkers),
 		OnUnknown: func(id actors.Identity, msg any) {
@@ -94,7 +110,10 @@ func (m *Member) openActors(ctx context.Context) error {
 	tasks := &taskHost{
 		log: m.config.Logger, self: m.id.member, system: m.system, apps: map[string]*hostedApp{},
 		interval: m.config.CommitInterval,
-		ports:    func(life context.Context, app string) task.Ports { return newTaskPorts(life, m, app) },
+		states:   m.states, now: m.config.Now,
+		ports: func(life context.Context, id task.ID, p placement.TaskProducer) task.Ports {
+			return newTaskPorts(life, m, id.App, p)
+		},
 	}
 	m.directory = &directory{
 		log: m.config.Logger, self: m.id.member, metadata: m.id.metadata,
@@ -111,7 +130,7 @@ func (m *Member) openActors(ctx context.Context) error {
 	m.system.Register(controller.Kind(m.controllerPorts, supervise.Replica()))
 	m.system.Register(groupactor.Kind(m.directory.groups.ports, supervise.Replica()))
 	m.system.Register(groupactor.Sweeper(m.directory.groups.sweeperPorts, supervise.Task()))
-	m.system.Register(taskactor.Kind(m.observed(tasks.open), supervise.Task()))
+	m.system.Register(taskactor.Kind(m.observed(tasks.open), m.workers.Submit))
 	if err := m.directory.begin(); err != nil {
 		return fmt.Errorf("start the metadata replica: %w", err)
 	}

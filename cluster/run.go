@@ -27,25 +27,32 @@ const taskStopTimeout = 15 * time.Second
 const placePause = time.Second
 
 // Run hosts the tasks of a topology on this member and blocks. It makes missing topics where
-// Config.AutoCreateTopics allows it. When ctx ends, the tasks finish what they have read, commit and stop;
-// Run then returns nil. It returns the reason when a task stops by itself (error policy Fail, user code that
-// keeps crashing), after stopping the others, and ErrClosed when the member is closed. A second Run of the
-// same application is refused while the first one lasts.
+// Config.AutoCreateTopics allows it, and those that belong to the application in any case. When ctx ends, the
+// tasks finish what they have read, commit and stop; Run then returns nil. It returns the reason when a task
+// stops by an error (error policy Fail, a topic that is gone), after stopping the others, and ErrClosed when the
+// member is closed. A panic in user code costs a life of its task only: it begins again at the committed offsets,
+// later each time; a task that crashes too often is stopped, while the others go on (see App). Run returns the
+// reasons when all of them are, or at the end. A second Run of the same application is refused while the first
+// one lasts.
 func (m *Member) Run(ctx context.Context, t *topology.Topology) error {
 	a, err := m.directory.tasks.add(t.Graph())
 	if err != nil {
 		return err
 	}
 	defer m.directory.tasks.remove(a)
-	if err := m.ensureTopics(ctx, t.Graph()); err != nil {
+	err = m.ensureTopics(ctx, t.Graph())
+	if err == nil {
+		err = m.ensureInternal(ctx, t.Graph())
+	}
+	if err != nil {
 		if over(ctx) {
 			return nil
 		}
 		return fmt.Errorf("run %s: %w", t.App(), err)
 	}
 	err = errors.Join(m.follow(ctx, a), m.halt(a))
-	if _, failed := a.status(); err == nil {
-		err = failed // on the way down
+	if err == nil {
+		err = a.fault() // on the way down, or tasks that crashed too often while others went on
 	}
 	m.config.Logger.Info("application stopped", "app", t.App(), "err", err)
 	return err
@@ -102,48 +109,51 @@ func placeOf(g *plan.Graph, topic string) string {
 
 // place puts the tasks that are not alive here yet on this member, and again those that have got more to
 // read: a task looks for its partitions when it starts. The table then activates them, each with a new epoch.
-func (m *Member) place(ctx context.Context, a *hostedApp) error {
-	alive, _ := a.status()
+// later is when one that has crashed may be placed again; zero: there is none.
+func (m *Member) place(ctx context.Context, a *hostedApp) (later time.Time, err error) {
 	inputs := m.inputs(a.graph)
+	if err := a.over(inputs); err != nil {
+		return time.Time{}, err
+	}
+	if err := m.ensureInternal(ctx, a.graph); err != nil {
+		return time.Time{}, err
+	}
 	tasks := map[string]record.MemberID{}
 	for t, n := range a.inputs {
 		a.inputs[t] = min(n, inputs[t]) // what has gone and comes back is looked for again
 	}
+	now := m.config.Now()
 	for t, n := range inputs {
-		if n > a.inputs[t] || !slices.Contains(alive, t) {
+		want, at := a.wants(t, now)
+		if want || n > a.inputs[t] && at.IsZero() {
 			tasks[t] = m.id.member
+		} else if !at.IsZero() && (later.IsZero() || at.Before(later)) {
+			later = at
 		}
 	}
 	if len(tasks) == 0 {
-		return nil
+		return later, nil
 	}
 	// The answer is waited for even if ctx ends: what was started has to be stopped in order.
 	if err := m.askController(context.WithoutCancel(ctx), func(d time.Time) any {
 		return controller.PlaceTasks{App: a.graph.App, Tasks: tasks, Deadline: d}
 	}); err != nil {
-		return err
+		return time.Time{}, fmt.Errorf("place the tasks of %s: %w", a.graph.App, err)
 	}
 	for t := range tasks {
 		a.inputs[t] = inputs[t]
 	}
 	m.config.Logger.Info("tasks placed", "app", a.graph.App, "tasks", len(tasks))
-	return nil
+	return later, nil
 }
 
 // inputs names the tasks that an application has with the partitions that its topics have now, and how many
 // partitions each of them reads.
 func (m *Member) inputs(g *plan.Graph) map[string]int {
-	table := m.broker.Table()
-	partitions := func(topic string) int {
-		if t := table.Topics[topic]; t != nil {
-			return len(t.Partitions)
-		}
-		return 0
-	}
 	n := map[string]int{}
-	for _, id := range task.IDs(g, partitions) {
+	for _, id := range task.IDs(g, m.partitionsOf) {
 		for _, topic := range g.Subs[id.Sub].SourceTopics() {
-			if int(id.Partition) < partitions(topic) {
+			if int(id.Partition) < m.partitionsOf(topic) {
 				n[fmt.Sprintf("%d_%d", id.Sub, id.Partition)]++
 			}
 		}
@@ -151,25 +161,27 @@ func (m *Member) inputs(g *plan.Graph) map[string]int {
 	return n
 }
 
-// follow watches a running application: more partitions bring more tasks, a failed task ends it.
+// follow watches a running application: more partitions bring more tasks, a task that crashed is placed again,
+// one that failed ends it.
 func (m *Member) follow(ctx context.Context, a *hostedApp) error {
 	for {
-		_, failed := a.status()
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case m.closing():
 			return ErrClosed
-		case failed != nil:
-			return failed
 		}
-		var again <-chan time.Time
-		if err := m.place(ctx, a); err != nil && !over(ctx) {
+		later, err := m.place(ctx, a)
+		if err != nil && !over(ctx) {
 			if !fault.CodeOf(err).Retryable() {
-				return fmt.Errorf("place the tasks of %s: %w", a.graph.App, err)
+				return err
 			}
 			m.config.Logger.Warn("tasks not placed yet", "app", a.graph.App, "err", err)
-			again = time.After(placePause)
+			later = m.config.Now().Add(placePause)
+		}
+		var again <-chan time.Time
+		if !later.IsZero() {
+			again = time.After(later.Sub(m.config.Now()))
 		}
 		select {
 		case <-ctx.Done():
@@ -204,17 +216,16 @@ func (m *Member) halt(a *hostedApp) error {
 }
 
 func (m *Member) haltTasks(ctx context.Context, a *hostedApp) error {
-	deadline, _ := ctx.Deadline()
 	told := map[string]bool{}
 	for {
-		alive, _ := a.status()
+		alive := a.alive()
 		if len(alive) == 0 {
 			return nil
 		}
 		for _, t := range alive {
 			if !told[t] {
 				told[t] = true
-				m.haltTask(a.graph.App+"/"+t, deadline)
+				m.haltTask(a.graph.App + "/" + t)
 			}
 		}
 		select {
@@ -230,18 +241,12 @@ func (m *Member) haltTasks(ctx context.Context, a *hostedApp) error {
 	}
 }
 
-// haltTask tells a task to stop. One that has crashed, or crashes on the way, is not given another life for
-// that: it would only read again what it had not committed.
-func (m *Member) haltTask(name string, deadline time.Time) {
-	ref, ok := m.system.Lookup(taskactor.KindName, name)
-	if !ok {
-		return // it is stopping by itself
+// haltTask tells a task to stop. One that crashes on the way is not given another life for that: it would only
+// read again what it had not committed.
+func (m *Member) haltTask(name string) {
+	if ref, ok := m.system.Lookup(taskactor.KindName, name); ok { // else it is stopping by itself
+		ref.Tell(taskactor.Halt{})
 	}
-	ref.Ask(deadline, taskactor.Halt{}, func(_ any, err error) {
-		if fault.CodeOf(err) == fault.LeaderNotAvailable {
-			m.system.Stop(taskactor.KindName, name)
-		}
-	})
 }
 
 func (m *Member) closing() bool {

@@ -22,27 +22,15 @@ type taskHost struct {
 	log      *slog.Logger
 	self     record.MemberID
 	system   *actors.System
-	ports    func(life context.Context, app string) task.Ports
+	ports    func(life context.Context, id task.ID, p placement.TaskProducer) task.Ports
+	states   state.States
+	now      func() time.Time
 	interval time.Duration // between two commits
 
 	mu     sync.Mutex
 	apps   map[string]*hostedApp
 	closed bool
 	empty  chan struct{} // closed when the last application has gone, once somebody waits for that
-}
-
-// hostedApp is one topology that runs here.
-type hostedApp struct {
-	graph  *plan.Graph
-	ctx    context.Context // ends when its user code should give up
-	revoke context.CancelFunc
-	inputs map[string]int // by task, how many partitions it was placed to read; only Run looks at it
-
-	mu     sync.Mutex
-	alive  map[string]uint64             // epoch by task that was activated here and has not ended
-	lives  map[string]context.CancelFunc // ends the newest life of a task
-	failed error                         // why the first task ended by itself
-	poke   chan struct{}                 // something above, or the table, has changed
 }
 
 // add takes an application in. A second one of the same name is refused; ErrClosed after close.
@@ -55,11 +43,7 @@ func (h *taskHost) add(g *plan.Graph) (*hostedApp, error) {
 	if h.apps[g.App] != nil {
 		return nil, fmt.Errorf("application %q runs on this member already: give the topology another id", g.App)
 	}
-	ctx, revoke := context.WithCancel(context.Background())
-	a := &hostedApp{
-		graph: g, ctx: ctx, revoke: revoke, inputs: map[string]int{}, alive: map[string]uint64{},
-		lives: map[string]context.CancelFunc{}, poke: make(chan struct{}, 1),
-	}
+	a := newHostedApp(g, h.log, h.now)
 	h.apps[g.App] = a
 	return a, nil
 }
@@ -68,8 +52,7 @@ func (h *taskHost) add(g *plan.Graph) (*hostedApp, error) {
 func (h *taskHost) remove(a *hostedApp) {
 	a.revoke()
 	h.forget(a)
-	alive, _ := a.status()
-	for _, t := range alive {
+	for _, t := range a.alive() {
 		h.system.Stop(taskactor.KindName, a.graph.App+"/"+t) // not under mu: stopped may run in here
 	}
 }
@@ -103,7 +86,7 @@ func (h *taskHost) changed(c placement.Change) {
 		if a == nil {
 			continue // left over from a former life of this member: nobody has asked to run it now
 		}
-		a.begun(t.Task, t.Epoch)
+		a.begun(t)
 		if _, err := h.system.Activate(taskactor.KindName, taskName(t), t.Epoch); err != nil {
 			a.ended(t.Task, t.Epoch, err)
 		}
@@ -134,22 +117,26 @@ func (h *taskHost) open(id actors.Identity) taskactor.Ports {
 	if a == nil { // removed in this moment: the stop is on its way
 		return taskactor.Ports{Config: task.Config{ID: tid}}
 	}
-	life := a.live(id.Name)
+	life, producer := a.live(taskPart(tid), id.Epoch)
 	return taskactor.Ports{
-		Ports: h.ports(life, tid.App),
+		Ports: h.ports(life, tid, producer),
 		Config: task.Config{
-			ID: tid, Graph: a.graph, Epoch: record.Epoch(id.Epoch), Context: life,
-			CommitInterval: h.interval, FrameRoom: state.FrameRoom, Observer: taskObserver{h.log},
+			ID: tid, Graph: a.graph, Epoch: record.Epoch(id.Epoch), Context: life, States: h.states,
+			CommitInterval: h.interval, FrameRoom: state.FrameRoom,
+			Observer: taskObserver{log: h.log, app: a, epoch: id.Epoch},
 		},
 	}
 }
+
+// taskPart is the name of a task within its application: "<sub>_<partition>".
+func taskPart(id task.ID) string { return fmt.Sprintf("%d_%d", id.Sub, id.Partition) }
 
 // stopped hears of a task that ended.
 func (h *taskHost) stopped(id actors.Identity, err error) {
 	tid, parseErr := task.ParseID(id.Name)
 	must(parseErr == nil, "task actor named %q", id.Name)
 	if a := h.app(tid.App); a != nil {
-		a.ended(fmt.Sprintf("%d_%d", tid.Sub, tid.Partition), id.Epoch, err)
+		a.ended(taskPart(tid), id.Epoch, err)
 	}
 }
 
@@ -168,61 +155,21 @@ func (h *taskHost) close() {
 	<-empty
 }
 
-func (a *hostedApp) begun(task string, epoch uint64) {
-	a.mu.Lock()
-	a.alive[task] = epoch
-	a.mu.Unlock()
-	a.wake()
+// taskObserver puts what a life of a task meets into the log, and into what is told of the application.
+type taskObserver struct {
+	log   *slog.Logger
+	app   *hostedApp
+	epoch uint64
 }
-
-// live begins a life of a task and ends the one before, which may have crashed: what it still sends is given
-// up.
-func (a *hostedApp) live(task string) context.Context {
-	ctx, end := context.WithCancel(a.ctx)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if before := a.lives[task]; before != nil {
-		before()
-	}
-	a.lives[task] = end
-	return ctx
-}
-
-// ended forgets a task, unless a newer life of it has begun.
-func (a *hostedApp) ended(task string, epoch uint64, err error) {
-	a.mu.Lock()
-	if a.alive[task] == epoch {
-		delete(a.alive, task)
-		if err != nil && a.failed == nil {
-			a.failed = err
-		}
-	}
-	a.mu.Unlock()
-	a.wake()
-}
-
-func (a *hostedApp) wake() {
-	select {
-	case a.poke <- struct{}{}:
-	default: // there is one to be seen already
-	}
-}
-
-// status returns the tasks that are alive, and why the first one failed.
-func (a *hostedApp) status() (alive []string, failed error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for t := range a.alive {
-		alive = append(alive, t)
-	}
-	return alive, a.failed
-}
-
-// taskObserver puts what tasks meet into the log.
-type taskObserver struct{ log *slog.Logger }
 
 // Stepped implements task.Observer; single steps are not logged.
 func (taskObserver) Stepped(task.ID, int, int) {}
+
+// Late implements task.Observer; metrics count it.
+func (taskObserver) Late(task.ID, *plan.Node) {}
+
+// Skipped implements task.Observer; metrics count it.
+func (taskObserver) Skipped(task.ID, *plan.Node, string) {}
 
 // Refused implements task.Observer.
 func (o taskObserver) Refused(e *plan.RecordError, d plan.Decision) {
@@ -238,4 +185,25 @@ func (o taskObserver) Reset(id task.ID, topic string, from, to record.Offset) {
 // Retried implements task.Observer.
 func (o taskObserver) Retried(id task.ID, what string, err error) {
 	o.log.Warn("task tries again", "task", id.String(), "what", what, "err", err)
+}
+
+// Restored implements task.Observer.
+func (o taskObserver) Restored(id task.ID, r task.Restored) {
+	o.app.tell(taskPart(id), o.epoch, func(t *hostedTask) { t.restore(r) })
+	switch r.Next {
+	case r.End:
+		o.log.Info("store restored", "task", id.String(), "store", r.Store, "offset", r.End, "records", r.Records)
+	case r.From:
+		o.log.Info("store is restored", "task", id.String(), "store", r.Store, "offset", r.From, "to", r.End)
+	}
+}
+
+// Running implements task.Observer.
+func (o taskObserver) Running(id task.ID) {
+	o.app.tell(taskPart(id), o.epoch, func(t *hostedTask) { t.state = TaskRunning })
+}
+
+// Wiped implements task.Observer.
+func (o taskObserver) Wiped(id task.ID, why error) {
+	o.log.Warn("state given up: it is restored from the changelogs", "task", id.String(), "err", why)
 }

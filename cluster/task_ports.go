@@ -2,10 +2,10 @@ package cluster
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/millstream-io/millstream/cluster/broker"
+	"github.com/millstream-io/millstream/partition/placement"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/topology/task"
@@ -25,33 +25,72 @@ type taskPorts struct {
 	m    *Member
 	app  string
 	life context.Context
-	mu   sync.Mutex
-	out  *taskOutput // nil until the first send, and after one that was given up
-}
-
-// taskOutput is the idempotent producer of a task's life. The core has one batch a partition in flight, so
-// sequences are given in order and a repeated send carries the same one.
-type taskOutput struct {
-	mu       sync.Mutex
-	id       record.ProducerID
-	epoch    record.ProducerEpoch
-	sequence map[outTo]record.Sequence
-}
-
-type outTo struct {
-	topic     string
-	partition record.Partition
+	out  *taskOutput
 }
 
 var _ task.Ports = (*taskPorts)(nil)
 
-func newTaskPorts(life context.Context, m *Member, app string) *taskPorts {
-	return &taskPorts{m: m, app: app, life: life}
+func newTaskPorts(life context.Context, m *Member, app string, p placement.TaskProducer) *taskPorts {
+	return &taskPorts{m: m, app: app, life: life, out: &taskOutput{
+		producer: p, next: map[outTo]record.Sequence{},
+	}}
 }
 
 func (p *taskPorts) who() broker.Who { return broker.Who{ClientID: p.app, Remote: "local"} }
 
 func (p *taskPorts) deadline() time.Time { return p.m.config.Now().Add(taskRequestTime) }
+
+// Fence implements task.Ports: it shuts out the former lives' epochs of the task's producer, and a former producer
+// altogether, then looks where the log begins.
+func (p *taskPorts) Fence(_ task.ID, f task.Fence, done func(task.Fenced)) {
+	producer := p.out.producer
+	fence := broker.Fence{
+		Who: p.who(), Topic: f.Topic, Partition: f.Partition, Producer: producer.ID, Epoch: producer.Epoch,
+		Deadline: p.deadline(),
+	}
+	own := func() {
+		p.m.broker.Fence(fence, func(a broker.Fenced) {
+			if a.Err != nil {
+				done(task.Fenced{Topic: f.Topic, Err: a.Err})
+				return
+			}
+			p.begins(f, a.End, done)
+		})
+	}
+	if producer.Former == 0 {
+		own()
+		return
+	}
+	former := fence
+	former.Producer, former.Epoch = producer.Former, placement.RetiredEpoch
+	p.m.broker.Fence(former, func(a broker.Fenced) {
+		if a.Err != nil {
+			done(task.Fenced{Topic: f.Topic, Err: a.Err})
+			return
+		}
+		own()
+	})
+}
+
+func (p *taskPorts) begins(f task.Fence, end record.Offset, done func(task.Fenced)) {
+	q := broker.OffsetQuery{
+		Topic: f.Topic, Partition: f.Partition, Epoch: record.NoEpoch, TimestampMs: broker.TimestampEarliest,
+	}
+	p.m.broker.ListOffsets(p.who(), []broker.OffsetQuery{q}, p.deadline(), func(a []broker.OffsetAnswer) {
+		done(task.Fenced{Topic: f.Topic, Start: a[0].Offset, End: end, Err: a[0].Err})
+	})
+}
+
+// Trim implements task.Ports. What a trim does not take off, the next one does.
+func (p *taskPorts) Trim(_ task.ID, t task.Trim) {
+	d := broker.DeleteRecords{Topic: t.Topic, Partition: t.Partition, To: t.Before}
+	p.m.broker.DeleteRecords(p.who(), []broker.DeleteRecords{d}, p.deadline(), func(a []broker.DeletedRecords) {
+		if err := a[0].Err; err != nil && p.life.Err() == nil {
+			p.m.config.Logger.Warn("repartition topic not trimmed", "topic", t.Topic, "partition", t.Partition,
+				"offset", t.Before, "err", err)
+		}
+	})
+}
 
 // Locate implements task.Ports: the committed offsets, then the ends of the logs.
 func (p *taskPorts) Locate(id task.ID, l task.Locate, done func(task.Located)) {
@@ -129,7 +168,9 @@ func (p *taskPorts) Fetch(_ task.ID, f task.Fetch, done func(task.Fetched)) {
 		MinBytes: 1, MaxBytes: f.MaxBytes, Deadline: p.m.config.Now().Add(taskFetchWait), ReadCommitted: true,
 	}, func(a broker.Fetched) {
 		got := a.Partitions[0]
-		done(task.Fetched{Topic: f.Topic, Batches: got.Batches, Release: a.Release, Err: got.Err})
+		done(task.Fetched{
+			Topic: f.Topic, Batches: got.Batches, End: got.LastStable, Release: a.Release, Err: got.Err,
+		})
 	})
 }
 
@@ -142,120 +183,6 @@ func (p *taskPorts) Commit(id task.ID, c task.Commit, done func(task.Committed))
 		})
 	}
 	p.m.broker.Commit(commit, func(err error) { done(task.Committed{Err: err}) })
-}
-
-// Send implements task.Ports. The batch is stamped with the task's own producer, so that trying again cannot
-// write it twice.
-func (p *taskPorts) Send(_ task.ID, s task.Send, done func(task.Sent)) {
-	t := &taskSend{
-		p: p, out: p.output(), s: s, until: p.m.config.Now().Add(taskSendTime), pause: firstSendPause, done: done,
-	}
-	t.stamp()
-}
-
-// output is the producer that new batches are stamped with.
-func (p *taskPorts) output() *taskOutput {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.out == nil {
-		p.out = &taskOutput{id: record.NoProducer, sequence: map[outTo]record.Sequence{}}
-	}
-	return p.out
-}
-
-// taskSend is one batch on its way.
-type taskSend struct {
-	p     *taskPorts
-	out   *taskOutput
-	s     task.Send
-	anew  bool // it has been stamped a second time, with another producer
-	until time.Time
-	pause time.Duration
-	done  func(task.Sent)
-}
-
-// stamp writes producer and sequence into the batch, fetching a producer id first where the task has none.
-func (t *taskSend) stamp() {
-	t.out.mu.Lock()
-	have := t.out.id != record.NoProducer
-	if have {
-		to := outTo{t.s.Topic, t.s.Partition}
-		seq := t.out.sequence[to]
-		t.out.sequence[to] = seq.Plus(int32(t.s.Records))
-		t.s.Batch().StampProducer(t.out.id, t.out.epoch, seq)
-	}
-	t.out.mu.Unlock()
-	if have {
-		t.try()
-		return
-	}
-	init := broker.InitProducer{Who: t.p.who(), ID: record.NoProducer, Epoch: -1, Deadline: t.p.deadline()}
-	t.p.m.broker.InitProducer(init, func(i broker.InitedProducer) {
-		if i.Err != nil {
-			t.again(i.Err, t.stamp)
-			return
-		}
-		t.out.mu.Lock()
-		if t.out.id == record.NoProducer { // two partitions' first batches may ask at the same time
-			t.out.id, t.out.epoch = i.ID, i.Epoch
-		}
-		t.out.mu.Unlock()
-		t.stamp()
-	})
-}
-
-// try sends a copy, because the leader writes into what it is given.
-func (t *taskSend) try() {
-	frame := append([]byte(nil), t.s.Frame...)
-	t.p.m.broker.Produce(broker.Produce{
-		Who: t.p.who(), Topic: t.s.Topic, Partition: t.s.Partition, Acks: -1, Frame: frame, Deadline: t.p.deadline(),
-	}, func(a broker.Produced) {
-		switch {
-		case a.Err == nil || fault.CodeOf(a.Err) == fault.DuplicateSequence:
-			t.done(task.Sent{Seq: t.s.Seq})
-		case fault.CodeOf(a.Err) == fault.OutOfOrderSequence && !t.anew:
-			// All batches before it are acknowledged, so the partition has forgotten the producer: it wrote
-			// nothing for days, or the topic has been made anew.
-			t.p.forget(t.out)
-			t.out, t.anew = t.p.output(), true
-			t.stamp()
-		default:
-			t.again(a.Err, t.try)
-		}
-	})
-}
-
-// again repeats what may help later, and gives up otherwise, when time is over, or when the life
-// of the task is.
-func (t *taskSend) again(err error, step func()) {
-	if !t.worthwhile(err) {
-		t.p.forget(t.out)
-		t.done(task.Sent{Seq: t.s.Seq, Err: err})
-		return
-	}
-	pause := t.pause
-	t.pause = min(2*t.pause, maxSendPause)
-	time.AfterFunc(pause, step)
-}
-
-// worthwhile reports whether to try again after err. A full disk is waited out however long it takes: a task
-// that gave up would not come back by itself when there is room.
-func (t *taskSend) worthwhile(err error) bool {
-	code := fault.CodeOf(err)
-	if !code.Retryable() || code == fault.Closing || t.p.life.Err() != nil {
-		return false
-	}
-	return code == fault.DiskFull || t.p.m.config.Now().Before(t.until)
-}
-
-// forget gives the task's producer up: the sequence of a batch that was given up would be a gap for the next
-// one.
-func (p *taskPorts) forget(out *taskOutput) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.out == out {
-		p.out = nil
-	}
 }
 
 func firstError(errs ...error) error {

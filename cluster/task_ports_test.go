@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/partition/placement"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
@@ -26,8 +27,11 @@ func portsOn(t *testing.T) (m *Member, p *taskPorts, end context.CancelFunc) {
 		}
 	})
 	life, end := context.WithCancel(t.Context())
-	return m, newTaskPorts(life, m, "app"), end
+	return m, newTaskPorts(life, m, "app", testProducer), end
 }
+
+// testProducer stands for what the metadata log gives a task.
+var testProducer = placement.TaskProducer{ID: 1 << 40, Epoch: 3}
 
 var portsTask = task.ID{App: "app"}
 
@@ -85,8 +89,8 @@ func TestSendWaitsForItsTopic(t *testing.T) {
 	}
 }
 
-// Goal: a batch that is refused for good leaves no gap: what follows is written, by a new producer. Method:
-// one that is too large between two that are not.
+// Goal: a batch that is refused for good leaves no gap: what follows is written. Method: one that is too large
+// between two that are not.
 func TestSendAfterARefusal(t *testing.T) {
 	m, p, end := portsOn(t)
 	defer end()
@@ -94,13 +98,12 @@ func TestSendAfterARefusal(t *testing.T) {
 	if s := <-p.send(1, 1, 10); s.Err != nil {
 		t.Fatal(s.Err)
 	}
-	before := p.output()
-	if s := <-p.send(2, 1, 2<<20); !errors.Is(s.Err, fault.RecordTooLarge) || p.output() == before {
-		t.Fatalf("%v; the same producer: %t", s.Err, p.output() == before)
+	if s := <-p.send(2, 1, 2<<20); !errors.Is(s.Err, fault.RecordTooLarge) {
+		t.Fatal(s.Err)
 	}
 	for i := range uint64(2) {
-		if s := <-p.send(3+i, 1, 10); s.Err != nil {
-			t.Fatal(s.Err)
+		if s := <-p.send(3+i, 1, 10); s.Err != nil || s.Base != record.Offset(1+i) {
+			t.Fatalf("%+v", s)
 		}
 	}
 	if n := m.end(t, "out"); n != 3 {
@@ -108,8 +111,8 @@ func TestSendAfterARefusal(t *testing.T) {
 	}
 }
 
-// Goal: a partition that has forgotten the producer gets the batch from a new one, once. Method: skip a
-// sequence number.
+// Goal: a partition that has forgotten the producer gets the batch, once. Method: make the topic anew between two
+// batches.
 func TestSendToAForgetfulPartition(t *testing.T) {
 	m, p, end := portsOn(t)
 	defer end()
@@ -117,15 +120,51 @@ func TestSendToAForgetfulPartition(t *testing.T) {
 	if s := <-p.send(1, 1, 10); s.Err != nil {
 		t.Fatal(s.Err)
 	}
-	out := p.output()
-	out.mu.Lock()
-	out.sequence[outTo{"out", 0}] += 5
-	out.mu.Unlock()
-	if s := <-p.send(2, 1, 10); s.Err != nil || p.output() == out {
-		t.Fatalf("%v; the same producer: %t", s.Err, p.output() == out)
+	if err := m.Client().DeleteTopic(t.Context(), "out"); err != nil {
+		t.Fatal(err)
+	}
+	m.makeTopic(t, "out")
+	for i := range uint64(2) {
+		if s := <-p.send(2+i, 1, 10); s.Err != nil || s.Base != record.Offset(i) {
+			t.Fatalf("%+v", s)
+		}
 	}
 	if n := m.end(t, "out"); n != 2 {
 		t.Fatalf("%d records written", n)
+	}
+}
+
+// Goal: a life is shut out of a changelog by the next one, learns where that begins, and what it still sends is
+// refused. Method: two lives of a task; the older one writes before and after the fence of the newer.
+func TestFence(t *testing.T) {
+	m, p, end := portsOn(t)
+	defer end()
+	m.makeTopic(t, "out")
+	fence := func(p *taskPorts) task.Fenced {
+		done := make(chan task.Fenced, 2)
+		p.Fence(portsTask, task.Fence{Topic: "out"}, func(f task.Fenced) { done <- f })
+		return <-done
+	}
+	if f := fence(p); f.Err != nil || f.Start != 0 || f.End != 0 {
+		t.Fatalf("%+v", f)
+	}
+	if s := <-p.send(1, 3, 10); s.Err != nil {
+		t.Fatal(s.Err)
+	}
+	next := testProducer
+	next.Epoch++
+	newer := newTaskPorts(t.Context(), m, "app", next)
+	if f := fence(newer); f.Err != nil || f.End != 3 {
+		t.Fatalf("%+v", f)
+	}
+	if s := <-p.send(2, 1, 10); s.Err == nil || fault.CodeOf(s.Err).Retryable() {
+		t.Fatalf("an older life wrote: %+v", s)
+	}
+	if f := fence(p); fault.CodeOf(f.Err) != fault.ProducerFenced {
+		t.Fatalf("an older life fences: %+v", f)
+	}
+	if s := <-newer.send(1, 1, 10); s.Err != nil || s.Base != 3 {
+		t.Fatalf("%+v", s)
 	}
 }
 
@@ -148,7 +187,7 @@ func TestSendEndsWithItsLife(t *testing.T) {
 // the time of a send is over.
 func TestWorthwhile(t *testing.T) {
 	m := &Member{config: Config{}.withDefaults()}
-	s := &taskSend{p: newTaskPorts(context.Background(), m, "app")}
+	s := &taskSend{p: newTaskPorts(context.Background(), m, "app", testProducer)}
 	for code, want := range map[fault.Code][2]bool{
 		fault.NotLeader: {true, false}, fault.RequestTimedOut: {true, false}, fault.DiskFull: {true, true},
 		fault.RecordTooLarge: {false, false}, fault.OutOfOrderSequence: {false, false}, fault.Closing: {false, false},

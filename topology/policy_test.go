@@ -140,8 +140,8 @@ func TestNodePolicy(t *testing.T) {
 	var seen *topology.RecordError
 	b := topology.NewBuilder("app", topology.OnError(topology.Fail.Always))
 	note := func(_ context.Context, e *topology.RecordError) topology.Decision {
-		c := *e
-		seen = &c
+		c, r := *e, *e.Record
+		seen, c.Record = &c, &r
 		return topology.Skip
 	}
 	topology.From(b, numbers, topology.OnError(note)).To(evens)

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/millstream-io/millstream/actors"
-	"github.com/millstream-io/millstream/actors/supervise"
+	"github.com/millstream-io/millstream/actors/pool"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 	"github.com/millstream-io/millstream/state/serde"
@@ -58,6 +58,10 @@ func (w *world) Locate(_ task.ID, l task.Locate, done func(task.Located)) {
 		{Topic: l.Topics[0], Committed: w.committed, End: record.Offset(len(w.input))},
 	}})
 }
+
+func (w *world) Fence(task.ID, task.Fence, func(task.Fenced)) { panic("a fence without a changelog") }
+
+func (w *world) Trim(task.ID, task.Trim) { panic("a trim without a repartition topic") }
 
 func (w *world) Describe(_ task.ID, d task.Describe, done func(task.Described)) {
 	done(task.Described{Topic: d.Topic, Partitions: 1})
@@ -216,6 +220,7 @@ type host struct {
 	t       *testing.T
 	system  *actors.System
 	stopped chan end
+	close   func() // the system, and then the workers
 }
 
 type end struct {
@@ -223,13 +228,19 @@ type end struct {
 	err   error
 }
 
-func newHost(t *testing.T, w *world, g *plan.Graph, restart supervise.Policy) *host {
+func newHost(t *testing.T, w *world, g *plan.Graph) *host {
 	h := &host{t: t, stopped: make(chan end, 8)}
 	h.system = actors.New(actors.Options{
 		OnStopped: func(id actors.Identity, err error) { h.stopped <- end{id.Epoch, err} },
 		OnUnknown: func(_ actors.Identity, m any) { t.Errorf("unknown message %T", m) },
 	})
-	t.Cleanup(h.system.Close)
+	workers := pool.New(pool.Options{Size: 2})
+	t.Cleanup(workers.Close)
+	h.close = func() {
+		h.system.Close()
+		workers.Close()
+	}
+	t.Cleanup(h.close)
 	h.system.Register(Kind(func(id actors.Identity) Ports {
 		tid, err := task.ParseID(id.Name)
 		if err != nil {
@@ -238,7 +249,7 @@ func newHost(t *testing.T, w *world, g *plan.Graph, restart supervise.Policy) *h
 		return Ports{Ports: w, Config: task.Config{
 			ID: tid, Graph: g, Epoch: record.Epoch(id.Epoch), FrameRoom: state.FrameRoom, CommitInterval: time.Millisecond,
 		}}
-	}, restart))
+	}, workers.Submit))
 	return h
 }
 
@@ -249,6 +260,13 @@ func (h *host) start(epoch uint64) actors.Ref {
 		h.t.Fatal(err)
 	}
 	return ref
+}
+
+// run starts the task and returns how it ends.
+func (h *host) run() error {
+	h.t.Helper()
+	h.start(1)
+	return h.wantEnd(1)
 }
 
 func (h *host) wantEnd(epoch uint64) error {

@@ -2,13 +2,14 @@ package task
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/millstream-io/millstream/actors"
-	"github.com/millstream-io/millstream/actors/supervise"
+	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/topology/task"
 )
 
@@ -16,9 +17,7 @@ import (
 const KindName = "task"
 
 // Halt wants a graceful stop: outputs acknowledged, offsets committed, processors closed. It has no reply.
-// The end is reported by the system's OnStopped; who asks instead of telling hears by the refusal how the
-// life that was to halt ended: fault.LeaderNotAvailable says that it has crashed, and that another one, which
-// knows nothing of the halt, follows.
+// The end is reported by the system's OnStopped.
 type Halt struct{}
 
 // Ports is what one life of a task works with.
@@ -27,22 +26,50 @@ type Ports struct {
 	Ports  task.Ports
 }
 
-// Kind makes the kind. open is asked once a life; it must not block. restart says how often user code may
-// crash.
-func Kind(open func(actors.Identity) Ports, restart supervise.Policy) actors.Kind {
+// Crash is how a life ended that another one may follow: user code panicked, or the rows on disk were lost. Who
+// hosts the task decides whether and when; the next life needs an epoch of its own, because what this one has
+// sent may still arrive.
+type Crash struct {
+	Task  task.ID
+	Err   error
+	Stack []byte // of a panic
+
+	// The record that was being processed; Topic is empty where there was none.
+	Topic     string
+	Partition record.Partition
+	Offset    record.Offset
+}
+
+// Error says what happened and at which record.
+func (c *Crash) Error() string {
+	if c.Topic == "" {
+		return fmt.Sprintf("task %s crashed: %v", c.Task, c.Err)
+	}
+	return fmt.Sprintf("task %s crashed at %s/%d@%d: %v", c.Task, c.Topic, c.Partition, c.Offset, c.Err)
+}
+
+// Unwrap returns what happened.
+func (c *Crash) Unwrap() error { return c.Err }
+
+// Kind makes the kind. open is asked once a life; it must not block. submit runs a job on one of the workers
+// that tasks have for themselves, so that slow user code holds up nobody else; it returns at once, with an error
+// where the job will never run. A life that ends is reported to the system's OnStopped, by *Crash if another one
+// may follow; the kind itself starts none.
+func Kind(open func(actors.Identity) Ports, submit func(job func()) error) actors.Kind {
 	return actors.Kind{
-		Name:    KindName,
-		Restart: restart,
-		New:     func(id actors.Identity) actors.Actor { return &shell{p: open(id)} },
+		Name: KindName,
+		New:  func(id actors.Identity) actors.Actor { return &shell{p: open(id), submit: submit} },
 	}
 }
 
 // shell is one life of a task.
 type shell struct {
 	p       Ports
-	core    *task.Core
+	submit  func(job func()) error
+	core    atomic.Pointer[task.Core] // nil before the first job
 	queue   []task.Input
 	running bool // a job works on the core
+	over    bool
 	owner   atomic.Uint32
 	revoke  context.CancelFunc // tells user code to give up
 	alarm   actors.Alarm
@@ -62,8 +89,7 @@ type arrived struct{ in task.Input }
 // stepped is the end of a job.
 type stepped struct {
 	effects []task.Effects
-	err     error // the core gave up
-	crash   error // user code panicked
+	err     error // the task is over; *Crash where another life may follow
 }
 
 // Receive implements actors.Actor.
@@ -94,12 +120,6 @@ func (s *shell) start(c actors.Context) {
 		base = context.Background()
 	}
 	s.p.Config.Context, s.revoke = context.WithCancel(base)
-	core, err := task.New(s.p.Config)
-	if err != nil {
-		c.Stop(fmt.Errorf("open task %s: %w", s.p.Config.ID, err))
-		return
-	}
-	s.core = core
 	s.take(c, task.Open{})
 }
 
@@ -110,43 +130,70 @@ func (s *shell) take(c actors.Context, in task.Input) {
 }
 
 func (s *shell) run(c actors.Context) {
-	if s.running || len(s.queue) == 0 || s.core == nil {
+	if s.running || len(s.queue) == 0 || s.over {
 		return
 	}
 	s.running = true
 	s.owner.Store(ownedByJob)
-	queue, now, job := s.queue, c.Now(), s.core
+	queue, now, post := s.queue, c.Now(), s.post
 	s.queue = nil
-	c.Go(func() any {
-		done := steps(job, now, queue)
+	err := s.submit(func() {
+		done, core := steps(s.core.Load(), s.p.Config, now, queue)
+		s.core.Store(core)
 		if !s.owner.CompareAndSwap(ownedByJob, ownedByShell) {
-			closeCore(job) // the life is over: nobody else will
+			closeCore(core) // the life is over: nobody else will
+			return
 		}
-		return done
+		post(done)
 	})
+	if err != nil { // the member closes, or far too many tasks wait
+		s.owner.Store(ownedByShell)
+		release(queue)
+		c.Stop(fmt.Errorf("run task %s: %w", s.p.Config.ID, err))
+	}
 }
 
-// steps feeds a core with inputs until one fails. A panic of user code ends it like an error, but is worth
-// another life.
-func steps(core *task.Core, now time.Time, queue []task.Input) (done stepped) {
+// steps feeds a core with inputs until one fails. The first job of a life makes the core: that calls user code
+// too. A panic of user code ends it like an error, but may be followed by another life.
+func steps(
+	core *task.Core, cfg task.Config, now time.Time, queue []task.Input,
+) (done stepped, made *task.Core) {
+	made = core
 	defer func() {
 		if r := recover(); r != nil {
-			done.crash = fmt.Errorf("user code panicked at %s: %v\n%s", core.At(), r, debug.Stack())
-			closeCore(core)
+			done.err = crash(made, cfg.ID, fmt.Errorf("user code panicked: %v", r), debug.Stack())
+			closeCore(made)
 		}
 		release(queue)
 	}()
+	if made == nil {
+		var err error
+		if made, err = task.New(cfg); err != nil {
+			return stepped{err: err}, nil
+		}
+	}
 	for len(queue) > 0 {
 		in := queue[0]
 		queue = queue[1:]
-		e, err := core.Step(now, in)
+		e, err := made.Step(now, in)
+		if again := (*task.RestartError)(nil); errors.As(err, &again) {
+			err = crash(nil, cfg.ID, err, nil)
+		}
 		if err != nil {
 			done.err = err
-			return done
+			return done, made
 		}
 		done.effects = append(done.effects, e)
 	}
-	return done
+	return done, made
+}
+
+func crash(core *task.Core, id task.ID, err error, stack []byte) *Crash {
+	c := &Crash{Task: id, Err: err, Stack: stack}
+	if core != nil {
+		c.Topic, c.Partition, c.Offset, _ = core.Record()
+	}
+	return c
 }
 
 // release gives back the bytes of inputs that no Step takes any more.
@@ -167,14 +214,9 @@ func (s *shell) finish(c actors.Context, m stepped) {
 		stopped = stopped || e.Stopped
 	}
 	switch {
-	case m.crash != nil:
-		s.revoke()
-		s.release()
-		c.Fail(m.crash)
-	case m.err != nil:
+	case m.err != nil || stopped:
+		s.over = true
 		c.Stop(m.err)
-	case stopped:
-		c.Stop(nil)
 	default:
 		if n := len(m.effects); n > 0 {
 			s.alarm.Set(c, m.effects[n-1].Wake, task.Tick{})
@@ -184,15 +226,18 @@ func (s *shell) finish(c actors.Context, m stepped) {
 }
 
 // stop gives the core up. With a job still running it is left to it: its context has ended, so user code that
-// looks at it returns soon.
+// looks at it returns soon. Else a worker closes it, which calls user code and the disk.
 func (s *shell) stop() {
 	if s.revoke != nil {
 		s.revoke()
 	}
-	if !s.owner.CompareAndSwap(ownedByJob, leftToJob) && s.core != nil {
-		closeCore(s.core)
+	s.over = true
+	core := s.core.Load()
+	if !s.owner.CompareAndSwap(ownedByJob, leftToJob) && core != nil {
+		if err := s.submit(func() { closeCore(core) }); err != nil {
+			closeCore(core) // no worker is left to do it
+		}
 	}
-	s.core = nil
 	s.release()
 }
 
@@ -204,6 +249,9 @@ func (s *shell) release() {
 // closeCore ends the processors of a core that did not end by itself. A processor that panics even then is
 // left alone.
 func closeCore(core *task.Core) {
+	if core == nil {
+		return
+	}
 	defer func() { _ = recover() }()
 	_ = core.Close() // why the task ended is reported already
 }

@@ -1,27 +1,22 @@
 package task
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/millstream-io/millstream/actors"
-	"github.com/millstream-io/millstream/actors/supervise"
-	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/state/serde"
 	"github.com/millstream-io/millstream/topology"
 	"github.com/millstream-io/millstream/topology/task"
 )
-
-// few is a policy with little patience.
-var few = supervise.Policy{Restarts: 2, Within: time.Hour, Pause: time.Millisecond}
 
 // Goal: a task processes, writes, commits, waits for more, and a Halt ends it with everything committed.
 // Method: twenty records, ten of them late.
 func TestRunAndHalt(t *testing.T) {
 	w, s := newWorld(numbered(10)...), &story{}
-	h := newHost(t, w, s.graph(t), few)
+	h := newHost(t, w, s.graph(t))
 	ref := h.start(1)
 	w.awaitCommit(t, 10)
 	w.add(numbered(20)[10:]...)
@@ -48,7 +43,7 @@ func TestHaltDuringJob(t *testing.T) {
 			<-hold
 		}
 	}
-	h := newHost(t, w, s.graph(t), few)
+	h := newHost(t, w, s.graph(t))
 	ref := h.start(1)
 	<-reached
 	ref.Tell(Halt{})
@@ -76,7 +71,7 @@ func TestStopDuringJob(t *testing.T) {
 			<-hold
 		}
 	}
-	h := newHost(t, w, s.graph(t), few)
+	h := newHost(t, w, s.graph(t))
 	h.start(1)
 	<-reached
 	<-h.system.Stop(KindName, "app/0_0")
@@ -88,7 +83,7 @@ func TestStopDuringJob(t *testing.T) {
 	}
 	before := w.outputs()
 	close(hold)
-	h.system.Close() // waits for the job
+	h.close() // waits for the job
 	s.wantClosed(t, 1)
 	if after := w.outputs(); !slices.Equal(before, after) {
 		t.Fatalf("an output of a stopped task: %v after %v", after, before)
@@ -108,7 +103,7 @@ func TestReplacedDuringJob(t *testing.T) {
 			<-hold
 		}
 	}
-	h := newHost(t, w, s.graph(t), few)
+	h := newHost(t, w, s.graph(t))
 	h.start(1)
 	<-reached
 	ref := h.start(2)
@@ -125,28 +120,41 @@ func TestReplacedDuringJob(t *testing.T) {
 	if unique := slices.Compact(slices.Sorted(slices.Values(got))); !slices.Equal(unique, numbered(5)) {
 		t.Fatalf("written: %v", got)
 	}
-	h.system.Close()
+	h.close()
 	if s.closes.Load() != 2 || s.afterClose.Load() != 0 {
 		t.Fatalf("%d of 2 processors closed, %d records after", s.closes.Load(), s.afterClose.Load())
 	}
 }
 
-// Goal: a panic of user code costs a life, and the next one goes on at the committed offset: nothing is lost.
-// Method: panic once in a record.
-func TestPanicRestarts(t *testing.T) {
+// Goal: a panic of user code costs a life and tells the record, and the next life goes on at the committed
+// offset: nothing is lost. Method: panic once in a record, with a Halt on its way; then start the next epoch.
+func TestPanicIsACrash(t *testing.T) {
 	w, s := newWorld(numbered(8)...), &story{}
 	var bomb atomic.Bool
 	bomb.Store(true)
+	reached, hold := make(chan struct{}, 1), make(chan struct{})
 	s.process = func(_ *topology.ProcessorContext[string, string], v string) {
 		if v == "v5" && bomb.Swap(false) {
+			reached <- struct{}{}
+			<-hold
 			panic("user code")
 		}
 	}
-	h := newHost(t, w, s.graph(t), few)
+	h := newHost(t, w, s.graph(t))
 	ref := h.start(1)
+	<-reached
+	ref.Tell(Halt{})
+	close(hold)
+	var crash *Crash
+	err := h.wantEnd(1)
+	if !errors.As(err, &crash) || crash.Topic != "in" || crash.Offset != 5 || len(crash.Stack) == 0 ||
+		!strings.Contains(err.Error(), "in/0@5") || !strings.Contains(err.Error(), "user code") {
+		t.Fatalf("ended with %v", err)
+	}
+	ref = h.start(2)
 	w.awaitCommit(t, 8)
 	ref.Tell(Halt{})
-	if err := h.wantEnd(1); err != nil {
+	if err := h.wantEnd(2); err != nil {
 		t.Fatal(err)
 	}
 	got := w.outputs()
@@ -157,63 +165,29 @@ func TestPanicRestarts(t *testing.T) {
 	w.settled(t)
 }
 
-// Goal: user code that keeps panicking ends the task with the place of the record; asks for a halt hear of
-// each crash. Method: panic always, with an ask under way.
-func TestPanicBudget(t *testing.T) {
-	w, s := newWorld(numbered(3)...), &story{}
-	reached, hold := make(chan struct{}, 3), make(chan struct{})
-	s.process = func(_ *topology.ProcessorContext[string, string], v string) {
-		if v == "v1" {
-			reached <- struct{}{}
-			<-hold
-			panic("user code")
-		}
+// Goal: a constructor of a processor that panics is a crash too, and a plan that does not fit ends the task
+// without one. Method: one of each.
+func TestBadConstruction(t *testing.T) {
+	b := topology.NewBuilder("app")
+	in := topology.From(b, topology.NewTopic("in", serde.String, serde.String))
+	topology.Process(in, func() topology.Processor[string, string, string, string] { panic("constructor") })
+	topo, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
 	}
-	h := newHost(t, w, s.graph(t), few)
-	ref := h.start(1)
-	<-reached
-	heard := make(chan error, 1)
-	ref.Ask(time.Now().Add(limit), Halt{}, func(_ any, err error) { heard <- err })
-	close(hold)
-	select {
-	case err := <-heard:
-		if fault.CodeOf(err) != fault.LeaderNotAvailable {
-			t.Fatalf("the Halt was answered by %v", err)
-		}
-	case <-time.After(limit):
-		t.Fatal("the ask has no answer")
-	}
-	err := h.wantEnd(1)
-	if err == nil || !strings.Contains(err.Error(), "in/0@1") || !strings.Contains(err.Error(), "user code") {
+	var crash *Crash
+	if err := newHost(t, newWorld(), topo.Graph()).run(); !errors.As(err, &crash) || crash.Topic != "" {
 		t.Fatalf("ended with %v", err)
 	}
-	s.wantClosed(t, 3)
-	w.settled(t)
-}
-
-// Goal: what user code gets wrong outside of records is a crash too, and a plan that does not fit ends the
-// task at once. Method: a constructor that panics; a task of another application.
-func TestBadConstruction(t *testing.T) {
-	w, made := newWorld(), 0
-	h := &host{t: t, stopped: make(chan end, 4)}
-	h.system = actors.New(actors.Options{OnStopped: func(id actors.Identity, err error) { h.stopped <- end{id.Epoch, err} }})
-	defer h.system.Close()
-	h.system.Register(Kind(func(id actors.Identity) Ports {
-		if made++; made < 3 {
-			panic("constructor")
-		}
-		return Ports{Ports: w} // no graph
-	}, few))
-	h.start(1)
-	if err := h.wantEnd(1); err == nil || made != 3 {
-		t.Fatalf("ended with %v after %d lives", err, made)
+	if err := newHost(t, newWorld(), nil).run(); err == nil || errors.As(err, &crash) {
+		t.Fatalf("ended with %v", err)
 	}
 }
 
 // Goal: one step at a time, whatever arrives meanwhile. Method: flood a task with ticks while it processes.
 func TestOneJobAtATime(t *testing.T) {
 	w, s := newWorld(numbered(300)...), &story{}
-	h := newHost(t, w, s.graph(t), few)
+	h := newHost(t, w, s.graph(t))
 	ref := h.start(1)
 	done := make(chan struct{})
 	go func() {

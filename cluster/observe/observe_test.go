@@ -127,7 +127,7 @@ func gather(t *testing.T, g prometheus.Gatherer) []family {
 // The last word of a name says what is counted or in what unit.
 var (
 	packages = "actors|build|engine|grpc|http|kafka|member|partition|store|task"
-	units    = "messages|calls|restarts|timeouts|jobs|info|seconds|bytes|answers|connections|panics|throttles|ready|topics|" +
+	units    = "messages|calls|restarts|wipes|timeouts|jobs|info|seconds|bytes|answers|connections|panics|throttles|ready|topics|" +
 		"partitions|tasks|inputs|offset|epoch|leader|entries|batches|stalls|changes|records|resets|retries|steps|fenced|" +
 		"buckets|compactions|groups|lost|only|ranges|rows"
 	ruleOfNames = regexp.MustCompile(`^millstream_(` + packages + `)_([a-z]+_)*(` + units + `)(_total)?$`)
@@ -301,7 +301,12 @@ func (h *hears) Refused(*plan.RecordError, plan.Decision) { h.told = append(h.to
 func (h *hears) Reset(task.ID, string, record.Offset, record.Offset) {
 	h.told = append(h.told, "reset")
 }
-func (h *hears) Retried(task.ID, string, error) { h.told = append(h.told, "retried") }
+func (h *hears) Retried(task.ID, string, error)      { h.told = append(h.told, "retried") }
+func (h *hears) Late(task.ID, *plan.Node)            { h.told = append(h.told, "late") }
+func (h *hears) Skipped(task.ID, *plan.Node, string) { h.told = append(h.told, "skipped") }
+func (h *hears) Restored(_ task.ID, _ task.Restored) { h.told = append(h.told, "restored") }
+func (h *hears) Running(task.ID)                     { h.told = append(h.told, "running") }
+func (h *hears) Wiped(task.ID, error)                { h.told = append(h.told, "wiped") }
 
 // Goal: who observed a task before still does. Method: one call of each.
 func TestTaskObserverPassesOn(t *testing.T) {
@@ -312,8 +317,21 @@ func TestTaskObserverPassesOn(t *testing.T) {
 	o.Refused(&plan.RecordError{}, plan.Skip)
 	o.Reset(task.ID{}, "t", 0, 1)
 	o.Retried(task.ID{}, "describe a-topic", errors.New("x"))
-	if got := strings.Join(h.told, " "); got != "stepped refused reset retried" {
+	o.Late(task.ID{}, nil)
+	o.Skipped(task.ID{}, nil, "no key")
+	o.Restored(task.ID{}, task.Restored{Store: "s", Records: 3})
+	o.Restored(task.ID{}, task.Restored{Store: "s", Records: 5})
+	o.Running(task.ID{})
+	o.Wiped(task.ID{}, errors.New("x"))
+	const want = "stepped refused reset retried late skipped restored restored running wiped"
+	if got := strings.Join(h.told, " "); got != want {
 		t.Errorf("heard %s", got)
+	}
+	if got := sum(t, m, "millstream_task_restored_records_total", "app=app", "subtopology=1"); got != 5 {
+		t.Errorf("restored: %v", got)
+	}
+	if got := sum(t, m, "millstream_task_skipped_records_total", "why=no key"); got != 1 {
+		t.Errorf("skipped: %v", got)
 	}
 	if got := sum(t, m, "millstream_task_retries_total", "app=app", "subtopology=1", "call=describe"); got != 1 {
 		t.Errorf("retries: %v", got)

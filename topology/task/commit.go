@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// committer brings positions to the group's offsets: one snapshot at a time, committed when the outputs of
-// its round, and of all before, are acknowledged.
+// committer brings positions to the group's offsets: one snapshot at a time, committed when the outputs and
+// changelog records of its round, and of all before, are acknowledged, and its rows are in the database.
 type committer struct {
 	due     time.Time // of the next snapshot
 	waiting *snapshot // not committed yet
@@ -18,8 +19,10 @@ type committer struct {
 
 // snapshot is the positions at one moment. Outputs that were written before it have a round up to its own.
 type snapshot struct {
-	round     uint64
-	positions []record.Offset // by input
+	round      uint64
+	positions  []record.Offset // by input
+	streamTime time.Time
+	applied    bool // the rows are in the database
 }
 
 func (k *committer) busy() bool { return k.waiting != nil }
@@ -30,30 +33,45 @@ func (c *Core) dirty() bool {
 			return true
 		}
 	}
-	return false
+	return c.stores.changed()
 }
 
-// snapshot notes the positions when it is time to. A task that drains does not wait for the interval.
-func (c *Core) snapshot() {
+// snapshot notes the positions, and freezes the rows, when it is time to. A task that drains does not wait for
+// the interval, nor does one whose rows need the room.
+func (c *Core) snapshot() (taken bool, err error) {
 	k := &c.commits
-	if k.waiting != nil || !c.dirty() || c.phase == phaseRunning && c.now.Before(k.due) {
-		return
+	if k.waiting != nil || !c.dirty() ||
+		c.phase == phaseRunning && c.now.Before(k.due) && !c.stores.full() {
+		return false, nil
 	}
-	s := &snapshot{round: c.out.endRound()}
+	s := &snapshot{streamTime: c.inst.StreamTime()}
+	if c.stores.changed() {
+		c.stores.dirty.freeze()
+		if err := c.writeChangelogs(s.streamTime); err != nil {
+			return false, err
+		}
+	}
+	s.round = c.out.endRound()
 	for _, in := range c.inputs {
 		s.positions = append(s.positions, in.position)
 		in.dirty = false
 	}
 	k.waiting, k.due = s, c.now.Add(c.cfg.CommitInterval)
+	return true, nil
 }
 
-// commit asks for the snapshot's commit once everything before it is acknowledged.
+// commit applies the snapshot's rows and asks for the commit of its positions, once everything before it is
+// acknowledged.
 //
-// Invariant: no position is committed while an output of a record before it may still get lost.
-func (c *Core) commit() {
+// Invariant: no position is committed, and no row applied, while an output or a changelog record of a record
+// before it may still get lost. Rows come first: a task that starts again goes on at the later of both.
+func (c *Core) commit() error {
 	k := &c.commits
 	if k.waiting == nil || k.flying || c.now.Before(k.retry) || c.out.oldestRound() <= k.waiting.round {
-		return
+		return nil
+	}
+	if applied, err := c.apply(k.waiting); err != nil || !applied {
+		return err
 	}
 	commit := &Commit{Epoch: c.cfg.Epoch}
 	for i, in := range c.inputs {
@@ -65,10 +83,34 @@ func (c *Core) commit() {
 	}
 	if len(commit.Offsets) == 0 {
 		k.waiting = nil
-		return
+		return nil
 	}
 	k.flying = true
 	c.effects.Commit = commit
+	return nil
+}
+
+// apply brings the frozen rows to the databases. A full disk is waited out; what else goes wrong there ends this
+// life.
+func (c *Core) apply(s *snapshot) (applied bool, err error) {
+	if s.applied {
+		return true, nil
+	}
+	var m []byte
+	if c.stores.disk != nil {
+		m = c.encodeMark(s.streamTime, func(i int) (record.Offset, bool) { return s.positions[i], c.inputs[i].there })
+	}
+	switch err := c.stores.apply(m); {
+	case err == nil:
+		s.applied, c.commits.retry = true, time.Time{}
+		return true, nil
+	case fault.CodeOf(err) == fault.DiskFull:
+		c.cfg.Observer.Retried(c.cfg.ID, "apply rows", err)
+		c.commits.retry = c.now.Add(c.cfg.CommitInterval)
+		return false, nil
+	default:
+		return false, c.loseStores(err)
+	}
 }
 
 func (c *Core) takeCommitted(a Committed) error {
@@ -89,7 +131,24 @@ func (c *Core) takeCommitted(a Committed) error {
 		}
 	}
 	k.waiting, k.retry = nil, time.Time{}
+	c.trim()
 	return nil
+}
+
+// trim gives up what is committed of the repartition topics: the task is their only reader.
+func (c *Core) trim() {
+	if c.now.Before(c.trimDue) {
+		return
+	}
+	c.trimDue = c.now.Add(c.cfg.TrimInterval)
+	for _, in := range c.inputs {
+		if in.there && in.source.Internal && in.committed > in.trimmed {
+			in.trimmed = in.committed
+			c.effects.Trim = append(c.effects.Trim, Trim{
+				Topic: in.source.Topic, Partition: c.cfg.ID.Partition, Before: in.committed,
+			})
+		}
+	}
 }
 
 // commitWake is when the committer has something to do by itself.

@@ -19,6 +19,14 @@ type Core struct {
 	out     *outbox
 	commits committer
 
+	stores     *stores
+	changelogs changelogs
+	loaded     mark      // that stood beside the rows on disk
+	restoredMs int64     // highest time of a restored record, in milliseconds
+	opening    pause     // before the rows are opened again
+	openBy     time.Time // when that is given up
+	trimDue    time.Time
+
 	phase   phase
 	now     time.Time
 	step    bool  // a Step runs, or one panicked
@@ -26,6 +34,7 @@ type Core struct {
 	drainBy time.Time
 	effects Effects
 
+	inOrder bool            // records are taken by time over all inputs, as far as these are known to have any
 	current *inputPartition // whose record is being processed
 	raw     *record.Record  // that record
 	taken   int             // records of this Step
@@ -35,8 +44,11 @@ type Core struct {
 type phase uint8
 
 const (
-	phaseNew      phase = iota
-	phaseLocating       // positions are not known yet
+	phaseNew       phase = iota
+	phaseFencing         // earlier lives may still write to the changelogs
+	phaseOpening         // the rows on disk are not open yet
+	phaseRestoring       // rows are missing
+	phaseLocating        // positions are not known yet
 	phaseRunning
 	phaseDraining // no record is processed any more; outputs and offsets are still on their way
 	phaseStopped
@@ -48,7 +60,8 @@ func New(cfg Config) (*Core, error) {
 		return nil, fmt.Errorf("make task %s: %w", cfg.ID, err)
 	}
 	c := &Core{cfg: cfg.withDefaults(), sub: cfg.Graph.Subs[cfg.ID.Sub]}
-	c.out = newOutbox(c.cfg)
+	c.out, c.stores = newOutbox(c.cfg), newStores(c.sub, c.cfg.MaxDirtyBytes)
+	c.changelogs = newChangelogs(c.stores)
 	inst, err := c.sub.Open(runtimeOf{c})
 	if err != nil {
 		return nil, fmt.Errorf("open task %s: %w", cfg.ID, err)
@@ -59,6 +72,7 @@ func New(cfg Config) (*Core, error) {
 			source: c.sub.Sources[i], chain: chain, committed: NotCommitted,
 		})
 	}
+	c.inOrder = len(c.inputs) > 1 && (len(c.sub.Stores) > 0 || c.cfg.MaxTaskIdle > 0) && c.cfg.MaxTaskIdle >= 0
 	return c, nil
 }
 
@@ -90,8 +104,9 @@ func (c *Core) Step(now time.Time, in Input) (Effects, error) {
 	return c.effects, nil
 }
 
-// Close ends the processors of a task that did not end by itself: revoked, fenced, panicked. It is
-// idempotent, and releases fetched bytes. Outputs that are on their way stay so.
+// Close ends the processors of a task that did not end by itself: revoked, fenced, panicked, and closes its
+// rows, which may block on the disk. It is idempotent, and releases fetched bytes. Outputs that are on their
+// way stay so; changed rows that are not committed are forgotten.
 func (c *Core) Close() error {
 	c.phase = phaseStopped
 	if c.failure == nil {
@@ -100,16 +115,30 @@ func (c *Core) Close() error {
 	for _, in := range c.inputs {
 		in.drop()
 	}
-	return c.inst.Close()
+	return c.closeAll()
+}
+
+// closeAll closes the processors, then the rows that they may still look at.
+func (c *Core) closeAll() error {
+	return errors.Join(c.inst.Close(), c.stores.close())
 }
 
 // At names the record that is being processed, or was when a Step panicked: "topic/partition@offset", or ""
 // where no record was.
 func (c *Core) At() string {
-	if c.current == nil {
+	topic, p, offset, ok := c.Record()
+	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("%s/%d@%d", c.current.source.Topic, c.cfg.ID.Partition, c.raw.Offset)
+	return fmt.Sprintf("%s/%d@%d", topic, p, offset)
+}
+
+// Record tells the position that At names; not ok where no record was.
+func (c *Core) Record() (topic string, p record.Partition, offset record.Offset, ok bool) {
+	if c.current == nil {
+		return "", 0, 0, false
+	}
+	return c.current.source.Topic, c.cfg.ID.Partition, c.raw.Offset, true
 }
 
 func (c *Core) over() error {
@@ -133,6 +162,8 @@ func (c *Core) take(in Input) error {
 	switch in := in.(type) {
 	case Open:
 		return c.open()
+	case Fenced:
+		return c.takeFenced(in)
 	case Located:
 		return c.takeLocated(in)
 	case Fetched:
@@ -152,8 +183,7 @@ func (c *Core) take(in Input) error {
 
 func (c *Core) open() error {
 	must(c.phase == phaseNew, "task %s is opened twice", c.cfg.ID)
-	c.phase = phaseLocating
-	c.locate()
+	c.phase = phaseFencing
 	return nil
 }
 
@@ -171,19 +201,21 @@ func (c *Core) drain(err error) {
 	}
 }
 
-// work does what the state allows: process, send, commit, fetch, and at last stop.
+// work does what the state allows: prepare, process, send, commit, fetch, and at last stop.
 func (c *Core) work() error {
-	c.retryLocate()
-	if c.phase == phaseRunning {
-		if err := c.process(); err != nil {
-			c.drain(err)
-		}
+	if err := c.prepare(); err != nil {
+		return err
 	}
-	c.snapshot()
+	c.retryLocate()
+	if err := c.progress(); err != nil {
+		return err
+	}
 	if err := c.out.flush(c); err != nil {
 		return err
 	}
-	c.commit()
+	if err := c.commit(); err != nil {
+		return err
+	}
 	if c.phase == phaseDraining && (c.drained() || c.outOfTime()) {
 		return c.stop()
 	}
@@ -194,23 +226,74 @@ func (c *Core) work() error {
 	return nil
 }
 
-// process runs what wall-clock time and fetched records have to offer, as long as the outbox takes it.
+// progress processes records and takes snapshots. Where the rows in memory had no room for more, a snapshot
+// makes some, and it goes on.
+func (c *Core) progress() error {
+	for {
+		if c.phase == phaseRunning {
+			if err := c.process(); err != nil {
+				if c.stores.lost != nil {
+					return c.loseStores(c.stores.lost)
+				}
+				c.drain(err)
+			}
+		}
+		early := c.stores.full()
+		taken, err := c.snapshot()
+		if err != nil {
+			return err
+		}
+		if !taken || !early {
+			return nil
+		}
+	}
+}
+
+// process runs what wall-clock time and fetched records have to offer, as long as there is room for what they
+// write.
 func (c *Core) process() error {
-	if at := c.inst.NextPunctuation(); !at.IsZero() && !c.now.Before(at) && !c.out.full() {
-		if err := c.inst.Punctuate(c.now); err != nil {
+	if at := c.inst.NextPunctuation(); !at.IsZero() && !c.now.Before(at) && !c.full() {
+		c.begin()
+		if err := c.undone(c.inst.Punctuate(c.now)); err != nil {
 			return err
 		}
 	}
-	for !c.out.full() {
-		in := c.nextInput()
+	for !c.full() {
+		in, until := c.nextInput()
 		if in == nil {
 			return nil
 		}
-		if err := c.run(in); err != nil {
+		if err := c.run(in, until); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// full reports whether nothing more may be written: outputs wait for acknowledgements, or changed rows for a
+// snapshot.
+func (c *Core) full() bool { return c.out.full() || c.stores.full() }
+
+// begin starts what undone takes back: one record, or one punctuation.
+func (c *Core) begin() {
+	c.out.mark()
+	c.stores.begin()
+}
+
+// undone takes back what was written and changed since begin, where that ended with an error, and returns the
+// error. What fails has no effect: it is done again as a whole.
+func (c *Core) undone(err error) error {
+	if c.stores.lost != nil {
+		return c.stores.lost // whatever became of it on the way through user code
+	}
+	if err == nil {
+		return nil
+	}
+	c.stores.rollback()
+	if undoErr := c.out.rollback(); undoErr != nil {
+		return errors.Join(err, undoErr)
+	}
+	return err
 }
 
 func (c *Core) drained() bool {
@@ -227,7 +310,7 @@ func (c *Core) stop() error {
 	}
 	c.phase = phaseStopped
 	c.effects.Stopped = true
-	if err := c.inst.Close(); err != nil {
+	if err := c.closeAll(); err != nil {
 		return fmt.Errorf("close task %s: %w", c.cfg.ID, err)
 	}
 	return nil
@@ -240,13 +323,20 @@ func (c *Core) wake() {
 	soonest(w, c.out.wake())
 	soonest(w, c.commitWake())
 	switch c.phase {
+	case phaseFencing, phaseOpening, phaseRestoring:
+		soonest(w, c.opening.until)
+		for _, l := range c.changelogs {
+			if l != nil {
+				soonest(w, l.pause.until)
+			}
+		}
 	case phaseRunning:
-		if c.out.full() {
-			return // the next answer to a Send wakes the task; a time that has passed would do so for nothing
+		if c.full() {
+			return // the next answer wakes the task; a time that has passed would do so for nothing
 		}
 		soonest(w, c.inst.NextPunctuation())
 		for _, in := range c.inputs {
-			soonest(w, in.pause.until)
+			soonest(w, in.wake(c))
 		}
 	case phaseDraining:
 		soonest(w, c.drainBy)

@@ -30,12 +30,20 @@ type watcher struct {
 	decisions []plan.Decision
 	resets    []record.Offset
 	retried   []string
+	restored  []task.Restored
+	wiped     []string
 }
 
 func (w *watcher) Stepped(task.ID, int, int)                      {}
 func (w *watcher) Refused(_ *plan.RecordError, d plan.Decision)   { w.decisions = append(w.decisions, d) }
 func (w *watcher) Reset(_ task.ID, _ string, _, to record.Offset) { w.resets = append(w.resets, to) }
 func (w *watcher) Retried(_ task.ID, what string, _ error)        { w.retried = append(w.retried, what) }
+
+func (w *watcher) Late(task.ID, *plan.Node)            {}
+func (w *watcher) Skipped(task.ID, *plan.Node, string) {}
+func (w *watcher) Running(task.ID)                     {}
+func (w *watcher) Restored(_ task.ID, r task.Restored) { w.restored = append(w.restored, r) }
+func (w *watcher) Wiped(_ task.ID, why error)          { w.wiped = append(w.wiped, why.Error()) }
 
 func build(t *testing.T, f func(b *topology.Builder)) *topology.Topology {
 	t.Helper()

@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -19,6 +20,8 @@ type inputPartition struct {
 	position  record.Offset // the first record that is not processed
 	committed record.Offset // as acknowledged; NotCommitted where nothing has been
 	dirty     bool          // position is worth a commit
+	trimmed   record.Offset // asked to be trimmed before
+	end       record.Offset // behind the newest record that is known to be there
 
 	asked   bool // a Fetch is on its way
 	pause   pause
@@ -27,20 +30,24 @@ type inputPartition struct {
 	batch   record.Batch
 	reader  record.Reader // over batch
 	reading bool          // batch is being read
+	head    record.Record // the next record, where hasHead
+	hasHead bool
+	idle    time.Time // since when the others wait for records of this one; zero: they do not
+	again   time.Time // head is not tried again before
 	release func()
 }
 
 // drop forgets what is fetched and not processed.
 func (in *inputPartition) drop() {
-	in.chunks, in.batch, in.reading = nil, nil, false
-	in.reader = record.Reader{}
+	in.chunks, in.batch, in.reading, in.hasHead = nil, nil, false, false
+	in.reader, in.head = record.Reader{}, record.Record{}
 	if in.release != nil {
 		in.release()
 		in.release = nil
 	}
 }
 
-func (in *inputPartition) idle() bool { return in.batch == nil && len(in.chunks) == 0 }
+func (in *inputPartition) empty() bool { return in.batch == nil && len(in.chunks) == 0 }
 
 func (c *Core) locate() {
 	c.effects.Locate = &Locate{
@@ -73,13 +80,16 @@ func (c *Core) takeLocated(a Located) error {
 		return nil
 	}
 	c.located = pause{}
+	if c.phase == phaseLocating {
+		c.inst.SetStreamTime(c.restoredTime())
+	}
 	for _, p := range a.Positions {
 		i := slices.IndexFunc(c.inputs, func(in *inputPartition) bool { return in.source.Topic == p.Topic })
 		if i < 0 {
 			continue
 		}
 		if c.phase == phaseLocating {
-			c.inputs[i].begin(p)
+			c.inputs[i].begin(p, c.loaded)
 		} else if c.inputs[i].reset {
 			c.resetPosition(c.inputs[i], p)
 		}
@@ -88,15 +98,28 @@ func (c *Core) takeLocated(a Located) error {
 		return nil
 	}
 	c.phase = phaseRunning
-	return c.inst.Init()
+	c.cfg.Observer.Running(c.cfg.ID)
+	c.begin()
+	if err := c.inst.Init(); err != nil {
+		return err
+	}
+	if c.stores.lost != nil {
+		return c.loseStores(c.stores.lost)
+	}
+	return nil
 }
 
 // begin takes the first position. One that was chosen because there is no committed offset is worth a commit
-// where it would not be chosen again: records between now and a restart would otherwise never be read.
-func (in *inputPartition) begin(p Position) {
-	in.there = true
+// where it would not be chosen again: records between now and a restart would otherwise never be read. Where the
+// rows are further than the commit, as the mark beside them says, that counts, unless the topic is another one
+// now: everything before it is acknowledged.
+func (in *inputPartition) begin(p Position, m mark) {
+	in.there, in.end = true, p.End
 	in.committed = p.Committed
+	at, marked := m.inputs[p.Topic]
 	switch {
+	case marked && at > p.Committed && at >= p.Start && at <= p.End:
+		in.position, in.dirty = at, true
 	case p.Committed != NotCommitted:
 		in.position = p.Committed
 	case in.source.Start == plan.StartLatest:
@@ -109,7 +132,7 @@ func (in *inputPartition) begin(p Position) {
 // resetPosition goes on where the log still is, in the way the source says. A position that is in range after
 // all is kept: the leader that refused it may not have known the end yet.
 func (c *Core) resetPosition(in *inputPartition, p Position) {
-	in.reset = false
+	in.reset, in.end = false, p.End
 	if p.Start <= in.position && in.position <= p.End {
 		in.pause.begin(c.now)
 		return
@@ -129,7 +152,7 @@ func (c *Core) fetch() {
 		return
 	}
 	for _, in := range c.inputs {
-		if !in.there || in.asked || in.reset || !in.idle() || !in.pause.over(c.now) {
+		if !in.there || in.asked || in.reset || !in.empty() || !in.pause.over(c.now) {
 			continue
 		}
 		in.asked = true
@@ -149,6 +172,9 @@ func (c *Core) anchoring() bool {
 }
 
 func (c *Core) takeFetched(a Fetched) error {
+	if l := c.changelogs.byTopic(a.Topic); l != nil {
+		return c.takeRestored(l, a)
+	}
 	i := slices.IndexFunc(c.inputs, func(in *inputPartition) bool { return in.source.Topic == a.Topic })
 	must(i >= 0, "task %s fetched topic %s, which it does not read", c.cfg.ID, a.Topic)
 	in := c.inputs[i]
@@ -163,9 +189,10 @@ func (c *Core) takeFetched(a Fetched) error {
 		in.drop()
 		return c.fetchFailed(in, a.Err)
 	}
-	in.pause = pause{}
+	in.pause, in.end = pause{}, max(in.end, a.End)
 	if in.chunks = a.Batches; len(a.Batches) == 0 {
 		in.drop()
+		in.end = in.position // what was there is compacted away
 	}
 	return nil
 }
@@ -189,23 +216,113 @@ func (c *Core) damaged(in *inputPartition, err error) error {
 		c.cfg.ID, in.source, in.source.Topic, c.cfg.ID.Partition, in.position, err)
 }
 
-// nextInput returns the input whose next batch begins earliest, or nil where there is nothing to process.
-// Inputs meet in the order of their times as far as both have been fetched; a stateless task need not wait
-// for more.
-func (c *Core) nextInput() *inputPartition {
-	var next *inputPartition
+// nextInput returns the input whose next record is the oldest, and the highest time up to which no other one
+// has an older record. It is nil where there is nothing to process, or where an input is known to have records
+// that are not here yet and might be older.
+func (c *Core) nextInput() (next *inputPartition, until int64) {
 	for _, in := range c.inputs {
-		if in.idle() {
+		if !c.offers(in) {
 			continue
 		}
-		if err := in.cut(); err != nil {
-			return in // run meets the same error and reports it
+		if !in.hasHead {
+			return in, 0 // damage, which run meets again and reports
 		}
-		if in.batch != nil && (next == nil || in.batch.BaseTimestampMs() < next.batch.BaseTimestampMs()) {
+		if next == nil || in.head.TimestampMs < next.head.TimestampMs {
 			next = in
 		}
 	}
-	return next
+	if next == nil {
+		return nil, 0
+	}
+	if c.now.Before(next.again) || c.inOrder && c.waits() {
+		return nil, 0
+	}
+	return next, c.olderThanOthers(next)
+}
+
+// offers reports whether in has a record to process, or bytes that turned out not to be any.
+func (c *Core) offers(in *inputPartition) bool {
+	if in.empty() || !c.inOrder && c.now.Before(in.again) {
+		return false
+	}
+	return in.peek() != nil || in.hasHead
+}
+
+// waits reports whether an input that has nothing to offer holds up the others.
+func (c *Core) waits() bool {
+	waits := false
+	for _, in := range c.inputs {
+		switch {
+		case !in.there:
+		case in.hasHead:
+			in.idle = time.Time{}
+		case in.position < in.end:
+			waits = true
+		default:
+			if in.idle.IsZero() {
+				in.idle = c.now
+			}
+			waits = waits || c.now.Before(in.idle.Add(c.cfg.MaxTaskIdle))
+		}
+	}
+	return waits
+}
+
+// olderThanOthers is the highest time of a record of in that comes before the next record of every other input.
+// Of records with the same time that of the first input goes first.
+func (c *Core) olderThanOthers(in *inputPartition) int64 {
+	until, before := int64(math.MaxInt64), true
+	for _, other := range c.inputs {
+		switch {
+		case other == in:
+			before = false
+		case !other.hasHead:
+		case before:
+			until = min(until, other.head.TimestampMs-1)
+		default:
+			until = min(until, other.head.TimestampMs)
+		}
+	}
+	return until
+}
+
+// wake is when the input has something to do by itself.
+func (in *inputPartition) wake(c *Core) time.Time {
+	at := in.pause.until
+	if in.hasHead && c.now.Before(in.again) {
+		soonest(&at, in.again)
+	}
+	if idle := in.idle.Add(c.cfg.MaxTaskIdle); !in.idle.IsZero() && !in.hasHead && c.now.Before(idle) {
+		soonest(&at, idle)
+	}
+	return at
+}
+
+// peek makes head the next record to process, unless nothing is left. Its error is damage.
+func (in *inputPartition) peek() error {
+	for !in.hasHead {
+		if err := in.cut(); err != nil || in.batch == nil {
+			return err
+		}
+		if !in.reading {
+			if err := in.reader.Open(in.batch, 0); err != nil {
+				return err
+			}
+			in.reading = true
+		}
+		for !in.hasHead && in.reader.Next(&in.head) {
+			in.hasHead = in.head.Offset >= in.position
+		}
+		if in.hasHead {
+			break
+		}
+		if err := in.reader.Err(); err != nil {
+			return err
+		}
+		in.passed(in.batch.LastOffset() + 1) // compaction may have removed the last ones
+		in.batch, in.reading = nil, false
+	}
+	return nil
 }
 
 // cut makes batch the next one that holds records to process. Batches are checked here, where they are
@@ -243,43 +360,29 @@ func (in *inputPartition) passed(next record.Offset) {
 	in.position, in.dirty = next, true
 }
 
-// run processes records of in's batch until it ends or the outbox is full.
-func (c *Core) run(in *inputPartition) error {
-	if err := in.cut(); err != nil {
-		return c.damaged(in, err)
-	}
-	if !in.reading {
-		if err := in.reader.Open(in.batch, 0); err != nil {
+// run processes records of in up to a time, until there are no more or there is no room for what they write.
+func (c *Core) run(in *inputPartition, until int64) error {
+	for !c.full() {
+		if err := in.peek(); err != nil {
 			return c.damaged(in, err)
 		}
-		in.reading = true
-	}
-	var raw record.Record
-	c.current, c.raw = in, &raw
-	for !c.out.full() {
-		if !in.reader.Next(&raw) {
-			c.current, c.raw = nil, nil
-			return c.endOfBatch(in)
+		if !in.hasHead || in.head.TimestampMs > until {
+			return nil
 		}
-		if raw.Offset < in.position {
-			continue
-		}
-		if err := in.chain.Process(&raw); err != nil {
-			c.current, c.raw = nil, nil
+		c.current, c.raw = in, &in.head
+		c.begin()
+		err := c.undone(in.chain.Process(&in.head))
+		c.current, c.raw = nil, nil
+		if err != nil {
+			if retry, ok := err.(*plan.RetryError); ok {
+				in.again = c.now.Add(retry.After)
+				return nil
+			}
 			return err
 		}
 		c.taken++
-		in.passed(raw.Offset + 1)
+		in.passed(in.head.Offset + 1)
+		in.hasHead = false
 	}
-	c.current, c.raw = nil, nil
 	return nil
-}
-
-func (c *Core) endOfBatch(in *inputPartition) error {
-	if err := in.reader.Err(); err != nil {
-		return c.damaged(in, err)
-	}
-	in.passed(in.batch.LastOffset() + 1) // compaction may have removed the last ones
-	in.batch, in.reading = nil, false
-	return in.cut()
 }

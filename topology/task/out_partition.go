@@ -3,6 +3,7 @@ package task
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
@@ -20,16 +21,20 @@ type outPartition struct {
 	round   uint64   // of the first of them
 	closed  []*outBatch
 	flight  *outBatch
+	pause   pause    // before the oldest batch is sent again, where a policy wants that
 	spare   []origin // for the next batch
 }
 
 // outBatch is one closed batch.
 type outBatch struct {
 	frame   []byte
+	room    int      // in front of the batch
 	origins []origin // one per record
 	round   uint64
 	bytes   int // as they count in the outbox
 }
+
+func (b *outBatch) batch() record.Batch { return record.Batch(b.frame[b.room:]) }
 
 // oldestRound is the round of the oldest record that is not acknowledged.
 func (p *outPartition) oldestRound() uint64 {
@@ -76,10 +81,69 @@ func (p *outPartition) close(o *outbox) error {
 		return err
 	}
 	p.closed = append(p.closed, &outBatch{
-		frame: frame, origins: p.origins, round: p.round, bytes: p.growing.Size(),
+		frame: frame, room: o.room, origins: p.origins, round: p.round, bytes: p.growing.Size(),
 	})
 	p.growing.Reset()
 	p.origins, p.spare = p.spare[:0], nil
+	return nil
+}
+
+// drop takes back the last n records, which are in no batch that was sent. It is slow, for what fails.
+func (p *outPartition) drop(o *outbox, n int) error {
+	for n > 0 {
+		if len(p.origins) == 0 {
+			if err := p.reopen(); err != nil {
+				return err
+			}
+		}
+		before, left := p.growing.Size(), max(0, len(p.origins)-n)
+		n -= len(p.origins) - left
+		if err := p.keep(left); err != nil {
+			return err
+		}
+		if o.bytes -= before; left > 0 {
+			o.bytes += p.growing.Size()
+		}
+	}
+	return nil
+}
+
+// reopen lets the youngest closed batch grow again.
+func (p *outPartition) reopen() error {
+	last := len(p.closed) - 1
+	must(last >= 0, "more is taken back from %s/%d than was written", p.topic, p.number)
+	b := p.closed[last]
+	p.closed = p.closed[:last]
+	for r, err := range b.batch().Records(0) {
+		if err == nil {
+			err = p.growing.Append(&r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	p.origins, p.round = b.origins, b.round
+	return nil
+}
+
+// keep leaves the first n records in the growing batch.
+func (p *outPartition) keep(n int) error {
+	frame, err := p.growing.Build(0, record.CodecNone)
+	if err != nil {
+		return err
+	}
+	p.growing.Reset()
+	kept := 0
+	for r, err := range record.Batch(frame).Records(0) {
+		if err == nil && kept < n {
+			err = p.growing.Append(&r)
+		}
+		if err != nil {
+			return err
+		}
+		kept++
+	}
+	p.origins = p.origins[:n]
 	return nil
 }
 
@@ -117,6 +181,9 @@ func (o *outbox) takeSent(c *Core, a Sent) error {
 	if a.Err != nil {
 		return o.refused(c, p, b, a.Err)
 	}
+	if l := c.changelogs.byTopic(p.topic); l != nil && a.Base != NoBase {
+		l.next = a.Base + record.Offset(len(b.origins))
+	}
 	o.bytes -= b.bytes
 	p.spare = b.origins
 	return nil
@@ -126,12 +193,16 @@ func (o *outbox) takeSent(c *Core, a Sent) error {
 // per record, so that only the bad ones meet their policy. Anything else, and a policy that says Fail, stops
 // the task at once: its positions are past the record already, so nothing more may be committed.
 func (o *outbox) refused(c *Core, p *outPartition, b *outBatch, cause error) error {
+	if s := b.origins[0].store; s != nil { // a row that is not in the changelog must not be in the store
+		return fmt.Errorf("task %s: write store %s of %s to its changelog %s/%d: %w",
+			c.cfg.ID, s.Name, placeOf(s), p.topic, p.number, cause)
+	}
 	if !recordsToBlame(fault.CodeOf(cause)) {
 		return fmt.Errorf("task %s: write %s to %s/%d: %w",
 			c.cfg.ID, b.origins[0].node, p.topic, p.number, cause)
 	}
 	o.bytes -= b.bytes
-	batch := record.Batch(b.frame[o.room:])
+	batch := b.batch()
 	if len(b.origins) > 1 {
 		return o.split(p, b, batch)
 	}
@@ -139,11 +210,23 @@ func (o *outbox) refused(c *Core, p *outPartition, b *outBatch, cause error) err
 		if err != nil {
 			return fmt.Errorf("task %s: read back a refused batch: %w", c.cfg.ID, err)
 		}
-		return o.inRound(b.round, func() error {
+		err = o.inRound(b.round, func() error {
 			return c.refuse(plan.StageProduce, b.origins[0], &rec, cause)
 		})
+		if retry, ok := err.(*plan.RetryError); ok {
+			o.again(p, b, c.now.Add(retry.After))
+			return nil
+		}
+		return err
 	}
 	return nil
+}
+
+// again puts a refused batch back where it was, to be sent at a time.
+func (o *outbox) again(p *outPartition, b *outBatch, at time.Time) {
+	p.closed = append([]*outBatch{b}, p.closed...)
+	p.pause = pause{until: at}
+	o.bytes += b.bytes
 }
 
 func recordsToBlame(c fault.Code) bool {
@@ -174,7 +257,7 @@ func (o *outbox) split(p *outPartition, b *outBatch, batch record.Batch) error {
 		}
 		i := len(parts)
 		parts = append(parts, &outBatch{
-			frame: frame, origins: b.origins[i : i+1 : i+1], round: b.round, bytes: single.Size(),
+			frame: frame, room: o.room, origins: b.origins[i : i+1 : i+1], round: b.round, bytes: single.Size(),
 		})
 		o.bytes += single.Size()
 	}

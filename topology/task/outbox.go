@@ -23,14 +23,23 @@ type outbox struct {
 	last    *outTopic   // of the last record: most tasks write one topic
 	flying  map[uint64]*outPartition
 	seq     uint64
-	round   uint64 // of the records that are written now
-	bytes   int    // not acknowledged
-	written int    // records of this Step
+	round   uint64  // of the records that are written now
+	bytes   int     // not acknowledged
+	written int     // records of this Step
+	trail   []trace // of the records since mark
+}
+
+// trace is where one record went: to a partition, or to a topic that is not described yet.
+type trace struct {
+	topic     *outTopic
+	partition *outPartition
+	held      bool
 }
 
 // origin is what an output record is needed for if it is refused.
 type origin struct {
 	node   *plan.Node
+	store  *plan.Store     // its changelog takes the record
 	input  *inputPartition // nil: a punctuation made it
 	offset record.Offset   // of the input record
 	dead   bool            // it is a dead letter
@@ -40,6 +49,7 @@ type origin struct {
 type outTopic struct {
 	name   string
 	parts  []*outPartition // none until it is described
+	fixed  bool            // parts is the one partition that the task writes: a changelog
 	sticky int             // where records without a key go, until a batch of them is closed
 
 	asked     bool      // a Describe is on its way
@@ -116,6 +126,19 @@ func (o *outbox) topic(name string) *outTopic {
 	return t
 }
 
+// addChangelog is add for the changelog of a store, of which the task writes its own partition only.
+func (o *outbox) addChangelog(s *plan.Store, r *record.Record) error {
+	t := o.last
+	if t == nil || t.name != s.Changelog {
+		t = o.topic(s.Changelog)
+	}
+	if !t.fixed {
+		must(len(t.parts) == 0 && len(t.held) == 0, "changelog %s is written to as a topic", s.Changelog)
+		t.fixed, t.parts = true, []*outPartition{{topic: s.Changelog, number: o.first}}
+	}
+	return o.put(t, r, origin{node: s.Node, store: s})
+}
+
 func (o *outbox) put(t *outTopic, r *record.Record, from origin) error {
 	p := t.parts[t.sticky]
 	if r.Key != nil {
@@ -124,6 +147,9 @@ func (o *outbox) put(t *outTopic, r *record.Record, from origin) error {
 	closed := len(p.closed)
 	grown, err := p.add(o, r, from)
 	o.bytes += grown
+	if err == nil {
+		o.trail = append(o.trail, trace{topic: t, partition: p})
+	}
 	if len(p.closed) > closed {
 		t.spread(p)
 	}
@@ -146,6 +172,38 @@ func (o *outbox) hold(t *outTopic, r *record.Record, from origin) {
 	t.held = append(t.held, heldRecord{rec: cloneRecord(r), from: from})
 	t.heldBytes += n
 	o.bytes += n
+	o.trail = append(o.trail, trace{topic: t, held: true})
+}
+
+// mark begins what rollback takes back: the outputs of one record.
+func (o *outbox) mark() { o.trail = o.trail[:0] }
+
+// rollback takes back what was written since mark. Nothing of it has been sent: that comes behind.
+func (o *outbox) rollback() error {
+	for i, t := range o.trail {
+		switch {
+		case t.held:
+			last := len(t.topic.held) - 1
+			n := record.RecordSize(&t.topic.held[last].rec)
+			t.topic.held[last] = heldRecord{}
+			t.topic.held = t.topic.held[:last]
+			t.topic.heldBytes -= n
+			o.bytes -= n
+		case t.partition != nil:
+			n := 0
+			for k := i; k < len(o.trail); k++ {
+				if o.trail[k].partition == t.partition {
+					n++
+					o.trail[k].partition = nil
+				}
+			}
+			if err := t.partition.drop(o, n); err != nil {
+				return fmt.Errorf("take back outputs to %s/%d: %w", t.topic.name, t.partition.number, err)
+			}
+		}
+	}
+	o.trail = o.trail[:0]
+	return nil
 }
 
 // flush sends what can be sent: one batch per partition that has none in flight. It asks for topics that
@@ -157,6 +215,10 @@ func (o *outbox) flush(c *Core) error {
 			continue
 		}
 		for _, p := range t.parts {
+			if !p.pause.over(c.now) {
+				continue
+			}
+			p.pause = pause{}
 			closed, err := p.send(o, c)
 			if err != nil {
 				return fmt.Errorf("task %s: close a batch for %s/%d: %w", c.cfg.ID, t.name, p.number, err)
@@ -190,7 +252,7 @@ func (o *outbox) takeDescribed(c *Core, d Described) error {
 	}
 	switch {
 	case err == nil:
-		for len(t.parts) < d.Partitions {
+		for len(t.parts) < d.Partitions && !t.fixed {
 			t.parts = append(t.parts, &outPartition{topic: t.name, number: record.Partition(len(t.parts))})
 		}
 		t.pause, t.missing = pause{}, time.Time{}
@@ -253,6 +315,9 @@ func (o *outbox) wake() time.Time {
 	for _, t := range o.order {
 		if len(t.held) > 0 && !t.asked {
 			soonest(&w, t.pause.until)
+		}
+		for _, p := range t.parts {
+			soonest(&w, p.pause.until)
 		}
 	}
 	return w

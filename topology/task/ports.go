@@ -10,6 +10,11 @@ import (
 // goroutine, and does not block. Deadlines are the port's: a call that cannot be answered ends with a
 // retryable fault.
 type Ports interface {
+	// Fence shuts out every earlier life of the task from its changelog partition, and says where that begins and
+	// ends when nothing older can come any more. Errors: fault.ProducerFenced or fault.InvalidProducerEpoch
+	// where a newer life of the task has begun.
+	Fence(ID, Fence, func(Fenced))
+
 	// Locate looks up the committed offsets and the ends of the input topics' partition.
 	Locate(ID, Locate, func(Located))
 
@@ -28,15 +33,21 @@ type Ports interface {
 	// Commit stores offsets for the group named ID.App, with the epoch as generation. Errors:
 	// fault.IllegalGeneration or fault.ProducerFenced where a newer life of the task has begun.
 	Commit(ID, Commit, func(Committed))
+
+	// Trim gives up the records of a repartition topic that everybody is done with. It has no answer: what does
+	// not come off is asked for again with what follows.
+	Trim(ID, Trim)
 }
 
 // Effects is what one Step wants done. Nothing depends on the order in which it is.
 type Effects struct {
+	Fence    []Fence
 	Locate   *Locate
 	Describe []Describe
 	Fetch    []Fetch
 	Send     []Send // at most one per output partition, and only when the one before has been answered
 	Commit   *Commit
+	Trim     []Trim
 
 	// Wake is when the next Step is due if nothing happens before, by Tick; zero: never. It replaces the one
 	// before.
@@ -45,6 +56,20 @@ type Effects struct {
 	// Stopped says that a graceful stop is complete: all outputs are acknowledged, all offsets committed, the
 	// processors closed. No further Step is needed; bytes that still arrive must be released by the shell.
 	Stopped bool
+}
+
+// Fence asks for the task's partition of a changelog before anything is read from it.
+type Fence struct {
+	Topic     string
+	Partition record.Partition
+	Epoch     record.Epoch // of this life of the task
+}
+
+// Trim names the first offset of a repartition topic that is still needed.
+type Trim struct {
+	Topic     string
+	Partition record.Partition
+	Before    record.Offset
 }
 
 // Locate asks for positions of one partition in several topics. It is asked for at the start, and again when
@@ -97,11 +122,19 @@ type Committable struct {
 	Next      record.Offset // the first record that is not processed
 }
 
-// Input is what a Step takes: Open, Located, Described, Fetched, Sent, Committed, Tick or Stop.
+// Input is what a Step takes: Open, Fenced, Located, Described, Fetched, Sent, Committed, Tick or Stop.
 type Input interface{ input() }
 
 // Open is the first input of a task.
 type Open struct{}
+
+// Fenced answers Fence. An error that is retryable is tried again.
+type Fenced struct {
+	Topic string
+	Start record.Offset // the oldest offset that is there
+	End   record.Offset // the offset behind the newest record of any earlier life
+	Err   error
+}
 
 // Located answers Locate. A topic that has no such partition is left out. An error that is retryable is tried
 // again.
@@ -132,16 +165,21 @@ type Described struct {
 // them. Errors: fault.OffsetOutOfRange; retryable ones are tried again after a pause, others stop the task.
 type Fetched struct {
 	Topic   string
-	Batches [][]byte // each one or more whole batches, ascending
+	Batches [][]byte      // each one or more whole batches, ascending
+	End     record.Offset // the offset behind the newest visible record
 	Release func()
 	Err     error
 }
 
 // Sent answers Send.
 type Sent struct {
-	Seq uint64
-	Err error
+	Seq  uint64
+	Base record.Offset // of the batch's first record; NoBase where the port cannot tell
+	Err  error
 }
+
+// NoBase is the offset of a batch that is stored, nobody knows where.
+const NoBase record.Offset = -1
 
 // Committed answers Commit. Retryable errors are tried again after a commit interval, others stop the task.
 type Committed struct{ Err error }
@@ -153,6 +191,7 @@ type Tick struct{}
 type Stop struct{}
 
 func (Open) input()      {}
+func (Fenced) input()    {}
 func (Located) input()   {}
 func (Described) input() {}
 func (Fetched) input()   {}
@@ -164,6 +203,9 @@ func (Stop) input()      {}
 // Carry hands effects to the ports; answers go to deliver, once each, on any goroutine. Wake and Stopped are
 // left to the caller.
 func Carry(p Ports, id ID, e Effects, deliver func(Input)) {
+	for _, f := range e.Fence {
+		p.Fence(id, f, func(a Fenced) { deliver(a) })
+	}
 	if e.Locate != nil {
 		p.Locate(id, *e.Locate, func(a Located) { deliver(a) })
 	}
@@ -178,5 +220,8 @@ func Carry(p Ports, id ID, e Effects, deliver func(Input)) {
 	}
 	if e.Commit != nil {
 		p.Commit(id, *e.Commit, func(a Committed) { deliver(a) })
+	}
+	for _, t := range e.Trim {
+		p.Trim(id, t)
 	}
 }

@@ -205,6 +205,14 @@ func (s *simulation) Fetch(_ task.ID, f task.Fetch, done func(task.Fetched)) {
 	})
 }
 
+// Fence implements task.Ports; the task has no stores.
+func (s *simulation) Fence(task.ID, task.Fence, func(task.Fenced)) {
+	s.t.Error("fence without a changelog")
+}
+
+// Trim implements task.Ports; the task reads no repartition topic.
+func (s *simulation) Trim(task.ID, task.Trim) { s.t.Error("trim without a repartition topic") }
+
 // Send implements task.Ports.
 func (s *simulation) Send(_ task.ID, send task.Send, done func(task.Sent)) {
 	s.later(func() {

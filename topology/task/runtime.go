@@ -48,14 +48,20 @@ func (r runtimeOf) Refuse(s plan.Stage, n *plan.Node, err error) error {
 
 // Rows implements plan.Runtime.
 func (r runtimeOf) Rows(s *plan.Store) (plan.Rows, error) {
-	return nil, fmt.Errorf("task %s has no rows for store %s", r.Task(), s.Name)
+	all := r.c.stores.all
+	if int(s.Number) >= len(all) || all[s.Number].plan != s {
+		return nil, fmt.Errorf("task %s has no store %s", r.Task(), s.Name)
+	}
+	return all[s.Number], nil
 }
 
 // CountLate implements plan.Runtime.
-func (r runtimeOf) CountLate(*plan.Node) {}
+func (r runtimeOf) CountLate(n *plan.Node) { r.c.cfg.Observer.Late(r.c.cfg.ID, n) }
 
 // CountSkipped implements plan.Runtime.
-func (r runtimeOf) CountSkipped(*plan.Node, string) {}
+func (r runtimeOf) CountSkipped(n *plan.Node, why string) {
+	r.c.cfg.Observer.Skipped(r.c.cfg.ID, n, why)
+}
 
 // refuse applies the policy of the node where a record failed. raw is nil where there is no record to keep.
 func (c *Core) refuse(s plan.Stage, from origin, raw *record.Record, err error) error {

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state/mem"
 	"github.com/millstream-io/millstream/topology"
+	"github.com/millstream-io/millstream/topology/plan"
 	"github.com/millstream-io/millstream/topology/task"
 )
 
@@ -18,6 +20,7 @@ type Driver struct {
 	options options
 	now     time.Time
 	log     *memoryLog
+	states  *mem.States
 	tasks   []*running
 	epoch   record.Epoch
 	events  []func()
@@ -46,7 +49,14 @@ func New(t testing.TB, topo *topology.Topology, opts ...Option) *Driver {
 		o.apply(&d.options)
 	}
 	d.now = d.options.startAt
-	d.log = newMemoryLog(d.options)
+	d.log, d.states = newMemoryLog(d.options), mem.NewStates()
+	if g := topo.Graph(); len(g.Stores)+len(g.Repartitions) > 0 {
+		own, err := plan.Partitions(g, d.log.partitions)
+		if err != nil {
+			t.Fatalf("topologytest: %v", err)
+		}
+		d.log.own = own
+	}
 	d.start()
 	t.Cleanup(func() {
 		d.Stop()
@@ -144,19 +154,28 @@ func (d *Driver) start() {
 	d.epoch++
 	d.tasks = nil
 	for _, id := range task.IDs(d.topo.Graph(), d.log.partitions) {
-		cfg := task.Config{ID: id, Graph: d.topo.Graph(), Epoch: d.epoch, Context: d.t.Context()}
-		if d.options.tune != nil {
-			d.options.tune(&cfg)
-		}
-		core, err := task.New(cfg)
-		if err != nil {
-			d.t.Fatalf("topologytest: %v", err)
-		}
-		r := &running{id: id, core: core, life: d.epoch}
+		r := &running{id: id}
 		d.tasks = append(d.tasks, r)
-		d.deliver(r, task.Open{})
+		d.live(r)
 	}
 	d.settle()
+}
+
+// live begins a life of a task.
+func (d *Driver) live(r *running) {
+	d.t.Helper()
+	cfg := task.Config{
+		ID: r.id, Graph: d.topo.Graph(), Epoch: d.epoch, Context: d.t.Context(), States: d.states,
+	}
+	if d.options.tune != nil {
+		d.options.tune(&cfg)
+	}
+	core, err := task.New(cfg)
+	if err != nil {
+		d.t.Fatalf("topologytest: %v", err)
+	}
+	r.core, r.life, r.over = core, d.epoch, false
+	d.deliver(r, task.Open{})
 }
 
 func (d *Driver) kill() {
@@ -194,7 +213,12 @@ func (d *Driver) settle() {
 func (d *Driver) later(e func()) { d.events = append(d.events, e) }
 
 func (d *Driver) deliver(r *running, in task.Input) {
-	d.later(func() { d.step(r, in) })
+	life := r.life
+	d.later(func() {
+		if r.life == life {
+			d.step(r, in)
+		}
+	})
 }
 
 func (d *Driver) step(r *running, in task.Input) {
@@ -203,6 +227,11 @@ func (d *Driver) step(r *running, in task.Input) {
 	}
 	e, err := r.core.Step(d.now, in)
 	r.wake = e.Wake
+	if again := (*task.RestartError)(nil); errors.As(err, &again) {
+		d.epoch++
+		d.live(r)
+		return
+	}
 	if r.over = e.Stopped || err != nil; err != nil {
 		d.fail(err)
 		return

@@ -1,6 +1,8 @@
 package topologytest
 
 import (
+	"math"
+
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/topology/task"
@@ -12,6 +14,7 @@ const lossyEvery = 5
 // memoryLog is every topic, and the committed offsets.
 type memoryLog struct {
 	options options
+	own     map[string]int // partitions of the topics that belong to the application
 	topics  map[string][]*partitionLog
 	offsets map[inputPartition]committed
 	round   int // spreads records without a key
@@ -30,10 +33,12 @@ type committed struct {
 // partitionLog is whole batches with their offsets. What the test has not read yet begins at read.
 type partitionLog struct {
 	batches []record.Batch
+	start   record.Offset
 	end     record.Offset
 	read    record.Offset
-	watches []func() // fetches that wait for records
-	offered int      // batches so far
+	fence   record.Epoch // lower ones may not write
+	watches []func()     // fetches that wait for records
+	offered int          // batches so far
 }
 
 func newMemoryLog(o options) *memoryLog {
@@ -43,6 +48,9 @@ func newMemoryLog(o options) *memoryLog {
 }
 
 func (l *memoryLog) partitions(topic string) int {
+	if n, ok := l.own[topic]; ok {
+		return n
+	}
 	if n, ok := l.options.byTopic[topic]; ok {
 		return n
 	}
@@ -69,23 +77,32 @@ func (l *memoryLog) partition(topic string, p record.Partition) (*partitionLog, 
 	return parts[p], nil
 }
 
-// append takes a batch over, checks it as a broker does and gives it offsets.
-func (l *memoryLog) append(topic string, p record.Partition, b record.Batch) error {
+// anyLife is the epoch of who is no task.
+const anyLife record.Epoch = math.MaxInt32
+
+// append takes a batch over, checks it as a broker does and gives it offsets, the first of which it returns.
+func (l *memoryLog) append(
+	topic string, p record.Partition, b record.Batch, life record.Epoch,
+) (record.Offset, error) {
 	part, err := l.partition(topic, p)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := b.Check(); err != nil {
-		return err
+		return 0, err
+	}
+	if life < part.fence {
+		return 0, fault.New(fault.ProducerFenced, "epoch %d is older than %d", life, part.fence)
 	}
 	if len(b) > l.options.maxBatchBytes {
-		return fault.New(fault.RecordTooLarge, "batch of %d bytes, topic %s takes %d", len(b), topic,
+		return 0, fault.New(fault.RecordTooLarge, "batch of %d bytes, topic %s takes %d", len(b), topic,
 			l.options.maxBatchBytes)
 	}
 	if part.offered++; l.options.lossy && part.offered%lossyEvery == 0 {
-		return nil
+		return part.end, nil
 	}
-	b.SetBaseOffset(part.end)
+	base := part.end
+	b.SetBaseOffset(base)
 	part.batches = append(part.batches, b)
 	part.end = b.LastOffset() + 1
 	watches := part.watches
@@ -93,7 +110,28 @@ func (l *memoryLog) append(topic string, p record.Partition, b record.Batch) err
 	for _, w := range watches {
 		w()
 	}
+	return base, nil
+}
+
+// shutOut lets only epoch and newer ones write.
+func (p *partitionLog) shutOut(epoch record.Epoch) error {
+	if epoch < p.fence {
+		return fault.New(fault.ProducerFenced, "epoch %d is older than %d", epoch, p.fence)
+	}
+	p.fence = epoch
 	return nil
+}
+
+// trim removes the batches whose records are all below an offset.
+func (p *partitionLog) trim(before record.Offset) {
+	p.start = max(p.start, min(before, p.end))
+	for len(p.batches) > 0 && p.batches[0].LastOffset() < p.start {
+		p.batches = p.batches[1:]
+	}
+}
+
+func (p *partitionLog) answer(f task.Fetch) task.Fetched {
+	return task.Fetched{Topic: f.Topic, Batches: p.fetch(f.From, f.MaxBytes), End: p.end}
 }
 
 // fetch returns whole batches from an offset on, at most maxBytes but at least one.

@@ -13,6 +13,30 @@ type ports struct {
 	r *running
 }
 
+// Fence implements task.Ports.
+func (p ports) Fence(_ task.ID, f task.Fence, done func(task.Fenced)) {
+	p.d.later(func() {
+		part, err := p.d.log.partition(f.Topic, f.Partition)
+		if err == nil {
+			err = part.shutOut(f.Epoch)
+		}
+		if err != nil {
+			done(task.Fenced{Topic: f.Topic, Err: err})
+			return
+		}
+		done(task.Fenced{Topic: f.Topic, Start: part.start, End: part.end})
+	})
+}
+
+// Trim implements task.Ports.
+func (p ports) Trim(_ task.ID, t task.Trim) {
+	p.d.later(func() {
+		if part, err := p.d.log.partition(t.Topic, t.Partition); err == nil {
+			part.trim(t.Before)
+		}
+	})
+}
+
 // Locate implements task.Ports.
 func (p ports) Locate(_ task.ID, l task.Locate, done func(task.Located)) {
 	p.d.later(func() {
@@ -20,7 +44,7 @@ func (p ports) Locate(_ task.ID, l task.Locate, done func(task.Located)) {
 		for _, topic := range l.Topics {
 			if part, err := p.d.log.partition(topic, l.Partition); err == nil {
 				a.Positions = append(a.Positions, task.Position{
-					Topic: topic, Committed: p.d.log.committed(topic, l.Partition), Start: 0, End: part.end,
+					Topic: topic, Committed: p.d.log.committed(topic, l.Partition), Start: part.start, End: part.end,
 				})
 			}
 		}
@@ -48,15 +72,13 @@ func (p ports) Fetch(_ task.ID, f task.Fetch, done func(task.Fetched)) {
 		switch {
 		case err != nil:
 			done(task.Fetched{Topic: f.Topic, Err: err})
-		case f.From < 0 || f.From > part.end:
-			done(task.Fetched{Topic: f.Topic,
-				Err: fault.New(fault.OffsetOutOfRange, "offset %d is outside [0, %d]", f.From, part.end)})
+		case f.From < part.start || f.From > part.end:
+			done(task.Fetched{Topic: f.Topic, Err: fault.New(fault.OffsetOutOfRange,
+				"offset %d is outside [%d, %d]", f.From, part.start, part.end)})
 		case f.From == part.end:
-			part.watches = append(part.watches, func() {
-				done(task.Fetched{Topic: f.Topic, Batches: part.fetch(f.From, f.MaxBytes)})
-			})
+			part.watches = append(part.watches, func() { done(part.answer(f)) })
 		default:
-			done(task.Fetched{Topic: f.Topic, Batches: part.fetch(f.From, f.MaxBytes)})
+			done(part.answer(f))
 		}
 	})
 }
@@ -65,7 +87,8 @@ func (p ports) Fetch(_ task.ID, f task.Fetch, done func(task.Fetched)) {
 func (p ports) Send(_ task.ID, s task.Send, done func(task.Sent)) {
 	p.d.later(func() {
 		own := append(record.Batch(nil), s.Batch()...)
-		done(task.Sent{Seq: s.Seq, Err: p.d.log.append(s.Topic, s.Partition, own)})
+		base, err := p.d.log.append(s.Topic, s.Partition, own, p.r.life)
+		done(task.Sent{Seq: s.Seq, Base: base, Err: err})
 	})
 }
 

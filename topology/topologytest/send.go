@@ -54,7 +54,7 @@ func SendRaw(d *Driver, topic string, records ...record.Record) {
 		}
 		batch, err := builders[p].Build(0, record.CodecNone)
 		if err == nil {
-			err = d.log.append(topic, record.Partition(p), batch)
+			_, err = d.log.append(topic, record.Partition(p), batch, anyLife)
 		}
 		if err != nil {
 			d.t.Fatalf("topologytest: send to %s/%d: %v", topic, p, err)

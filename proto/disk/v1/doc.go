@@ -1,5 +1,5 @@
-// Package diskv1 owns the stored forms of the metadata: the commands of the metadata log, the snapshot of
-// its machine, and the member file.
+// Package diskv1 owns the stored forms of what is not a record: the commands of the metadata log, the
+// snapshot of its machine, the member file, and the mark beside the rows of a task.
 //
 //	controller → MetadataCommand → metadata log → machine → MetadataSnapshot
 //
@@ -17,4 +17,5 @@ const (
 	MetadataCommandVersion  = 4
 	MetadataSnapshotVersion = 3
 	MemberFileVersion       = 1
+	TaskMarkVersion         = 1
 )

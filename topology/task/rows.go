@@ -1,0 +1,217 @@
+package task
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/millstream-io/millstream/state"
+	"github.com/millstream-io/millstream/topology/plan"
+)
+
+// prefixBytes is the length of the store number in front of every key of the database.
+const prefixBytes = 2
+
+// stores is what a task keeps: changed rows in memory, in front of the databases that have the rest.
+type stores struct {
+	all      []*storeRows // by Number
+	dirty    *dirty       // nil where the task has no stores
+	disk     state.StateDB
+	memory   state.StateDB // of the stores that are declared InMemory
+	maxBytes int
+	lost     error // a database failed: nothing it says can be trusted
+}
+
+// storeRows is one store as operators see it.
+type storeRows struct {
+	in     *stores
+	plan   *plan.Store
+	prefix [prefixBytes]byte
+	key    []byte // scratch
+	value  []byte // what Get returned last, where it came from the database
+}
+
+func newStores(sub *plan.Sub, maxBytes int) *stores {
+	s := &stores{maxBytes: maxBytes}
+	for i, p := range sub.Stores {
+		must(int(p.Number) == i, "store %s has number %d at %d", p.Name, p.Number, i)
+		r := &storeRows{in: s, plan: p}
+		binary.BigEndian.PutUint16(r.prefix[:], p.Number)
+		s.all = append(s.all, r)
+	}
+	if len(s.all) > 0 {
+		s.dirty = newDirty()
+	}
+	return s
+}
+
+// db is the database that has the rows of a store.
+func (s *stores) db(p *plan.Store) state.StateDB {
+	if p.InMemory {
+		return s.memory
+	}
+	return s.disk
+}
+
+// changed reports whether there are rows that no snapshot has.
+func (s *stores) changed() bool { return s.dirty != nil && !s.dirty.active.empty() }
+
+// full reports whether so much has changed that it must be frozen before anything else may change.
+func (s *stores) full() bool { return s.dirty != nil && s.dirty.size() >= s.maxBytes }
+
+// begin starts what rollback takes back.
+func (s *stores) begin() {
+	if s.dirty != nil {
+		s.dirty.mark()
+	}
+}
+
+func (s *stores) rollback() {
+	if s.dirty != nil {
+		s.dirty.rollback()
+	}
+}
+
+// apply brings the frozen rows to the databases; the one on disk takes the mark with them. It may be called
+// again after an error.
+func (s *stores) apply(mark []byte) error {
+	var disk, memory []state.StateRow
+	if s.dirty != nil && s.dirty.frozen != nil {
+		for i := range s.dirty.frozen.rows {
+			r := &s.dirty.frozen.rows[i]
+			change := state.StateRow{Key: r.key}
+			if !r.deleted {
+				change.Value = r.value
+			}
+			if s.of(r.key).plan.InMemory {
+				memory = append(memory, change)
+			} else {
+				disk = append(disk, change)
+			}
+		}
+	}
+	if len(memory) > 0 {
+		if err := s.memory.Apply(memory, nil); err != nil {
+			return err
+		}
+	}
+	if s.disk != nil {
+		if err := s.disk.Apply(disk, mark); err != nil {
+			return err
+		}
+	}
+	if s.dirty != nil && s.dirty.frozen != nil {
+		s.dirty.thaw()
+	}
+	return nil
+}
+
+// of returns the store that a key with its prefix belongs to.
+func (s *stores) of(key []byte) *storeRows { return s.all[binary.BigEndian.Uint16(key)] }
+
+// close closes the databases. It is idempotent.
+func (s *stores) close() error {
+	var first error
+	for _, db := range []*state.StateDB{&s.disk, &s.memory} {
+		if *db != nil {
+			if err := (*db).Close(); err != nil && first == nil {
+				first = err
+			}
+			*db = nil
+		}
+	}
+	return first
+}
+
+// fail remembers that a database failed, whatever the operators do with the error.
+func (s *stores) fail(r *storeRows, what string, err error) error {
+	err = fmt.Errorf("%s in store %s: %w", what, r.plan.Name, err)
+	if s.lost == nil {
+		s.lost = err
+	}
+	return err
+}
+
+func (r *storeRows) prefixed(key []byte) []byte {
+	r.key = append(append(r.key[:0], r.prefix[:]...), key...)
+	return r.key
+}
+
+// Get implements plan.Rows.
+func (r *storeRows) Get(key []byte) (value []byte, ok bool, err error) {
+	full := r.prefixed(key)
+	if c := r.in.dirty.find(full); c != nil {
+		if c.deleted {
+			return nil, false, nil
+		}
+		return c.value, true, nil
+	}
+	value, ok, err = r.in.db(r.plan).Get(r.value[:0], full)
+	if err != nil {
+		return nil, false, r.in.fail(r, "read a row", err)
+	}
+	if !ok {
+		return nil, false, nil
+	}
+	r.value = value
+	return value, true, nil
+}
+
+// Put implements plan.Rows.
+func (r *storeRows) Put(key, value []byte) error {
+	if value == nil {
+		value = []byte{}
+	}
+	r.in.dirty.put(r.prefixed(key), value)
+	return nil
+}
+
+// Delete implements plan.Rows.
+func (r *storeRows) Delete(key []byte) error {
+	r.in.dirty.put(r.prefixed(key), nil)
+	return nil
+}
+
+// Range implements plan.Rows.
+func (r *storeRows) Range(lo, hi []byte, reverse bool, fn func(key, value []byte) bool) error {
+	from, to := r.bounds(lo, hi)
+	if to != nil && bytes.Compare(from, to) >= 0 {
+		return nil
+	}
+	m, pinned := r.in.dirty.begin(from, to, reverse)
+	defer r.in.dirty.end(pinned)
+	emit := func(c *row) bool { return c.deleted || fn(c.key[prefixBytes:], c.value) }
+	over := false
+	err := r.in.db(r.plan).Range(from, to, reverse, func(key, value []byte) bool {
+		for c := m.first(); c != nil && !m.before(key, c.key); c = m.first() {
+			same := bytes.Equal(c.key, key)
+			m.pass(c.key)
+			if over = !emit(c); over || same {
+				return !over
+			}
+		}
+		over = !fn(key[prefixBytes:], value)
+		return !over
+	})
+	if err != nil {
+		return r.in.fail(r, "walk over rows", err)
+	}
+	for c := m.first(); c != nil && !over; c = m.first() {
+		m.pass(c.key)
+		over = !emit(c)
+	}
+	return nil
+}
+
+// bounds puts the prefix in front of the bounds of a walk. A walk that has none above ends with the store.
+func (r *storeRows) bounds(lo, hi []byte) (from, to []byte) {
+	from = append(append(make([]byte, 0, prefixBytes+len(lo)), r.prefix[:]...), lo...)
+	switch {
+	case hi != nil:
+		to = append(append(make([]byte, 0, prefixBytes+len(hi)), r.prefix[:]...), hi...)
+	case r.plan.Number < math.MaxUint16:
+		to = binary.BigEndian.AppendUint16(nil, r.plan.Number+1)
+	}
+	return from, to
+}
