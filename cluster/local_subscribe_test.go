@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -314,5 +315,23 @@ func TestSubscribeToOtherType(t *testing.T) {
 		t.Errorf("a Kafka member in our group: %v", a.err)
 	} else {
 		t.Log(a.err)
+	}
+}
+
+// Goal: a report shows what each member reads, in groups of both types. Method: a subscriber, and its report.
+func TestReportOfSubscribers(t *testing.T) {
+	m := startGroups(t, Config{})
+	k := newConsumed()
+	subscribe(t, m.Member, k, request("a"), nil)
+	k.await(t, "a has all", func() bool { return k.owners()["a"] == 2 })
+	r, err := m.Group(context.Background(), "g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Type != "millstream" || r.Protocol != "cooperative-sticky" || len(r.Assignments) != 1 {
+		t.Fatalf("%+v", r)
+	}
+	if a := r.Assignments[0]; a.Client != "a" || a.Host != "local" || !slices.Equal(a.Partitions["t"], []int32{0, 1}) {
+		t.Errorf("%+v", a)
 	}
 }

@@ -119,6 +119,7 @@ type GroupRecords struct {
 	LogStart      record.Offset
 	Batches       [][]byte
 	Bytes         int
+	PositionID    uint32 // of a door: what it named the position that was sought; 0 before
 	Free          func()
 }
 

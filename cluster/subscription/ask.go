@@ -166,7 +166,7 @@ func (f *fetched) records(d member.Delivery) client.GroupRecords {
 	return client.GroupRecords{
 		Topic: d.Partition.Topic, TopicID: d.Partition.ID, Partition: d.Partition.Number, From: d.From, Next: d.Next,
 		HighWatermark: p.HighWatermark, LogStart: p.LogStart, Batches: f.answer.Partitions[d.Index].Batches,
-		Bytes: p.Bytes, Free: f.free,
+		Bytes: p.Bytes, PositionID: d.PositionID, Free: f.free,
 	}
 }
 

@@ -334,6 +334,7 @@ func (s *Subscription) finish() {
 	s.inbox = nil
 	close(s.over)
 	s.mu.Unlock()
+	wakeUp(s.ready)
 	s.discard(inbox)
 }
 
@@ -344,32 +345,40 @@ func errOver(group string) error {
 // Receive implements client.Subscription.
 func (s *Subscription) Receive(ctx context.Context) (client.GroupEvent, error) {
 	for {
-		s.mu.Lock()
-		if len(s.queue) > 0 {
-			q := s.queue[0]
-			s.queue[0] = queued{}
-			s.queue = s.queue[1:]
-			if q.bytes == 0 {
-				s.events--
-			}
-			s.mu.Unlock()
-			return q.event, nil
+		if e, err := s.Take(); e != nil || err != nil {
+			return e, err
 		}
-		s.mu.Unlock()
 		select {
 		case <-s.ready:
-			continue
+		case <-s.over:
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-s.over:
-		}
-		s.mu.Lock()
-		left, end := len(s.queue), s.end
-		s.mu.Unlock()
-		if left == 0 {
-			return nil, end
 		}
 	}
+}
+
+// Ready holds a value when Take may have something new.
+func (s *Subscription) Ready() <-chan struct{} { return s.ready }
+
+// Take is Receive without waiting: no event and no error where there is nothing.
+func (s *Subscription) Take() (client.GroupEvent, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		select {
+		case <-s.over:
+			return nil, s.end
+		default:
+			return nil, nil
+		}
+	}
+	q := s.queue[0]
+	s.queue[0] = queued{}
+	s.queue = s.queue[1:]
+	if q.bytes == 0 {
+		s.events--
+	}
+	return q.event, nil
 }
 
 // Commit implements client.Subscription.
@@ -392,7 +401,10 @@ func (s *Subscription) Pause(p ...client.TopicPartition) { s.post(member.Pause{P
 func (s *Subscription) Resume(p ...client.TopicPartition) { s.post(member.Resume{Partitions: p}) }
 
 // Seek implements client.Subscription.
-func (s *Subscription) Seek(p ...client.Position) {
+func (s *Subscription) Seek(p ...client.Position) { s.SeekAs(0, p...) }
+
+// SeekAs is Seek that names the position: GroupRecords from it carry the id.
+func (s *Subscription) SeekAs(id uint32, p ...client.Position) {
 	names := make([]client.TopicPartition, len(p))
 	s.mu.Lock()
 	for i, to := range p {
@@ -401,7 +413,7 @@ func (s *Subscription) Seek(p ...client.Position) {
 	}
 	dropped := s.drop(names)
 	s.mu.Unlock()
-	s.post(member.Seek{Positions: p})
+	s.post(member.Seek{Positions: p, ID: id})
 	s.Credit(dropped)
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/millstream-io/millstream/partition/machine/group"
 	diskv1 "github.com/millstream-io/millstream/proto/disk/v1"
 	"github.com/millstream-io/millstream/proto/record"
 )
@@ -13,7 +14,7 @@ import (
 // ProtocolType is the type of groups whose members are kept here; Kafka's own are "consumer". A group is of one
 // type. Protocol is the name of the way to share that this package is.
 const (
-	ProtocolType = "millstream"
+	ProtocolType = group.TypeMillstream
 	Protocol     = "cooperative-sticky"
 )
 

@@ -19,6 +19,7 @@ type part struct {
 	next record.Offset      // to read; -1 while there is a need
 	// epoch changes with each new position: what was asked for in an older one is not wanted any more.
 	epoch    uint64
+	position uint32 // as the last Seek named it
 	asking   bool // for its position
 	paused   bool
 	failed   bool
@@ -141,6 +142,7 @@ func (c *Core) onSeek(in Seek) {
 			continue
 		}
 		c.renew(p)
+		p.position = in.ID
 		p.failed, p.retryAt, p.backoff = false, time.Time{}, 0
 		p.need, p.next = needNothing, to.Offset
 		if to.Offset < 0 {

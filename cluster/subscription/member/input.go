@@ -41,8 +41,11 @@ type Pause struct{ Partitions []client.TopicPartition }
 // Resume is client.Subscription.Resume.
 type Resume struct{ Partitions []client.TopicPartition }
 
-// Seek is client.Subscription.Seek.
-type Seek struct{ Positions []client.Position }
+// Seek is client.Subscription.Seek. ID comes back with what is delivered from these positions on.
+type Seek struct {
+	Positions []client.Position
+	ID        uint32
+}
 
 // Credit is client.Subscription.Credit, and what records cost that were dropped.
 type Credit struct{ Bytes int }
@@ -137,6 +140,7 @@ type Delivery struct {
 	Index      int
 	Partition  assign.Partition
 	From, Next record.Offset
+	PositionID uint32
 }
 
 // Committed ends a Commit: one error or nil for each of its offsets.

@@ -107,7 +107,7 @@ func (c *Core) fetched(f *fetching, fetched []Fetched, err error) {
 		a.backoff = 0
 		c.credit -= r.Bytes
 		c.eff.Tell = append(c.eff.Tell, Tell{Records: Delivery{
-			Token: f.token, Index: i, Partition: a.Partition, From: a.next, Next: max(a.next, r.Next),
+			Token: f.token, Index: i, Partition: a.Partition, From: a.next, Next: max(a.next, r.Next), PositionID: a.position,
 		}})
 		a.next = max(a.next, r.Next)
 	}

@@ -16,6 +16,7 @@ import (
 	urfave "github.com/urfave/cli/v2"
 
 	"github.com/millstream-io/millstream/cluster"
+	"github.com/millstream-io/millstream/partition/machine/group"
 )
 
 // groupDetail is one group of `group describe`.
@@ -70,7 +71,7 @@ func (s *shell) groupDescribe(c *urfave.Context) error {
 			Members: []groupMember{},
 		}
 		for i := range g.Members {
-			m := memberOf(&g.Members[i])
+			m := memberOf(g.ProtocolType, &g.Members[i])
 			d.Members = append(d.Members, m)
 			l.rows = append(l.rows, []string{m.ID, orDash(m.Instance), orDash(m.Client), m.Host, orDash(m.reads())})
 		}
@@ -85,8 +86,8 @@ func (s *shell) groupDescribe(c *urfave.Context) error {
 			}
 			return s.show(form, l)
 		}
-		fmt.Fprintf(s.Stdout, "group       %s\nstate       %s\nprotocol    %s\ncoordinator %d\nmembers     %d\n",
-			d.Name, d.State, orDash(d.Protocol), d.Coordinator, len(d.Members))
+		fmt.Fprintf(s.Stdout, "group       %s\nstate       %s\ntype        %s\nprotocol    %s\ncoordinator %d\nmembers     %d\n",
+			d.Name, d.State, orDash(d.Type), orDash(d.Protocol), d.Coordinator, len(d.Members))
 		if len(l.rows) > 0 {
 			fmt.Fprintln(s.Stdout)
 			if err := s.show(form, l); err != nil {
@@ -140,7 +141,7 @@ func journalListing(events []cluster.GroupEvent) listing {
 	return l
 }
 
-func memberOf(g *kadm.DescribedGroupMember) groupMember {
+func memberOf(protocolType string, g *kadm.DescribedGroupMember) groupMember {
 	m := groupMember{ID: g.MemberID, Client: g.ClientID, Host: g.ClientHost, Partitions: map[string][]int32{}}
 	if g.InstanceID != nil {
 		m.Instance = *g.InstanceID
@@ -149,6 +150,12 @@ func memberOf(g *kadm.DescribedGroupMember) groupMember {
 		for _, t := range a.Topics {
 			m.Partitions[t.Topic] = append(m.Partitions[t.Topic], t.Partitions...)
 			slices.Sort(m.Partitions[t.Topic])
+		}
+	}
+	if raw, ok := g.Assigned.Raw(); ok {
+		parts, _ := group.Assigned(protocolType, raw)
+		for _, p := range parts {
+			m.Partitions[p.Topic] = append(m.Partitions[p.Topic], int32(p.Partition))
 		}
 	}
 	return m

@@ -38,5 +38,5 @@
 //   - Batches hold at least one row, uncompressed or not; a null value deletes its row.
 //
 // It must not do I/O and reads no clock. The coordinator does not look into subscriptions and assignments,
-// but for the topics of a "consumer" when positions are to be forgotten.
+// of the types it understands but for the topics when positions are to be forgotten.
 package group

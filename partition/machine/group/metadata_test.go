@@ -152,7 +152,7 @@ func FuzzSubscription(f *testing.F) {
 	f.Add(subscriptionTo("a", "b"))
 	f.Add([]byte{0, 1, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if topics, ok := subscription(b); ok && len(topics) > len(b) {
+		if topics, ok := consumerSubscription(b); ok && len(topics) > len(b) {
 			t.Fatalf("%d topics in %d bytes", len(topics), len(b))
 		}
 	})

@@ -246,8 +246,8 @@ func (g *Coordinator) deletions(gone []TopicPartition, all bool) (frames [][]byt
 func (g *Coordinator) subscribed() (map[string]bool, error) {
 	read := map[string]bool{}
 	for _, m := range g.members {
-		topics, ok := subscription(m.metadata(g.protocol))
-		if !ok || g.protocolType != "consumer" {
+		topics, ok := subscription(g.protocolType, m.metadata(g.protocol))
+		if !ok {
 			return nil, g.notEmpty()
 		}
 		for _, t := range topics {
@@ -255,15 +255,4 @@ func (g *Coordinator) subscribed() (map[string]bool, error) {
 		}
 	}
 	return read, nil
-}
-
-// subscription reads the topics of a ConsumerProtocolSubscription; what follows them is of later versions.
-func subscription(b []byte) (topics []string, ok bool) {
-	d := cursor{rest: b}
-	d.uint16()
-	n := d.uint32()
-	for ; n > 0 && !d.bad; n-- {
-		topics = append(topics, d.string16())
-	}
-	return topics, !d.bad
 }
