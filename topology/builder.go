@@ -63,13 +63,13 @@ func (b *Builder) Build() (*Topology, error) {
 			WithHint("keep the Topology: it can be run many times"))
 		return nil, errors.Join(b.faults...)
 	}
+	b.settleUses()
 	b.built = true
 	b.checkApp()
 	if len(b.sources) == 0 {
 		b.fault(at, "topology %q reads no topic", b.app)
 	}
 	b.checkNames()
-	b.settleUses()
 	b.checkTopics()
 	for _, n := range b.nodes {
 		if n.pure && !n.taken {
@@ -147,6 +147,9 @@ func (b *Builder) checkNames() {
 	first := map[string]*node{}
 	for _, n := range b.nodes {
 		if other, ok := first[n.Name]; ok {
+			if n.Internal && other.Internal {
+				continue // their topic is a fault
+			}
 			b.fault(n.at, "node name %q is taken by the node of %s", n.Name, other.at)
 			continue
 		}

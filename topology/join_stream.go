@@ -101,7 +101,6 @@ func joinStreams[K, L, R, O any](
 	}
 	if name == "" {
 		b.fault(n.at, "%s has an empty name", n.Name)
-		return out
 	}
 	sameKeys(b, n, l.from, l.key, r.from, r.key)
 	key := resolve(b, n, "key", l.key, r.key)

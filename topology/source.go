@@ -96,9 +96,12 @@ func resolve[T any](b *Builder, n *node, what string, given ...serde.Serde[T]) s
 	if s, ok := serde.For[T](); ok {
 		return s
 	}
-	kind := reflect.TypeFor[T]()
+	kind, where := reflect.TypeFor[T](), "in the topic"
+	if n.Internal || n.meets {
+		where = "with WithSerdes at the stream, or WithValue at the grouped table"
+	}
 	b.faults = append(b.faults, refused(n.at, "%s has no serde for its %s, a %s", n.Name, what, kind).
-		WithHint("name one in the topic, for example serde.JSON[%s]()", kind))
+		WithHint("name one %s, for example serde.JSON[%s]()", where, kind))
 	return nil
 }
 
