@@ -174,7 +174,10 @@ func (l local) CreateTopics(ctx context.Context, t []client.NewTopic) ([]client.
 	}
 	out := make([]client.TopicAnswer, len(a))
 	for i, c := range a {
-		out[i] = client.TopicAnswer{Name: c.Name, ID: c.ID, Partitions: int(c.Partitions), Err: c.Err}
+		out[i] = client.TopicAnswer{Name: c.Name, ID: c.ID, Err: c.Err}
+		if c.Err == nil {
+			out[i].Partitions = int(c.Partitions)
+		}
 	}
 	return out, nil
 }

@@ -62,7 +62,7 @@ func TestTopicAdmin(t *testing.T) {
 		create(client.NewTopic{Name: "b", Partitions: 3, Configs: map[string]string{"retention.ms": "3600000"}})
 		create(client.NewTopic{Name: "a"})
 		create(client.NewTopic{Name: "bad name"})
-		create(client.NewTopic{Name: "c", Partitions: -5})
+		create(client.NewTopic{Name: "c", Partitions: 20_000})
 		create(client.NewTopic{Name: "c", Partitions: 1, Replicas: 3})
 		create(client.NewTopic{Name: "c", Configs: map[string]string{"retention.ms": "soon", "no.such.key": "1"}})
 		all, err := c.Topics(ctx)
@@ -200,6 +200,7 @@ func TestGroupMembers(t *testing.T) {
 	forEach(t, cluster.Config{}, func(w *world) {
 		c, ctx := w.client(), within(t)
 		w.topic(c, "t", 4)
+		needGroups(w)
 		w.produce(c, "t", 0, 400)
 		first := newMember(w, "t")
 		second := newMember(w, "t")

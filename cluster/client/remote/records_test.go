@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -191,7 +192,8 @@ func TestRefusalsAreTheSame(t *testing.T) {
 		say("too large for the topic", produce(client.Record{Topic: "t", Value: make([]byte, 3000)}))
 		say("too large for the client", produce(client.Record{Topic: "t", Value: make([]byte, 2<<20)}))
 		say("no key", produce(client.Record{Topic: "compacted", Value: []byte("x")}))
-		say("future", produce(client.Record{Topic: "t", TimestampMs: 1 << 52}))
+		_, after, _ := strings.Cut(told(produce(client.Record{Topic: "t", TimestampMs: 1 << 52})), "mend")
+		lines = append(lines, "future: "+after) // the clock stands in the rest
 		k := c.Consumer()
 		defer k.Close()
 		say("assign", k.Assign(ctx, "nope", client.FromEarliest()))
