@@ -153,4 +153,3 @@ func (l local) DeleteOffsets(ctx context.Context, name string, parts []client.To
 	})
 	return a.errs, firstError(err, a.err)
 }
-

@@ -435,3 +435,71 @@ func TestStopHasALimit(t *testing.T) {
 		}
 	})
 }
+
+// Goal: a new version of an application processes everything from offset 0 beside the one that is at work, under an id
+// and an output of its own; neither loses, repeats or disturbs anything, and each has its own positions. Method: v1 runs
+// and has its output; v2 begins while input goes on; then v1 ends and v2 goes on.
+func TestVersionsSideBySide(t *testing.T) {
+	m := start(t, cluster.Config{})
+	makeTopics(t, m, 2, "lines", "out-v1", "out-v2")
+	version := func(v string, f func(string) string) *running {
+		b := topology.NewBuilder("transformer-"+v)
+		in := topology.From(b, topology.NewTopic("lines", serde.String, serde.String), topology.FromEarliest())
+		topology.MapValues(in, f).To(topology.NewTopic("out-"+v, serde.String, serde.String))
+		return run(m, built(t, b))
+	}
+	old := numbered("old-", 40)
+	put(t, m, "lines", 0, old[:20]...)
+	put(t, m, "lines", 1, old[20:]...)
+	v1 := version("v1", strings.ToUpper)
+	await(t, m, "out-v1", upper(old)...)
+	v2 := version("v2", func(s string) string { return "v2:" + s })
+	during := numbered("during-", 40)
+	var writer sync.WaitGroup
+	writer.Go(func() { put(t, m, "lines", 0, during...) })
+	all := append(slices.Clone(old), during...)
+	writer.Wait()
+	once(t, "v1", await(t, m, "out-v1", upper(all)...), 80)
+	once(t, "v2", await(t, m, "out-v2", prefixed("v2:", all)...), 80)
+	v1.stop()
+	if err := v1.wait(t); err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	put(t, m, "lines", 1, "after")
+	once(t, "v2 alone", await(t, m, "out-v2", "v2:after"), 81)
+	v2.stop()
+	if err := v2.wait(t); err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+}
+
+func upper(values []string) []string {
+	out := slices.Clone(values)
+	for i := range out {
+		out[i] = strings.ToUpper(out[i])
+	}
+	return out
+}
+
+func prefixed(prefix string, values []string) []string {
+	out := slices.Clone(values)
+	for i := range out {
+		out[i] = prefix + out[i]
+	}
+	return out
+}
+
+// once fails the test where a value came twice, or not not all of n came.
+func once(t *testing.T, what string, records []client.Record, n int) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, r := range records {
+		if seen[string(r.Value)] {
+			t.Errorf("%s: %q came twice", what, r.Value)
+		}
+		seen[string(r.Value)] = true
+	}
+	if len(seen) != n {
+		t.Errorf("%s: %d values, want %d", what, len(seen), n)
+	}
+}
