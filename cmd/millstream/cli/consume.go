@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -40,6 +41,30 @@ type reading struct {
 	left  int64 // records to print, negative for no limit
 	quiet *quiet
 	write func(dst []byte, r *kgo.Record) []byte
+	meter *meter
+}
+
+// measure shows how far the reading is, where its end is known and what it prints goes elsewhere.
+func (s *shell) measure(r *reading) {
+	if isTerminal(s.Stdout) {
+		return
+	}
+	total := int64(0)
+	for _, partitions := range r.spans {
+		for _, sp := range partitions {
+			if sp.until < 0 {
+				total = math.MaxInt64
+			} else if total < math.MaxInt64 {
+				total += max(0, sp.until-sp.from)
+			}
+		}
+	}
+	if r.left >= 0 && (r.spans == nil || r.left < total) {
+		total = r.left
+	}
+	if total < math.MaxInt64 {
+		r.meter = s.meter("reading", total, false)
+	}
 }
 
 func (s *shell) consume(c *urfave.Context) error {
@@ -87,6 +112,8 @@ func (s *shell) consume(c *urfave.Context) error {
 		}
 	}
 	cl.AddConsumePartitions(offsets)
+	s.measure(r)
+	defer func() { r.meter.end() }()
 	return s.readAll(c.Context, cl, r)
 }
 
@@ -163,6 +190,7 @@ func (s *shell) readAll(ctx context.Context, cl *kgo.Client, r *reading) error {
 		if _, err := s.Stdout.Write(out); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
+		r.meter.add(int64(fetches.NumRecords()))
 	}
 	return nil
 }

@@ -53,6 +53,8 @@ func (s *shell) consumeGroup(c *urfave.Context, where position, r *reading) erro
 
 func (s *shell) readGroup(c *urfave.Context, cl *kgo.Client, ad *kadm.Client, group string, r *reading) error {
 	ctx := c.Context
+	s.measure(r)
+	defer func() { r.meter.end() }()
 	var out []byte
 	for r.left != 0 {
 		most := 10_000
@@ -84,6 +86,7 @@ func (s *shell) readGroup(c *urfave.Context, cl *kgo.Client, ad *kadm.Client, gr
 		if _, err := s.Stdout.Write(out); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
+		r.meter.add(int64(fetches.NumRecords()))
 		if err := commitPrinted(ctx, cl, fetches.Records()); err != nil {
 			return groupRefused(fmt.Sprintf("what was printed was not committed to group %q", group), err, "")
 		}

@@ -298,7 +298,7 @@ func (e *examination) place() string {
 // progress says on a terminal how long something takes, from the second second on, until the returned function
 // is called.
 func (s *shell) progress(ctx context.Context, what string) (stop func()) {
-	if !isTerminal(s.Stderr) {
+	if !s.shown() {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)

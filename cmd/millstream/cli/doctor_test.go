@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -121,6 +122,36 @@ func TestDoctor(t *testing.T) {
 	if !found {
 		t.Errorf("the damage is not told: %s", o.stdout)
 	}
+	golden(t, "doctor_damage.json", dataChecks(t, dir, o.stdout))
+}
+
+// dataChecks is ofTheData for JSON. What a damaged range says of itself is masked as in the table.
+func dataChecks(t *testing.T, dir, text string) string {
+	t.Helper()
+	var got struct {
+		State  string           `json:"state"`
+		Checks []map[string]any `json:"checks"`
+	}
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatal(err)
+	}
+	got.Checks = slices.DeleteFunc(got.Checks, func(k map[string]any) bool {
+		return slices.Contains([]any{"clock", "read-ahead", "file system", "open files", "free space"}, k["check"])
+	})
+	for _, k := range got.Checks {
+		says := strings.ReplaceAll(fmt.Sprint(k["says"]), dir, "DIR")
+		says = regexp.MustCompile(`of cluster \S+`).ReplaceAllString(says, "of cluster …")
+		k["says"] = damageText.ReplaceAllString(says, "${1}…")
+		damage, _ := k["damage"].([]any)
+		for _, d := range damage {
+			d.(map[string]any)["error"] = "…"
+		}
+	}
+	b, err := json.MarshalIndent(got, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(b), dir, "DIR") + "\n"
 }
 
 // Goal: a class that lost durable writes is named with the option that gives them up. Method: put an older copy

@@ -72,12 +72,12 @@ func (s *shell) report(ctx context.Context, err error) int {
 	if f.what == "" { // all has been said
 		return f.code
 	}
-	s.notef("error: %s", f.what)
+	s.sayf("error: %s", f.what)
 	if f.why != "" {
-		s.notef("  why: %s", f.why)
+		s.sayf("  why: %s", f.why)
 	}
 	if f.try != "" {
-		s.notef("  try: %s", f.try)
+		s.sayf("  try: %s", f.try)
 	}
 	return f.code
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -44,6 +45,7 @@ func run(ctx context.Context, p Process) int {
 // shell is a process with the flags that every command has.
 type shell struct {
 	Process
+	quiet bool // nothing for the eye but errors
 }
 
 // env returns a variable of the environment, "" if it is not set.
@@ -56,8 +58,15 @@ func (s *shell) env(name string) string {
 	return ""
 }
 
-// notef writes a line for the eye.
-func (s *shell) notef(format string, args ...any) { fmt.Fprintf(s.Stderr, format+"\n", args...) }
+// notef writes a line for the eye, unless --quiet is given.
+func (s *shell) notef(format string, args ...any) {
+	if !s.quiet {
+		s.sayf(format, args...)
+	}
+}
+
+// sayf writes a line to standard error.
+func (s *shell) sayf(format string, args ...any) { fmt.Fprintf(s.Stderr, format+"\n", args...) }
 
 // app builds the tree of commands.
 func (s *shell) app() *urfave.App {
@@ -82,18 +91,28 @@ func (s *shell) app() *urfave.App {
 	}
 	app.Action = func(c *urfave.Context) error { return urfave.ShowAppHelp(c) }
 	app.OnUsageError = badValue
-	tidy(app.Commands)
+	s.tidy(app.Commands)
 	app.Setup()
 	return app
 }
 
-// tidy gives every command the same manners: --help, no command called help (a topic may be), and wrong
-// values told as usage.
-func tidy(commands []*urfave.Command) {
+// loud are the commands whose words are their work.
+var loud = []string{"dev", "server", "completion", "version"}
+
+// tidy gives every command the same manners: --help, no command called help (a topic may be), wrong values told as
+// usage, and --quiet where there is anything to be quiet about.
+func (s *shell) tidy(commands []*urfave.Command) {
 	for _, c := range commands {
 		c.HideHelp, c.OnUsageError = true, badValue
 		c.Flags = append(c.Flags, helpFlag())
-		tidy(c.Subcommands)
+		if slices.Contains(loud, c.Name) {
+			continue
+		}
+		if c.Action != nil && !c.SkipFlagParsing {
+			c.Flags = append(c.Flags, quietFlag())
+			c.Before = func(c *urfave.Context) error { s.quiet = c.Bool("quiet"); return nil }
+		}
+		s.tidy(c.Subcommands)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -49,6 +50,7 @@ type sending struct {
 	partition int32
 	reader    *reader
 	rate      float64
+	meter     *meter
 
 	mu     sync.Mutex
 	sent   int64
@@ -76,6 +78,10 @@ func (s *shell) produce(c *urfave.Context) error {
 			return fail(exitFailure, "the file cannot be read").because("%v", err)
 		}
 		defer f.Close()
+		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
+			p.meter = s.meter("sending "+filepath.Base(name), fi.Size(), true)
+			defer func() { p.meter.end() }()
+		}
 		in = f
 	}
 	cl, err := s.dial(c.Context, c.String("brokers"), opts...)
@@ -88,6 +94,7 @@ func (s *shell) produce(c *urfave.Context) error {
 	}
 	readErr := p.sendLines(c.Context, cl, in)
 	flushErr := cl.Flush(context.WithoutCancel(c.Context)) // bounded by --timeout of each record
+	p.meter.end()
 	if err := p.outcome(); err != nil {
 		return err
 	}
@@ -175,6 +182,7 @@ func (p *sending) sendLines(ctx context.Context, cl *kgo.Client, in io.Reader) e
 			return err
 		}
 		cl.Produce(context.WithoutCancel(ctx), r, p.done) // what was read is sent, also after an interrupt
+		p.meter.add(int64(len(scan.Bytes())) + 1)
 		if p.stopped() {
 			break
 		}

@@ -112,7 +112,7 @@ func TestComplete(t *testing.T) {
 		"consume -o ":        "end start",
 		"topic create ":      "",
 		"consume text-input -": "--brokers --exit-at-end --format --group --help --number --offset --output --partition " +
-			"--timeout",
+			"--quiet --timeout",
 	} {
 		o := commandLine(t, "", env, append([]string{"__complete"}, strings.Split(line, " ")...)...).must(t, 0)
 		if got := strings.Join(strings.Fields(o.stdout), " "); got != want {

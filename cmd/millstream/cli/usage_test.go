@@ -1,8 +1,14 @@
 package cli
 
 import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	urfave "github.com/urfave/cli/v2"
 )
 
 // Goal: a wrong word is refused with exit code 2 and the nearest right one, before anything is dialled.
@@ -129,5 +135,34 @@ func TestThreeLines(t *testing.T) {
 	if len(lines) != 3 || !strings.HasPrefix(lines[0], "error: ") || !strings.HasPrefix(lines[1], "  why: ") ||
 		!strings.HasPrefix(lines[2], "  try: ") {
 		t.Errorf("not three lines:\n%s", o.stderr)
+	}
+}
+
+// Goal: what a command prints for programs stays as it is: every command with --output has its JSON in a golden file.
+// Method: the tree of commands against a list of the files, and the files against what only JSON has.
+func TestEveryJSONIsGolden(t *testing.T) {
+	files := map[string]string{
+		"topic ls": "topic_ls.json", "topic describe": "topic_describe.json", "consume": "consume.json",
+		"group ls": "group.txt", "group describe": "group_describe.txt", "group lag": "group.txt", "group reset": "group.txt",
+		"doctor": "doctor_damage.json", "debug dump-log": "debug_dump_log.txt",
+	}
+	s := &shell{Process: Process{Stdout: io.Discard, Stderr: io.Discard}}
+	var walk func(path string, commands []*urfave.Command)
+	walk = func(path string, commands []*urfave.Command) {
+		for _, c := range commands {
+			name := strings.TrimSpace(path + " " + c.Name)
+			if _, has := flagTable(c.Flags)["output"]; has {
+				b, err := os.ReadFile(filepath.Join("testdata", files[name]))
+				if err != nil || !bytes.Contains(b, []byte(`":`)) {
+					t.Errorf("%s has --output, and its JSON stands in no golden file: %v", name, err)
+				}
+				delete(files, name)
+			}
+			walk(name, c.Subcommands)
+		}
+	}
+	walk("", s.app().Commands)
+	for name := range files {
+		t.Errorf("%s has no --output", name)
 	}
 }
