@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/millstream-io/millstream/proto/record"
@@ -20,7 +19,7 @@ import (
 // rig runs all tasks of a topology in one loop over topics in memory: operators and their stores alone, without
 // the task core. What is sent is processed at once, records of one call in the order in which they were sent.
 type rig struct {
-	t          testing.TB
+	t          tester
 	graph      *plan.Graph
 	partitions map[string]int
 	tasks      map[string]*rigTask
@@ -33,6 +32,13 @@ type rig struct {
 	retries    int
 	offset     record.Offset
 	err        error
+}
+
+// tester is what testing.T and rapid.T have in common.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Errorf(format string, args ...any)
 }
 
 type rigRecord struct {
@@ -52,7 +58,7 @@ type rigTask struct {
 	sent      []rigRecord
 }
 
-func newRig(t testing.TB, f func(b *topology.Builder), partitions int) *rig {
+func newRig(t tester, f func(b *topology.Builder), partitions int) *rig {
 	t.Helper()
 	b := topology.NewBuilder("app")
 	f(b)
@@ -63,7 +69,7 @@ func newRig(t testing.TB, f func(b *topology.Builder), partitions int) *rig {
 	return rigOf(t, topo, partitions)
 }
 
-func rigOf(t testing.TB, topo *topology.Topology, partitions int) *rig {
+func rigOf(t tester, topo *topology.Topology, partitions int) *rig {
 	t.Helper()
 	r := &rig{
 		t: t, graph: topo.Graph(), tasks: map[string]*rigTask{}, out: map[string][]record.Record{},
