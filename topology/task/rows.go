@@ -215,3 +215,17 @@ func (r *storeRows) bounds(lo, hi []byte) (from, to []byte) {
 	}
 	return from, to
 }
+
+// Rows is a store as the operators see it, changed rows that are not committed yet among them: for tests that
+// look into a task between Steps. It is good while the task is running.
+func (c *Core) Rows(store string) (plan.Rows, bool) {
+	if c.phase != phaseRunning {
+		return nil, false
+	}
+	for _, r := range c.stores.all {
+		if r.plan.Name == store {
+			return r, true
+		}
+	}
+	return nil, false
+}
