@@ -12,7 +12,7 @@ import (
 )
 
 // Apply writes rows and replaces the mark; see state.StateDB. It writes the next version of the state, which nobody
-// sees before it is complete: the mark comes last, in one transaction with the last rows.
+// sees before it is complete: the mark comes last.
 func (d *DB) Apply(rows []state.StateRow, mark []byte) error {
 	size := int64(len(mark)) + rowOverhead
 	for _, r := range rows {
@@ -170,6 +170,7 @@ type batch struct {
 	d       *DB
 	version uint64
 	txn     *badger.Txn
+	rows    int // in txn
 	entries []badger.Entry
 	bytes   []byte
 	cut     map[string]int // pieces that a row got in this batch
@@ -178,8 +179,12 @@ type batch struct {
 	done    chan error
 }
 
+// A transaction is sent with so many rows, so that Badger takes them while the next ones are made ready;
 // transactionsSent bounds what is on its way.
-const transactionsSent = 4
+const (
+	transactionRows  = 1000
+	transactionsSent = 4
+)
 
 // keptBatchBytes bounds the memory that stays for the next Apply.
 const keptBatchBytes = 256 << 10
@@ -230,14 +235,17 @@ func (b *batch) do(change func(*badger.Txn) error) error {
 		b.txn = b.d.badger.NewTransactionAt(b.version, true)
 	}
 	err := change(b.txn)
-	if !errors.Is(err, badger.ErrTxnTooBig) {
-		return err
+	if errors.Is(err, badger.ErrTxnTooBig) {
+		if err := b.send(); err != nil {
+			return err
+		}
+		b.txn = b.d.badger.NewTransactionAt(b.version, true)
+		err = change(b.txn)
 	}
-	if err := b.send(); err != nil {
-		return err
+	if b.rows++; err == nil && b.rows >= transactionRows {
+		err = b.send()
 	}
-	b.txn = b.d.badger.NewTransactionAt(b.version, true)
-	return change(b.txn)
+	return err
 }
 
 // send lets Badger's own goroutine take the rows.
@@ -246,7 +254,7 @@ func (b *batch) send() error {
 		return nil
 	}
 	txn := b.txn
-	b.txn = nil
+	b.txn, b.rows = nil, 0
 	defer txn.Discard()
 	b.began++
 	if err := b.d.of.o.Faults.Commit(b.began); err != nil {
@@ -294,7 +302,7 @@ func (b *batch) waitOne() error {
 func (b *batch) wait() error {
 	if b.txn != nil {
 		b.txn.Discard()
-		b.txn = nil
+		b.txn, b.rows = nil, 0
 	}
 	var first error
 	for b.sent > 0 {

@@ -1,7 +1,7 @@
 // Package statedb keeps the state databases of a member's tasks on the disk: it implements state.States with a
 // Badger a task. Like all of state/engine it is known to the composition root only.
 //
-//	Apply → one transaction, or some: rows of version n+1 … the last with the mark → version n+1 is the newest
+//	Apply → one transaction, or some: rows of version n+1 …, the mark last → version n+1 is the newest
 //	Get   → row cache, or a version that is held → Badger → checksum → cache
 //	Range → a version that is held → Badger's iterator → checksum → fn
 //

@@ -11,7 +11,7 @@ const (
 	leastCacheSize = 2 * segmentBytes
 )
 
-// rowCache keeps rows that were read or written last, and keys that have no row. Rows stand one behind the other
+// rowCache keeps rows that were read last, as they are now, and keys that have no row. Rows stand one behind the other
 // in segments without pointers, so that the collector has nothing to do; the oldest segment goes, but for what
 // was asked for while it was old: that is written again. Its owner locks it.
 type rowCache struct {
@@ -92,6 +92,13 @@ func (c *rowCache) put(key, value []byte, ok bool) {
 		b = appendLE32(b, absent)
 	}
 	c.segments[last] = append(append(b, key...), value...)
+}
+
+// replace is put for a key that the cache knows of. Of what is only written, as in a restore, nobody may ever ask.
+func (c *rowCache) replace(key, value []byte, ok bool) {
+	if _, in := c.at[maphash.Bytes(c.seed, key)]; in {
+		c.put(key, value, ok)
+	}
 }
 
 // next begins a segment, in the memory of the oldest one where there is enough.

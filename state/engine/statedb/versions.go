@@ -76,7 +76,7 @@ func (v *versions) publish(version uint64, rows []state.StateRow, mark []byte) (
 	defer v.mu.Unlock()
 	v.newest, v.mark = version, mark
 	for _, r := range rows {
-		v.cache.put(r.Key, r.Value, r.Value != nil)
+		v.cache.replace(r.Key, r.Value, r.Value != nil)
 	}
 	if len(v.held) > 0 {
 		return v.held[0].version
