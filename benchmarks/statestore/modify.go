@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -106,6 +107,10 @@ func (c settings) modifyOne(db database, next func() uint64) (map[string]float64
 	var buf []byte
 	ops, gets, commits := 0, 0, 0
 	var committing time.Duration
+	cpu, err := measure.CPU(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
 	begin := time.Now()
 	commitAt := begin.Add(c.commit)
 	for {
@@ -143,10 +148,12 @@ func (c settings) modifyOne(db database, next func() uint64) (map[string]float64
 		committing += after.Sub(now)
 		commitAt = after.Add(c.commit)
 		if took := after.Sub(begin); took >= c.modify {
+			used, err := measure.CPU(os.Getpid())
 			return map[string]float64{
 				"ops_per_s": float64(ops) / took.Seconds(), "gets_per_op": float64(gets) / float64(ops),
-				"commit_share": committing.Seconds() / took.Seconds(), "commit_ms": committing.Seconds() * 1000 / float64(commits),
-			}, nil
+				"cpu_us_per_op": float64((used - cpu).Microseconds()) / float64(ops),
+				"commit_share":  committing.Seconds() / took.Seconds(), "commit_ms": committing.Seconds() * 1000 / float64(commits),
+			}, err
 		}
 	}
 }

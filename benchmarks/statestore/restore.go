@@ -57,6 +57,10 @@ func (c settings) restore(db state.StateDB, out *measure.Results, n int) error {
 		records[i] = record.Record{Offset: record.Offset(i), Key: k, Value: value}
 		bytes += len(k) + len(value)
 	}
+	cpu, err := measure.CPU(os.Getpid())
+	if err != nil {
+		return err
+	}
 	begin := time.Now()
 	rows := make([]state.StateRow, 0, restoreRows)
 	var keys []byte
@@ -74,10 +78,12 @@ func (c settings) restore(db state.StateDB, out *measure.Results, n int) error {
 		}
 	}
 	took := time.Since(begin).Seconds()
+	used, err := measure.CPU(os.Getpid())
 	out.Add(restoreName, n, map[string]float64{
 		"mb_per_s": float64(bytes) / (1 << 20) / took, "records_per_s": float64(len(records)) / took,
+		"cpu_us_per_record": float64((used - cpu).Microseconds()) / float64(len(records)),
 	})
-	return nil
+	return err
 }
 
 // copyQuiet copies the files once nothing changes any more.

@@ -47,7 +47,7 @@ func badgerOptions(dir string, memTable int64, log badger.Logger) badger.Options
 		WithValueLogFileSize(1 << 20).
 		WithCompression(options.None).
 		WithMemTableSize(memTable).
-		WithBaseTableSize(max(memTable/2, leastTable)).
+		WithBaseTableSize(min(max(memTable/2, leastTable), mostTable)).
 		WithNumMemtables(memTables).
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0).

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	defaultMemoryBytes = 128 << 20
+	defaultMemoryBytes = 256 << 20
 	leastMemoryBytes   = 8 << 20
 )
 
@@ -18,7 +18,7 @@ const (
 type Options struct {
 	Dir         string       // one directory a task is made below it; nobody else may use it
 	Logger      *slog.Logger // nil: nothing is logged
-	MemoryBytes int64        // for all databases together: what was written last, and read caches; 0 = 128 MiB
+	MemoryBytes int64        // for all databases together: what was written last, and read caches; 0 = 256 MiB
 
 	Now    func() time.Time // nil = time.Now; for the age of what is known of free space
 	Faults *Faults          // tests only

@@ -136,9 +136,9 @@ func TestMemoryBudget(t *testing.T) {
 		if n == 1 && m != mostMemTable || m < leastMemTable {
 			t.Fatalf("database %d gets %d", n, m)
 		}
-		s.mem.Add(m * memTables)
+		s.mem.Add(m)
 	}
-	if most := int64(defaultMemoryBytes/2 + 100*memTables*leastMemTable); s.mem.Load() > most {
+	if most := int64(defaultMemoryBytes/2 + 100*leastMemTable); s.mem.Load() > most {
 		t.Errorf("100 databases have %d, at most %d", s.mem.Load(), most)
 	}
 }

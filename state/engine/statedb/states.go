@@ -19,8 +19,9 @@ import (
 const (
 	memTables     = 2
 	leastMemTable = 1 << 20
-	mostMemTable  = 16 << 20
+	mostMemTable  = 32 << 20
 	leastTable    = 512 << 10
+	mostTable     = 2 << 20
 )
 
 // goneSuffix ends the name of a directory that is on its way out. No task's directory ends so.
@@ -116,25 +117,25 @@ func (s *States) begin(task string) (*DB, error) {
 		return nil, fault.New(fault.StorageError, "the state of task %s is open already", task).
 			WithHint("close it before it is opened again")
 	}
-	if err := s.space.take(0, s.mem.Load()); err != nil {
+	if err := s.space.take(0, s.held()); err != nil {
 		return nil, err
 	}
 	s.open[task] = nil
 	d := &DB{of: s, task: task, dir: filepath.Join(s.o.Dir, dirName(task)), boot: s.o.Faults.BootID(), gate: newGate(),
 		memory: s.memTable()}
 	d.versions.cache = newRowCache()
-	s.mem.Add(d.memory * memTables)
+	s.mem.Add(d.memory)
 	return d, nil
 }
 
 // memTable is the size of one of the next database: a share of what the others leave of half the memory.
 func (s *States) memTable() int64 {
 	left := s.o.MemoryBytes/2 - s.mem.Load()
-	return min(max(left/(2*memTables), leastMemTable), mostMemTable)
+	return min(max(left/4, leastMemTable), mostMemTable)
 }
 
 // held is what all databases have in memory and not in tables yet, at the most.
-func (s *States) held() int64 { return s.mem.Load() }
+func (s *States) held() int64 { return memTables * s.mem.Load() }
 
 // share gives every open database the same part of half the memory for its cache.
 func (s *States) share() {
@@ -156,7 +157,7 @@ func (s *States) forget(d *DB) {
 	s.mu.Lock()
 	delete(s.open, d.task)
 	s.mu.Unlock()
-	s.mem.Add(-d.memory * memTables)
+	s.mem.Add(-d.memory)
 	s.share()
 }
 
