@@ -31,7 +31,7 @@ func TestCompactedRun(t *testing.T) {
 func TestOpenFrameChecksType(t *testing.T) {
 	for _, e := range []Entry{
 		{Index: 1, Type: 0, Frame: make([]byte, FrameRoom)},
-		{Index: 1, Type: EntryClean + 1, Frame: make([]byte, FrameRoom)},
+		{Index: 1, Type: EntryFence + 1, Frame: make([]byte, FrameRoom)},
 		{Index: 1, Type: EntryCompacted, Frame: make([]byte, FrameRoom)},
 		{Index: 9, Type: EntryCompacted, Frame: binary.BigEndian.AppendUint64(make([]byte, FrameRoom), 8)},
 	} {

@@ -104,10 +104,13 @@ func (h *handle) seal() error {
 	if err != nil {
 		return err
 	}
-	if h.b, err = h.vol.open(h.id, false); err == nil {
-		close(h.sealed)
+	b, err := h.vol.open(h.id, false)
+	if err != nil {
+		return err // h.b stays nil
 	}
-	return err
+	h.b = b
+	close(h.sealed)
+	return nil
 }
 
 // isSealed reports whether the bucket's files are complete.
