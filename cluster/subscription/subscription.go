@@ -236,7 +236,7 @@ func (s *Subscription) put(t member.Tell, f *fetched) int {
 	return 0
 }
 
-// drop takes records of partitions out of the queue and returns their bytes.
+// drop takes records and errors of partitions out of the queue and returns their bytes.
 func (s *Subscription) drop(parts []client.TopicPartition) (bytes int) {
 	if len(parts) == 0 {
 		return 0
@@ -247,6 +247,10 @@ func (s *Subscription) drop(parts []client.TopicPartition) (bytes int) {
 	}
 	kept := s.queue[:0]
 	for _, q := range s.queue {
+		if e, wrong := q.event.(*client.PartitionError); wrong && gone[client.TopicPartition{Topic: e.Topic, Partition: e.Partition}] {
+			s.events--
+			continue
+		}
 		r, records := q.event.(client.GroupRecords)
 		if !records || !gone[q.of] {
 			kept = append(kept, q)

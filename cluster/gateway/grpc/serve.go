@@ -86,6 +86,7 @@ func (d *door) server() (*rpc.Server, *health.Server) {
 	apiv1.RegisterRecordsServer(s, d.records)
 	apiv1.RegisterTopicsServer(s, &topics{d: d})
 	apiv1.RegisterGroupsServer(s, &groups{d: d})
+	apiv1.RegisterConsumerServer(s, &consumer{d: d})
 	alive := health.NewServer()
 	healthv1.RegisterHealthServer(s, alive)
 	reflection.Register(s)

@@ -20,7 +20,7 @@ type part struct {
 	// epoch changes with each new position: what was asked for in an older one is not wanted any more.
 	epoch    uint64
 	position uint32 // as the last Seek named it
-	asking   bool // for its position
+	asking   bool   // for its position
 	paused   bool
 	failed   bool
 	backoff  time.Duration
