@@ -443,7 +443,7 @@ func TestVersionsSideBySide(t *testing.T) {
 	m := start(t, cluster.Config{})
 	makeTopics(t, m, 2, "lines", "out-v1", "out-v2")
 	version := func(v string, f func(string) string) *running {
-		b := topology.NewBuilder("transformer-"+v)
+		b := topology.NewBuilder("transformer-" + v)
 		in := topology.From(b, topology.NewTopic("lines", serde.String, serde.String), topology.FromEarliest())
 		topology.MapValues(in, f).To(topology.NewTopic("out-"+v, serde.String, serde.String))
 		return run(m, built(t, b))
