@@ -3,6 +3,7 @@ package grpc
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // Budget is a limit for bytes in flight that several doors share. It is safe for concurrent use.
@@ -60,6 +61,30 @@ func (a *account) settle() {
 	a.out, a.settled = 0, true
 	a.mu.Unlock()
 	a.budget.Give(n)
+}
+
+// charge takes n bytes of the member's budget, waiting for them. What it returns gives them back, once, and says whether
+// this was the time.
+func (d *door) charge(ctx context.Context, n int64) (back func() bool, err error) {
+	if err := d.await(ctx, n); err != nil {
+		return nil, err
+	}
+	var given atomic.Bool
+	return func() bool {
+		if !given.CompareAndSwap(false, true) {
+			return false
+		}
+		d.o.MemberBytes.Give(n)
+		return true
+	}, nil
+}
+
+// onPanic runs fn where its caller panics: a port that panicked may never answer.
+func onPanic(fn func()) {
+	if p := recover(); p != nil {
+		fn()
+		panic(p)
+	}
 }
 
 // await waits until the member's budget has room for n bytes and takes them. It ends with ctx.

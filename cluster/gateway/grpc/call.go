@@ -71,14 +71,35 @@ func (d *door) begin(method string) func(panicked any, err error) error {
 	return func(panicked any, err error) error {
 		d.streams.Add(-1)
 		if panicked != nil {
-			d.o.Observer.Panicked(method)
-			d.o.Logger.Error("grpc call panicked", "method", method, "err", fmt.Sprint(panicked), "stack", string(debug.Stack()))
-			err = fault.New(fault.Unknown, "the call broke off").WithHint("the member's log says why")
+			err = d.broken(method, panicked)
 		}
 		err = wire.StatusOf(err)
 		d.o.Observer.Ended(method, status.Code(err).String(), d.o.Now().Sub(begun))
 		return err
 	}
+}
+
+// broken is the refusal of a call that panicked.
+func (d *door) broken(method string, panicked any) error {
+	d.o.Observer.Panicked(method)
+	d.o.Logger.Error("grpc call panicked", "method", method, "err", fmt.Sprint(panicked), "stack", string(debug.Stack()))
+	return fault.New(fault.Unknown, "the call broke off").WithHint("the member's log says why")
+}
+
+// beside runs the receiving side of a stream; the channel has how it ended. A panic costs the stream.
+func (d *door) beside(method string, receive func() error) <-chan error {
+	ended := make(chan error, 1)
+	d.wg.Go(func() {
+		var err error
+		defer func() {
+			if p := recover(); p != nil {
+				err = d.broken(method, p)
+			}
+			ended <- err
+		}()
+		err = receive()
+	})
+	return ended
 }
 
 // admit refuses a call that is one too many.

@@ -98,9 +98,7 @@ func (s *records) Fetch(g rpc.BidiStreamingServer[apiv1.FetchRequest, apiv1.Fetc
 	if err := f.add(start.Partitions); err != nil {
 		return err
 	}
-	read := make(chan error, 1)
-	s.d.wg.Go(func() { read <- f.read() })
-	return f.run(read)
+	return f.run(s.d.beside(apiv1.Records_Fetch_FullMethodName, f.read))
 }
 
 func (d *door) newFetch(ctx context.Context, s rpc.ServerStream, start *apiv1.FetchStart) *fetchStream {

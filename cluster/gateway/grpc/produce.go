@@ -46,10 +46,8 @@ func (s *records) Produce(g rpc.BidiStreamingServer[apiv1.ProduceRequest, apiv1.
 		sharer: sharer{now: s.d.o.Now, next: s.d.published.Add(1)}, answers: newInbox[*apiv1.ProduceResponse](),
 	}
 	p.room.L = &p.mu
-	read := make(chan error, 1)
-	s.d.wg.Go(func() { read <- p.read() })
 	defer p.end()
-	return p.answer(read)
+	return p.answer(s.d.beside(apiv1.Records_Produce_FullMethodName, p.read))
 }
 
 // end lets the reader go.
@@ -63,7 +61,8 @@ func (p *produceStream) end() {
 // answer sends answers until the client has closed its side and all are out, or the stream ends.
 func (p *produceStream) answer(read <-chan error) error {
 	var ready []*apiv1.ProduceResponse
-	var ended error // why nothing more is read
+	var over bool   // what is in flight is the last
+	var ended error // of the stream, behind that
 	draining := p.d.draining
 	for {
 		ready = p.answers.take(ready)
@@ -72,20 +71,20 @@ func (p *produceStream) answer(read <-chan error) error {
 				return err
 			}
 		}
-		if p.sent(len(ready)) && ended != nil {
-			if errors.Is(ended, io.EOF) {
-				return nil
-			}
+		if p.sent(len(ready)) && over {
 			return ended
 		}
 		select {
 		case <-p.answers.bell:
-		case ended = <-read:
-			read = nil
+		case err := <-read:
+			if !errors.Is(err, io.EOF) {
+				return err
+			}
+			over, read = true, nil
 		case <-draining:
 			draining = nil
-			if ended == nil {
-				ended = closing()
+			if !over {
+				over, ended = true, closing()
 			}
 		case <-p.ctx.Done():
 			return p.ctx.Err()
@@ -138,14 +137,17 @@ func (p *produceStream) began() {
 
 // charge takes n bytes for a request from the stream's share and the member's budget; what it returns gives them back.
 func (p *produceStream) charge(n int64) (give func(), err error) {
-	if err := p.d.await(p.ctx, n); err != nil {
+	back, err := p.d.charge(p.ctx, n)
+	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
 	p.bytes += n
 	p.mu.Unlock()
 	return func() {
-		p.d.o.MemberBytes.Give(n)
+		if !back() {
+			return
+		}
 		p.mu.Lock()
 		p.bytes -= n
 		p.mu.Unlock()
@@ -194,6 +196,7 @@ func (p *produceStream) takeBatches(m *wire.Produce, acks int8) error {
 	}
 	p.d.o.Observer.Produced(len(m.Frame) - frameRoom)
 	id, partition := r.Id, *r.Partition
+	defer onPanic(give)
 	p.d.port.Produce(b, func(a broker.Produced) {
 		give()
 		p.answers.put(&apiv1.ProduceResponse{Id: id, Appended: []*apiv1.Appended{appended(partition, a)}})
@@ -224,6 +227,7 @@ func (p *produceStream) takeRecords(r *apiv1.ProduceRequest, acks int8) error {
 		observer: p.d.o.Observer,
 	}
 	id := r.Id
+	defer onPanic(give)
 	a.run(func(out []*apiv1.Appended) {
 		give()
 		p.answers.put(&apiv1.ProduceResponse{Id: id, Appended: out})

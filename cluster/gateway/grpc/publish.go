@@ -76,15 +76,17 @@ func (s *records) Publish(ctx context.Context, r *apiv1.PublishRequest) (*apiv1.
 	for _, p := range parts {
 		size += int64(len(p.frame))
 	}
-	if err := s.d.await(ctx, size); err != nil {
+	back, err := s.d.charge(ctx, size)
+	if err != nil {
 		return nil, err
 	}
+	defer onPanic(func() { back() })
 	a := &appending{
 		port: s.d.port, who: whoOf(ctx), topic: t, acks: acks, deadline: s.d.by(ctx), parts: parts, observer: s.d.o.Observer,
 	}
 	out, err := await(ctx, func(done func([]*apiv1.Appended)) {
 		a.run(func(out []*apiv1.Appended) {
-			s.d.o.MemberBytes.Give(size)
+			back()
 			done(out)
 		})
 	})
