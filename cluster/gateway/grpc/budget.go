@@ -79,11 +79,10 @@ func (d *door) charge(ctx context.Context, n int64) (back func() bool, err error
 	}, nil
 }
 
-// onPanic runs fn where its caller panics: a port that panicked may never answer.
-func onPanic(fn func()) {
-	if p := recover(); p != nil {
+// unless runs fn where its caller did not get as far as to set handed: a port that panicked may never answer.
+func unless(handed *bool, fn func()) {
+	if !*handed {
 		fn()
-		panic(p)
 	}
 }
 

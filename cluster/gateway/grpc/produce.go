@@ -196,11 +196,13 @@ func (p *produceStream) takeBatches(m *wire.Produce, acks int8) error {
 	}
 	p.d.o.Observer.Produced(len(m.Frame) - frameRoom)
 	id, partition := r.Id, *r.Partition
-	defer onPanic(give)
+	handed := false
+	defer unless(&handed, give)
 	p.d.port.Produce(b, func(a broker.Produced) {
 		give()
 		p.answers.put(&apiv1.ProduceResponse{Id: id, Appended: []*apiv1.Appended{appended(partition, a)}})
 	})
+	handed = true
 	return nil
 }
 
@@ -227,10 +229,12 @@ func (p *produceStream) takeRecords(r *apiv1.ProduceRequest, acks int8) error {
 		observer: p.d.o.Observer,
 	}
 	id := r.Id
-	defer onPanic(give)
+	handed := false
+	defer unless(&handed, give)
 	a.run(func(out []*apiv1.Appended) {
 		give()
 		p.answers.put(&apiv1.ProduceResponse{Id: id, Appended: out})
 	})
+	handed = true
 	return nil
 }

@@ -80,7 +80,8 @@ func (s *records) Publish(ctx context.Context, r *apiv1.PublishRequest) (*apiv1.
 	if err != nil {
 		return nil, err
 	}
-	defer onPanic(func() { back() })
+	handed := false
+	defer unless(&handed, func() { back() })
 	a := &appending{
 		port: s.d.port, who: whoOf(ctx), topic: t, acks: acks, deadline: s.d.by(ctx), parts: parts, observer: s.d.o.Observer,
 	}
@@ -89,6 +90,7 @@ func (s *records) Publish(ctx context.Context, r *apiv1.PublishRequest) (*apiv1.
 			back()
 			done(out)
 		})
+		handed = true
 	})
 	if err != nil {
 		return nil, err
