@@ -1090,8 +1090,9 @@ func (x *ConsumeRevoking) GetDeadlineMs() uint32 {
 	return 0
 }
 
-// ConsumeLost names partitions that the client has no longer, and why: revoked as announced (no error), or because the
-// group went on without it. Commits for them are refused from now on.
+// ConsumeLost names partitions that the client has no longer although it did not release them, and why: it let the
+// deadline of a revocation pass, or the group went on without it. Commits for them are refused from now on. What was
+// released is not told again.
 type ConsumeLost struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Partitions    []*TopicPartition      `protobuf:"bytes,1,rep,name=partitions,proto3" json:"partitions,omitempty"`
