@@ -70,6 +70,13 @@ func (m *Member) notes() []string {
 	if !m.ready.Load() {
 		return notes
 	}
+	for i, r := range relaxedOf(m.table.Load()) {
+		if i == maxUnready {
+			notes = append(notes, "relaxed: there are more such topics")
+			break
+		}
+		notes = append(notes, "relaxed: "+r.String())
+	}
 	r := m.Damage()
 	for _, d := range r.Lost {
 		notes = append(notes, fmt.Sprintf("class %s lost durable writes (%s) and takes no more: see /damage", d.Class, d.Reason))

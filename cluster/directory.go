@@ -218,7 +218,7 @@ func newPlaced(h placement.Hosted) *placed {
 
 func settingsOf(t *placement.Topic) partition.Settings {
 	return partition.Settings{
-		Class: t.Config.Class(), LogAppendTime: t.Config.LogAppendTime,
+		Class: t.Config.Class(), LogAppendTime: t.Config.LogAppendTime, FlushMs: t.Config.FlushMs,
 		RetentionMs: t.Config.RetentionMs, RetentionBytes: t.Config.RetentionBytes,
 		Compact: t.Config.Compact, MinLagMs: t.Config.MinLagMs,
 		DeleteRetentionMs: t.Config.DeleteRetentionMs, DirtyRatio: t.Config.DirtyRatio,

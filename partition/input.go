@@ -136,6 +136,10 @@ type Settings struct {
 	Class         state.Class // the retention class of new entries
 	LogAppendTime bool        // message.timestamp.type=LogAppendTime
 
+	// In state.ClassRelaxed records are acknowledged when they are written, and are durable so many ms later; what
+	// else the log holds is durable before anybody hears of it. 0 in all other classes.
+	FlushMs int64
+
 	// How long records are kept after their append, in ms, and how many bytes of them at most. -1 keeps all,
 	// and so does 0, which is a topic that says nothing.
 	RetentionMs    int64

@@ -172,8 +172,11 @@ func (p *player) input(word string, args map[string]string) partition.Input {
 		return partition.Cancel{Req: req}
 	case "configure":
 		s := partition.Settings{Class: state.ClassLong, LogAppendTime: args["time"] == "append"}
-		if args["class"] == "compact" {
+		switch args["class"] {
+		case "compact":
 			s.Class = state.ClassCompact
+		case "relaxed":
+			s.Class, s.FlushMs = state.ClassRelaxed, int64(number(args["flush"]))
 		}
 		s.RetentionMs, s.RetentionBytes = int64(number(args["ms"])), int64(number(args["bytes"]))
 		s.Compact, s.DirtyRatio = args["dirty"] != "", float64(number(args["dirty"]))/100
@@ -347,7 +350,11 @@ func (p *player) step(in partition.Input) {
 		if t.LogStart > 0 {
 			start = fmt.Sprintf(" start=%d", t.LogStart)
 		}
-		say("persist %d in %s log=[%d,%d]%s term=%d vote=%d commit=%d sync=%v", w.Token, w.Class, t.First, t.Last, start, t.Term, t.Vote, t.Commit, w.Write.Sync)
+		within := ""
+		if w.Write.Within > 0 {
+			within = " within=" + w.Write.Within.String()
+		}
+		say("persist %d in %s log=[%d,%d]%s term=%d vote=%d commit=%d sync=%v%s", w.Token, w.Class, t.First, t.Last, start, t.Term, t.Vote, t.Commit, w.Write.Sync, within)
 		for _, e := range w.Write.Entries {
 			say("  entry %d term=%d %s offsets=[%d,%d] at=%d newest=%d bytes=%d", e.Index, e.Term, []string{"", "records", "control", "conf", "trim", "compacted", "clean", "fence"}[e.Type],
 				e.Base, e.Next(), e.AppendTimeMs, e.MaxTimestampMs, len(e.Frame)-state.FrameRoom)

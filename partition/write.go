@@ -20,6 +20,7 @@ type building struct {
 	responses []raftpb.Message
 	bytes     int  // of the frames of entries
 	dirty     bool // there is something to write
+	records   bool // it has records, which the topic may let be durable later
 	sync      bool // it must be made durable soon
 	awaited   bool // and raft's responses wait for it: entries, term or vote
 }
@@ -31,7 +32,12 @@ func (w *building) add(e state.Entry) {
 	}
 	w.entries = append(w.entries, e)
 	w.bytes += len(e.Frame)
-	w.dirty, w.sync, w.awaited = true, true, true
+	w.dirty, w.awaited = true, true
+	if e.Type == state.EntryRecords {
+		w.records = true
+	} else {
+		w.sync = true
+	}
 }
 
 // row carries a row; a newer one of its kind replaces it.
@@ -71,14 +77,26 @@ func (r *Replica) issueWrite() {
 	if len(r.writes) == 0 {
 		r.class = r.cfg.Settings.Class // the order of writes is kept within a class only
 	}
+	sync, within := r.howSoon()
 	r.token++
 	p := Persist{Token: r.token, Class: r.class, Write: state.Write{
 		Replica: r.cfg.ID, By: r.cfg.Incarnation, Tail: r.tail, Entries: raftlog.Roll(w.entries), Carried: w.rows,
-		Sync: w.sync,
+		Sync: sync, Within: within,
 	}}
 	r.eff.Persist = append(r.eff.Persist, p)
 	r.writes = append(r.writes, issued{Persist: p, term: r.term, awaited: w.awaited, responses: w.responses})
 	*w = building{}
+}
+
+// howSoon says when the write of this Step must be durable: at once, or, where it only has records of a topic that
+// wants it so, after a time.
+func (r *Replica) howSoon() (sync bool, within time.Duration) {
+	w, s := &r.write, r.cfg.Settings
+	relaxed := r.class == state.ClassRelaxed && s.Class == r.class && s.FlushMs > 0
+	if w.records && relaxed && !w.sync {
+		return false, time.Duration(s.FlushMs) * time.Millisecond
+	}
+	return w.sync || w.records, 0
 }
 
 // retry issues everything again that a full disk refused, as it was and in order, once all that was under way
@@ -138,7 +156,9 @@ func (r *Replica) onPersisted(in Persisted) {
 		if len(w.Write.Entries) > 0 {
 			r.persisted = true
 		}
-		r.durable.note(w.Write)
+		if w.Class != state.ClassRelaxed || w.Write.Sync {
+			r.durable.note(w.Write)
+		}
 		// Entries of an older term may have been replaced since: only this term's count for acks 1.
 		if w.term == r.term {
 			r.stable = max(r.stable, w.Write.Tail.Last)

@@ -2,6 +2,7 @@ package state
 
 import (
 	"iter"
+	"time"
 
 	"github.com/millstream-io/millstream/proto/record"
 )
@@ -37,6 +38,12 @@ type Write struct {
 	Entries []Entry // ascending, each begins behind Through of the one before; frames sealed
 	Carried []Row
 	Sync    bool // false: may wait for the next group (a commit index alone needs no fsync of its own)
+
+	// Within asks, without Sync, for the write to be acknowledged when it has been written, which outlives the
+	// process; it is durable at the latest so much later, and with any write of the class that asks for Sync.
+	// What the machine loses is the newest writes of the class, and no others. Only in ClassRelaxed; 0 for none.
+	// A replica leaves that class behind a write with Sync.
+	Within time.Duration
 }
 
 // Span is a stretch of a replica's log that lies together on the disk: entries [First, Last]. Base is the
@@ -55,7 +62,7 @@ type Span struct {
 // LogStore keeps the logs of all replicas of a member. It is safe for concurrent use.
 type LogStore interface {
 	// Append queues a write and returns at once. done runs exactly once, on the committer's goroutine, when
-	// the write is durable or has failed; it must not block. Until then the store owns w's bytes (frames stay
+	// the write is durable (see Write.Within for what need not be) or has failed; it must not block. Until then the store owns w's bytes (frames stay
 	// readable by others: they never change). Writes of one replica to one class become durable in the order
 	// of their calls. Errors: fault.DiskFull (nothing was written, try later), fault.StorageError (the store
 	// is fenced: stop).

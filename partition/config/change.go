@@ -64,11 +64,28 @@ func Plan(t Topic, ops []Op, replace bool) (Change, error) {
 			c.Set[op.Key] = value
 		}
 	}
+	if err := c.check(t); err != nil && len(faults) == 0 {
+		faults = append(faults, err)
+	}
 	if len(faults) > 0 {
 		return Change{}, joined(faults)
 	}
 	slices.Sort(c.Delete)
 	return c, nil
+}
+
+// check refuses a change after which settings do not go together, where it is about one of them.
+func (c Change) check(t Topic) error {
+	about := c.Replace
+	for _, key := range []string{KeyFlushPolicy, KeyFlushMs, KeyFlushMessages, KeyCleanupPolicy} {
+		_, set := c.Set[key]
+		about = about || set || slices.Contains(c.Delete, key)
+	}
+	if !about {
+		return nil
+	}
+	after := Stored(c.Apply(t.Overrides))
+	return after.check()
 }
 
 // Apply returns the settings that a change makes of those before, nil for none. It refuses nothing, and

@@ -125,7 +125,6 @@ func TestHarmlessValues(t *testing.T) {
 		KeyMinInsync:        {"1"},
 		KeyUncleanElection:  {"false"},
 		KeyFlushMessages:    {"1", "9223372036854775807"},
-		KeyFlushMs:          {"0", "9223372036854775807"},
 	} {
 		for _, value := range values {
 			topic, err := Parse(map[string]*string{key: &value})
@@ -168,7 +167,8 @@ func TestParseRefuses(t *testing.T) {
 		{KeyTimestampType, "LogAppend", "nearest is LogAppendTime"},
 		{KeyMinInsync, "2", `takes only "1"`},
 		{KeyUncleanElection, "true", `takes only "false"`},
-		{KeyFlushMs, "1000", "durable before it is acknowledged"},
+		{KeyFlushMs, "-1", "from 0 to 9223372036854775807"},
+		{KeyFlushPolicy, "none", "none of durable, interval"},
 		{"message.timestamp.difference.max.ms", "1", "message.timestamp.before.max.ms"},
 		{KeyRetentionMs, "-2", "from -1 to 9223372036854775807"},
 		{KeyRetentionMs, "7d", "whole number"},
@@ -239,7 +239,7 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 		fixed := slices.Contains([]string{
-			KeyCompressionType, KeyMaxCompactionLag, KeyMinInsync, KeyUncleanElection, KeyFlushMessages, KeyFlushMs,
+			KeyCompressionType, KeyMaxCompactionLag, KeyMinInsync, KeyUncleanElection, KeyFlushMessages,
 		}, e.Key)
 		if fixed != e.ReadOnly {
 			t.Errorf("%s read-only: %v", e.Key, e.ReadOnly)

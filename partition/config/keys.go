@@ -26,6 +26,7 @@ const (
 	KeyMinDirtyRatio     = "min.cleanable.dirty.ratio"
 	KeyMinInsync         = "min.insync.replicas"
 	KeyUncleanElection   = "unclean.leader.election.enable"
+	KeyFlushPolicy       = "flush.policy"
 	KeyFlushMessages     = "flush.messages"
 	KeyFlushMs           = "flush.ms"
 	KeySegmentBytes      = "segment.bytes"
@@ -37,12 +38,14 @@ const (
 	KeyPreallocate       = "preallocate"
 )
 
-// The values of message.timestamp.type and of cleanup.policy.
+// The values of message.timestamp.type, of cleanup.policy and of flush.policy.
 const (
 	timestampCreateTime = "CreateTime"
 	timestampAppendTime = "LogAppendTime"
 	policyDelete        = "delete"
 	policyCompact       = "compact"
+	flushDurable        = "durable"
+	flushInterval       = "interval"
 )
 
 // Bounds and default of max.message.bytes, in bytes of one batch as it is stored. The default is Kafka's: 1
@@ -68,6 +71,13 @@ const (
 	DefaultTimestampAfterMs  = 3_600_000
 	DefaultDeleteRetentionMs = 86_400_000
 	DefaultDirtyRatio        = 0.5
+)
+
+// DefaultFlushMs is how long records of flush.policy=interval may be acknowledged and not durable where flush.ms
+// does not say; MaxFlushMs is the most that it may say. Both in milliseconds.
+const (
+	DefaultFlushMs = 1000
+	MaxFlushMs     = 60_000
 )
 
 // shortRetention is the age up to which a topic's records share buckets that are given back soon.
@@ -160,12 +170,24 @@ var keys = []*key{
 		doc: "Only a replica that has everything that was acknowledged can lead.",
 	},
 	{
-		name: KeyFlushMessages, kind: TypeLong, preset: "1", only: []string{"1", none}, why: alwaysDurable,
-		doc: "Every batch is on the disk before it is acknowledged, whatever is set here.",
+		name: KeyFlushPolicy, kind: TypeString, preset: flushDurable, oneOf: []string{flushDurable, flushInterval},
+		doc: "When a batch is acknowledged: when it is on the disk (durable), or when it is written and on the disk within " +
+			KeyFlushMs + " (interval), so that a power cut may lose what was acknowledged last.",
+		set: func(t *Topic, value string) { t.relaxed = value == flushInterval },
 	},
 	{
-		name: KeyFlushMs, kind: TypeLong, preset: "0", only: []string{"0", none}, why: alwaysDurable,
-		doc: "Every batch is on the disk before it is acknowledged, whatever is set here.",
+		name: KeyFlushMessages, kind: TypeLong, preset: "1", only: []string{"1", none}, why: alwaysDurable,
+		doc: "When a batch is on the disk is a matter of " + KeyFlushPolicy + ", whatever is set here.",
+	},
+	{
+		name: KeyFlushMs, kind: TypeLong, preset: "0", max: Unbounded,
+		doc: "With " + KeyFlushPolicy + "=interval, how many milliseconds after its acknowledgement a batch is on the disk at " +
+			"the latest: 1 to 60000, 1000 by default. Without effect on a durable topic, where that is before it.",
+		set: func(t *Topic, value string) {
+			if n, err := strconv.ParseInt(value, 10, 64); err == nil && n >= 1 && n <= MaxFlushMs {
+				t.flushMs = n
+			}
+		},
 	},
 	hint(KeySegmentBytes, TypeInt, "1073741824", 14, math.MaxInt32),
 	hint(KeySegmentMs, TypeLong, "604800000", 1, math.MaxInt64),
@@ -192,7 +214,8 @@ var otherwise = map[string]string{
 		KeyTimestampAfter,
 }
 
-const alwaysDurable = "a batch is durable before it is acknowledged, whatever the topic"
+const alwaysDurable = "a batch is durable before it is acknowledged, or within " + KeyFlushMs + " where " + KeyFlushPolicy +
+	" says so"
 
 // Keys returns the names of all topic keys, in the order of the table.
 func Keys() []string {

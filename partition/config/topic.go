@@ -26,9 +26,12 @@ type Topic struct {
 	MinLagMs          int64 // age below which compaction leaves records alone
 	DeleteRetentionMs int64 // how long null values outlive the compaction that has reached them
 	DirtyRatio        float64
+	FlushMs           int64 // records are acknowledged before they are durable, by so many ms at most; 0: never
 	Overrides         map[string]string
 
-	keep bool // nothing goes by age or size: delete is not in the policy
+	keep    bool  // nothing goes by age or size: delete is not in the policy
+	relaxed bool  // flush.policy=interval
+	flushMs int64 // as it was set; 0 where it was not, or cannot be meant so
 }
 
 // Default is the configuration of a topic on which nothing was set.
@@ -66,11 +69,35 @@ func Parse(settings map[string]*string) (Topic, error) {
 		}
 		t.override(k, accepted)
 	}
+	if err := t.check(); err != nil && len(faults) < mostFaults {
+		faults = append(faults, err)
+	}
 	if len(faults) > 0 {
 		return Topic{}, joined(faults)
 	}
 	t.settle()
 	return t, nil
+}
+
+// check refuses settings that do not go together.
+func (t *Topic) check() error {
+	if !t.relaxed {
+		return nil
+	}
+	with := KeyFlushPolicy + "=" + flushInterval
+	switch ms, set := t.Overrides[KeyFlushMs]; {
+	case t.Compact:
+		return fault.New(fault.InvalidConfig, "%s does not go with %s=%s: what compaction drops must not hang on records that a "+
+			"power cut can take", with, KeyCleanupPolicy, t.Overrides[KeyCleanupPolicy]).
+			WithHint("set %s=%s, or leave compact out", KeyFlushPolicy, flushDurable)
+	case set && t.flushMs == 0:
+		return fault.New(fault.InvalidConfig, "topic key %s=%s with %s is not from 1 to %d", KeyFlushMs, ms, with, MaxFlushMs).
+			WithHint("the default is %d", DefaultFlushMs)
+	case t.Overrides[KeyFlushMessages] == "1":
+		return fault.New(fault.InvalidConfig, "%s=1 and %s contradict each other", KeyFlushMessages, with).
+			WithHint("leave one of them out")
+	}
+	return nil
 }
 
 // Stored makes a configuration of settings that were accepted once and come out of the log or a snapshot.
@@ -88,8 +115,15 @@ func Stored(settings map[string]string) Topic {
 	return t
 }
 
-// settle takes retention back where the policy does not ask for it.
+// settle takes retention back where the policy does not ask for it, and keeps a topic durable of which two changes
+// at the same time have made what check refuses.
 func (t *Topic) settle() {
+	if t.relaxed && !t.Compact {
+		t.FlushMs = DefaultFlushMs
+		if t.flushMs > 0 {
+			t.FlushMs = t.flushMs
+		}
+	}
 	if t.keep {
 		t.RetentionMs, t.RetentionBytes = KeepAll, KeepAll
 	}
@@ -97,8 +131,11 @@ func (t *Topic) settle() {
 
 // Class is the retention class that new entries of the topic go to: records that live for hours do not
 // share buckets with those that live for days, so that whole buckets become free early, and what is
-// compacted is rewritten apart from both.
+// compacted is rewritten apart from both. What may be acknowledged before it is durable is apart from all of them.
 func (t Topic) Class() state.Class {
+	if t.FlushMs > 0 {
+		return state.ClassRelaxed
+	}
 	if t.Compact {
 		return state.ClassCompact
 	}
@@ -119,6 +156,10 @@ func Describe(t Topic) []Entry {
 		e := Entry{
 			Key: k.name, Value: k.preset, Default: k.preset, Source: SourceDefault,
 			Type: k.kind, ReadOnly: k.only != nil, Doc: k.doc,
+		}
+		if k.name == KeyFlushMs && t.FlushMs > 0 {
+			e.Default = strconv.Itoa(DefaultFlushMs)
+			e.Value = e.Default
 		}
 		if v, ok := t.Overrides[k.name]; ok {
 			e.Value, e.Source = v, SourceTopic

@@ -28,6 +28,7 @@ type Options struct {
 	Trim        bool          // records are deleted, on request and by retention
 	Compact     bool          // the log is compacted by key, by each replica on its own
 	Fence       bool          // tasks have one life after the other, each of which fences those before
+	Relaxed     bool          // records are acknowledged before they are durable; with one replica and no consumers
 	Damage      bool          // bits flip in what one of at least three replicas has stored
 	Break       Break         // what is broken on purpose
 
@@ -58,6 +59,7 @@ const (
 	ServeDamaged           // P11: damaged frames are served as if they were right
 	LeadDamaged            // P11: a replica is not told that its log is damaged
 	ForgetFence            // P5: a restart forgets what was fenced
+	NeverDurable           // P1: what is acknowledged before it is durable never becomes so by itself
 )
 
 // Cluster is one run: hosts, clients and consumers in one loop in virtual time. Not safe for concurrent use.
@@ -120,6 +122,10 @@ func New(o Options) *Cluster {
 	c.start = c.now
 	c.net.c = c
 	c.topic = partition.Settings{Class: state.ClassLong}
+	if o.Relaxed {
+		c.topic.Class, c.topic.FlushMs = state.ClassRelaxed, 50+c.rng.Int64N(1000)
+		c.history.flushMs = c.topic.FlushMs
+	}
 	c.chooseRetention()
 	for i := range o.Replicas {
 		c.hosts = append(c.hosts, newHost(c, record.ReplicaID(i+1)))
@@ -140,6 +146,9 @@ func New(o Options) *Cluster {
 		c.scheduleTrims()
 	}
 	for i := range 2 {
+		if o.Relaxed {
+			break // they see what is lost afterwards
+		}
 		c.consumers = append(c.consumers, newConsumer(c, i))
 	}
 	return c

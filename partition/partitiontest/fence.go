@@ -165,13 +165,15 @@ func (l *life) write() {
 		case l.client.stale(r): // the newer leader is asked
 		case r.Err == nil && acks == -1:
 			c.history.acked = append(c.history.acked, acked{
-				client: l.client.id, first: o.first, count: o.count, base: r.Base, all: true, sentAt: o.sentAt,
+				client: l.client.id, first: o.first, count: o.count, base: r.Base, all: true, sentAt: o.sentAt, at: c.now,
 			})
 			l.open = nil
 			l.batches--
 		case errors.Is(r.Err, fault.InvalidProducerEpoch):
 			c.reached["zombie"]++
 			l.shutOut(r.Err)
+		case errors.Is(r.Err, fault.OutOfOrderSequence) && c.o.Relaxed:
+			l.over = true // what it wrote is lost; a later life begins anew
 		case errors.Is(r.Err, fault.OutOfOrderSequence):
 			c.history.fail("P1", "task %d, epoch %d: all before was acknowledged, yet: %v", l.t.id, l.epoch, r.Err)
 			l.over = true

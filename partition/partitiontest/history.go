@@ -26,6 +26,8 @@ type History struct {
 	start    record.Offset // of the logs in the end
 	logs     [][]seen      // per host
 	fences   []fenced
+	flushMs  int64 // how long what was acknowledged need not be durable
+	crashes  []time.Time
 
 	// Where the log is compacted.
 	compacts bool
@@ -48,6 +50,7 @@ type acked struct {
 	base                 record.Offset
 	all                  bool
 	sentAt               time.Time
+	at                   time.Time // of the acknowledgement, or a little before
 }
 
 func newHistory() History {
@@ -189,12 +192,22 @@ func (h *History) checkAcked() {
 		}
 		for i := range a.count {
 			o, want := a.base+record.Offset(i), value(a.client, a.first+i)
-			if o >= h.start && h.final(o).value != want {
+			if o >= h.start && h.final(o).value != want && !h.mayBeLost(a) {
 				h.fail("P1", "%s was acknowledged at offset %d and is not there", want, o)
 				return
 			}
 		}
 	}
+}
+
+// mayBeLost reports whether an acknowledged batch need not have been durable at a crash.
+func (h *History) mayBeLost(a acked) bool {
+	for _, crash := range h.crashes {
+		if h.flushMs > 0 && crash.Sub(a.at).Milliseconds() <= h.flushMs && !crash.Before(a.sentAt) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkOrder: P2, the values of a client are in order; P3, none is there twice. A client that had to start a

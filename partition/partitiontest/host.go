@@ -27,10 +27,11 @@ type host struct {
 	waiting  map[partition.ReqID]func(partition.Reply)
 	req      partition.ReqID
 	wake     time.Time
-	settling bool // a step of the store is scheduled
-	slow     bool // the disk takes long
-	full     bool // the disk has no room
-	broken   bool // the next write of the disk fails
+	settling bool      // a step of the store is scheduled
+	due      time.Time // when the store is stepped because something must be durable
+	slow     bool      // the disk takes long
+	full     bool      // the disk has no room
+	broken   bool      // the next write of the disk fails
 	ledger   *ledger
 	last     uint64 // the last index that it wanted written
 
@@ -47,7 +48,11 @@ var errDisk = errors.New("input/output error")
 
 func newHost(c *Cluster, id record.ReplicaID) *host {
 	h := &host{c: c, id: id, terms: map[uint64]uint64{}}
-	h.store = engine.NewMemory(engine.Options{BucketBytes: c.o.BucketBytes, Faults: &engine.Faults{
+	now := func() time.Time { return c.now }
+	if !c.o.Relaxed {
+		now = nil
+	}
+	h.store = engine.NewMemory(engine.Options{BucketBytes: c.o.BucketBytes, Now: now, Faults: &engine.Faults{
 		NoSync: c.o.Break == NoSync,
 		Commit: func(state.Class) error {
 			if h.broken {
@@ -143,6 +148,7 @@ func (h *host) crash() {
 		return
 	}
 	h.c.note('x', uint64(h.id))
+	h.c.history.crashes = append(h.c.history.crashes, h.c.now)
 	h.up = false
 	h.life++
 	h.settling = false
@@ -284,6 +290,22 @@ func (h *host) settle() {
 		h.settling = false
 		if h.store.Step() && h.store.Pending() > 0 {
 			h.settle()
+		}
+		h.harden()
+	})
+}
+
+// harden lets the store make durable what it has acknowledged, when it must.
+func (h *host) harden() {
+	due := h.store.Due()
+	if due.IsZero() || due.Equal(h.due) || h.c.o.Break == NeverDurable {
+		return
+	}
+	h.due = due
+	h.c.after(max(due.Sub(h.c.now), 0), func() {
+		if h.up && h.store.Due().Equal(due) {
+			h.store.Step()
+			h.c.reached["hardened"]++
 		}
 	})
 }

@@ -26,6 +26,13 @@ type bucket interface {
 	// After errNoRoom the bucket is as it was; any other error is final.
 	append(rows []row) error
 
+	// put writes all rows at once, or none, as append does, and leaves it to the next append, to sync or to close
+	// to make them durable. Until then the newest of what was put may be lost with the machine.
+	put(rows []row) error
+
+	// sync makes durable what was put. An error is final.
+	sync() error
+
 	// most returns what one append can carry at the very most.
 	most() limits
 

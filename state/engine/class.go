@@ -24,6 +24,7 @@ type class struct {
 	active *handle
 	group  groupRow // of the newest group
 	next   *upcoming
+	loose  loose // what was acknowledged and is not durable yet
 
 	durable atomic.Uint64                // sequence of the newest durable group
 	noteMu  sync.Mutex                   // held while the sidecar is written
@@ -198,7 +199,7 @@ func (c *class) age() time.Duration {
 func (c *class) close() error {
 	var errs []error
 	if c.active != nil {
-		errs = append(errs, c.record())
+		errs = append(errs, c.firm(), c.record())
 	}
 	if c.next != nil {
 		errs = append(errs, c.next.abandon())

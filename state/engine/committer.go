@@ -63,7 +63,9 @@ func (c *class) commit(g *group) error {
 	if err := c.s.fencedErr(); err != nil {
 		return err
 	}
-	c.committed()
+	if c.loose.groups == 0 {
+		c.committed()
+	}
 	c.install(t)
 	return nil
 }
@@ -153,7 +155,10 @@ func (c *class) write(t *txn) error {
 		key := t.key(st.id, kindTail, 0)
 		t.add(key, tailRow{tail: st.tail, version: st.version, classes: st.classes, span: st.span}.encode(key))
 	}
-	next := groupRow{sequence: c.group.sequence + 1, bucketBytes: c.group.bucketBytes + uint64(t.bytes)}
+	next := groupRow{
+		sequence: c.group.sequence + 1, bucketBytes: c.group.bucketBytes + uint64(t.bytes), unsynced: c.loose.groups,
+	}
+	lazy := c.mayWait(t)
 	t.add(groupKey, next.encode())
 	t.mark(next.sequence)
 	if f := c.s.o.Faults.Commit; f != nil {
@@ -163,11 +168,20 @@ func (c *class) write(t *txn) error {
 	}
 	c.s.space.took(t.bytes)
 	began := c.s.o.Now()
-	if err := c.active.b.append(t.rows); err != nil {
+	put := c.active.b.append
+	if lazy {
+		put = c.active.b.put
+	}
+	if err := put(t.rows); err != nil {
 		return err
 	}
 	c.s.o.Observer.Committed(c.id, len(t.rows), t.bytes, c.s.o.Now().Sub(began))
 	c.group = next
+	if lazy {
+		c.loosen(t)
+	} else {
+		c.loose.end()
+	}
 	return nil
 }
 

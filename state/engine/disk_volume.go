@@ -25,6 +25,8 @@ type diskVolume struct {
 	fence func(error)
 	spare func() int64 // see frameFile
 
+	relaxed bool // groups may be written that are not durable
+
 	blocks *blockCache
 }
 
@@ -50,11 +52,15 @@ func (v *diskVolume) open(id bucketID, writable bool) (bucket, error) {
 		return nil, fault.New(fault.StorageError, "bucket %s of the manifest is not there: %w", id, err).
 			WithHint("restore the directory from a copy, or let the member rebuild from its peers")
 	}
-	return openBucket(v.path(id), writable, v.bucketOptions())
+	b, err := openBucket(v.path(id), writable, v.bucketOptions())
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 func (v *diskVolume) bucketOptions() bucketOptions {
-	return bucketOptions{log: v.logger(), noSync: v.o.Faults.NoSync, noted: v.noted(), maxWrite: v.o.MaxWriteBytes,
+	return bucketOptions{log: v.logger(), noSync: v.o.Faults.NoSync, relaxed: v.relaxed, noted: v.noted(), maxWrite: v.o.MaxWriteBytes,
 		spare: v.spare, blocks: v.blocks}
 }
 

@@ -1,7 +1,7 @@
 // Package engine keeps the logs of a member's replicas: it implements state.LogStore on the disk, and in memory
 // for simulations. It is the only importer of Badger.
 //
-// A class (meta, long, short, compact) is a directory with a manifest and a row of buckets; the last one is
+// A class (meta, long, short, compact, relaxed) is a directory with a manifest and a row of buckets; the last one is
 // active. A write walks one way:
 //
 //	Append → the class's queue → committer: group → one write, one fdatasync → tails in memory → done
@@ -39,6 +39,11 @@
 //
 // Small neighbours in class compact, whose buckets never die, become one bucket.
 //
+// In class relaxed, and there only, a group whose writes say so is acknowledged when it is written, and made durable
+// later, with the next group that must be or by a clock; see loose. Each group says how many before it were not
+// durable then. After a power cut these count as far as they are whole one behind the other, and what does not
+// count is cut off; all before them was durable, and is damage where it is missing, as everywhere.
+//
 // Beside the buckets a sidecar says how far the groups of the class have been durable. A class that opens
 // with less is damaged: what verifies is read, and writes are refused until Accept.
 //
@@ -52,7 +57,10 @@
 //   - done gets nil after the group is durable, and never when a sync failed: the first storage error fences
 //     the store.
 //   - What is read is verified. A reader is never inside a bucket that closes.
-//   - One group has one fdatasync. None is tried again, and nothing is written behind one that failed.
+//   - One group has one fdatasync, in class relaxed several together. None is tried again, and nothing is written
+//     behind one that failed.
+//   - What was acknowledged before it was durable only adds entries. It is made durable before a bucket is left for
+//     the next, or a replica for another class.
 //   - The index has nothing that the frames do not have. It is used as it stands only with a sum that fits.
 //   - Every group carries the class's group sequence, and leaves a mark with it. The sidecar is never ahead of
 //     what is durable, so a killed process is never taken for damage.

@@ -34,7 +34,7 @@ func (d *MemoryDisk) LoseGroup(id state.Class) {
 // LoseMark takes the mark of one group from the active bucket of a class.
 func (d *MemoryDisk) LoseMark(id state.Class, sequence uint64) {
 	for _, b := range d.classes[id].buckets {
-		b.put(row{key: makeKey(classRows, kindMark, sequence)})
+		b.set(row{key: makeKey(classRows, kindMark, sequence)})
 	}
 }
 
@@ -42,7 +42,7 @@ func (d *MemoryDisk) LoseMark(id state.Class, sequence uint64) {
 func (d *MemoryDisk) LoseEntry(id record.ReplicaID, index uint64) {
 	for _, v := range d.classes {
 		for _, b := range v.buckets {
-			b.put(row{key: makeKey(id, kindEntry, index)})
+			b.set(row{key: makeKey(id, kindEntry, index)})
 		}
 	}
 }

@@ -26,6 +26,7 @@ type frameBucket struct {
 	rows     *rowStore
 	writable bool
 	noSync   bool
+	relaxed  bool
 	maxs     limits
 	ahead    lookAhead
 	blocks   *blockCache
@@ -36,6 +37,7 @@ type frameBucket struct {
 type bucketOptions struct {
 	log      badger.Logger
 	noSync   bool   // tests only: nothing is made durable
+	relaxed  bool   // groups may have been written that were not durable
 	noted    uint64 // groups of the class up to this sequence have been durable
 	maxWrite int64
 	spare    func() int64 // see frameFile
@@ -68,7 +70,7 @@ func createBucket(dir string, o bucketOptions) (*frameBucket, error) {
 func newFrameBucket(dir string, f *frameFile, writable bool, o bucketOptions) *frameBucket {
 	f.spare = o.spare
 	return &frameBucket{
-		dir: dir, frames: f, writable: writable, noSync: o.noSync, maxs: writeLimits(o.maxWrite),
+		dir: dir, frames: f, writable: writable, noSync: o.noSync, relaxed: o.relaxed, maxs: writeLimits(o.maxWrite),
 		blocks: o.blocks,
 	}
 }
@@ -112,28 +114,35 @@ func (b *frameBucket) rebuild(o bucketOptions) (bucketSum, error) {
 		return bucketSum{}, err
 	}
 	batch := rows.batch()
-	err = b.frames.walk(func(last []frameRow) bool { return o.durable(last) }, batch.put)
+	err = b.frames.walk(o.standing, batch.put)
 	if err := errors.Join(err, batch.send(), batch.wait(), rows.close()); err != nil {
 		return bucketSum{}, fmt.Errorf("rebuild rows of %s: %w", b.dir, err)
 	}
 	if err := b.frames.resume(b.frames.end, b.frames.number); err != nil {
 		return bucketSum{}, err
 	}
-	if err := b.frames.erase(); err != nil {
+	clean := b.frames.erase
+	if b.relaxed {
+		clean = b.frames.cutOff
+	}
+	if err := clean(); err != nil {
 		return bucketSum{}, err
 	}
 	return b.sum()
 }
 
-// durable reports whether a group is one that the class has noted as durable.
-func (o bucketOptions) durable(rows []frameRow) bool {
+// standing reads what a group says of itself; noted are those that the class has noted as durable.
+func (o bucketOptions) standing(rows []frameRow) standing {
 	for _, r := range rows {
 		if string(r.key) == string(groupKey) {
 			g, err := decodeGroup(r.small)
-			return err == nil && g.sequence <= o.noted
+			if err != nil {
+				return standing{}
+			}
+			return standing{unsynced: g.unsynced, noted: g.sequence <= o.noted}
 		}
 	}
-	return false
+	return standing{}
 }
 
 // sum writes the sum of an index that is closed.
@@ -153,7 +162,21 @@ func (b *frameBucket) most() limits { return b.maxs }
 // append writes the group, makes it durable, and meanwhile puts its rows into the index: nobody looks for
 // them there before append returns, but for who reads what is being truncated, and then they stand in the
 // file already.
-func (b *frameBucket) append(rows []row) error {
+func (b *frameBucket) append(rows []row) error { return b.write(rows, !b.noSync) }
+
+func (b *frameBucket) put(rows []row) error { return b.write(rows, false) }
+
+func (b *frameBucket) sync() error {
+	if b.frames.failed != nil || b.noSync {
+		return b.frames.failed
+	}
+	if err := b.frames.sync(); err != nil {
+		return b.frames.fail(err)
+	}
+	return nil
+}
+
+func (b *frameBucket) write(rows []row, durable bool) error {
 	h, group, err := b.frames.write(rows)
 	if err != nil {
 		return err
@@ -168,7 +191,7 @@ func (b *frameBucket) append(rows []row) error {
 		return batch.put(r)
 	})
 	err = errors.Join(err, batch.send())
-	if err == nil && !b.noSync {
+	if err == nil && durable {
 		err = b.frames.sync()
 	}
 	if err = errors.Join(err, batch.wait()); err != nil {

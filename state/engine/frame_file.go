@@ -176,6 +176,23 @@ func (f *frameFile) erase() error {
 	return f.sync()
 }
 
+// cutOff gives back everything behind the last group, and makes what is left durable: groups that were dropped
+// may be whole, and must not come back behind new ones.
+func (f *frameFile) cutOff() error {
+	end := alignUp(f.end, frameBlock)
+	if err := f.w.Truncate(end); err != nil {
+		return fmt.Errorf("cut off what was not durable: %w", err)
+	}
+	f.room = end
+	if err := f.erase(); err != nil {
+		return err
+	}
+	if err := f.w.Sync(); err != nil {
+		return fmt.Errorf("sync frame file: %w", err)
+	}
+	return nil
+}
+
 // data returns where a file has something but a hole from a place on; io.EOF where nothing more comes.
 func (f *frameFile) data(at int64) (int64, error) {
 	to, err := dataFrom(f.r, at)
@@ -274,7 +291,7 @@ func (f *frameFile) sync() error {
 	return nil
 }
 
-// settle says that a group is durable: the next one comes behind it.
+// settle says that the next group comes behind this one, which is durable, or need not be yet.
 func (f *frameFile) settle(h groupHead, group []byte) {
 	end := h.at + h.length
 	n := end % frameBlock // of them stand in the last block

@@ -76,7 +76,7 @@ func walked(t *testing.T, content []byte, durable bool) (rows []string, f *frame
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.closeFiles() })
-	err = f.walk(func([]frameRow) bool { return durable }, func(r frameRow) error {
+	err = f.walk(func([]frameRow) standing { return standing{noted: durable} }, func(r frameRow) error {
 		v := r.small
 		if isLarge(r.size) {
 			v = make([]byte, r.size)

@@ -14,40 +14,86 @@ import (
 // frameWindow is how much of a frame file is read at once when its groups are walked.
 const frameWindow = 128 << 10
 
-// walk reads the fronts of all groups and calls fn with each row of those that are whole, in order. It leaves
-// end and number at the last one that counts.
+// standing is what a group says of itself: how many groups in front of it were not durable when it was written,
+// and whether it is noted that it was durable once.
+type standing struct {
+	unsynced uint64
+	noted    bool
+}
+
+// walkedGroup is a group of which it is not known yet whether it counts.
+type walkedGroup struct {
+	h    groupHead
+	rows []frameRow
+}
+
+// walk reads the fronts of all groups and calls fn with each row of those that count, in order. It leaves end
+// and number at the last one that does.
 //
-// A group is written when the one before it is durable. So one that has another behind it was durable: where it
-// does not prove itself it is damaged, the rest of the file is searched, and its rows are missing. The last
-// one may be torn: it counts only with all its values whole, or where durable says that it was durable once.
-func (f *frameFile) walk(durable func(fronts []frameRow) bool, fn func(frameRow) error) error {
+// A group says how many before it were not durable, in most classes none. So all others before it were durable:
+// where one does not prove itself it is damaged, the rest of the file is searched, and its rows are missing. What
+// comes behind the last that was durable for sure may be torn, and in any order: it counts as far as each
+// group stands behind the one before it with all its values whole, or is noted as durable.
+func (f *frameFile) walk(of func(fronts []frameRow) standing, fn func(frameRow) error) error {
 	fi, err := f.r.Stat()
 	if err != nil {
 		return fmt.Errorf("look at frame file: %w", err)
 	}
 	w := frameWalk{f: f, size: fi.Size()}
+	var open []walkedGroup
+	sure := uint64(0) // all groups up to this number were durable
 	h, front, err := w.next(frameBlock, 1)
 	for err == nil {
-		next, nextFront, nextErr := w.next(h.at+h.length, h.number+1)
-		if nextErr != nil && !errors.Is(nextErr, io.EOF) {
-			return nextErr
-		}
-		if errors.Is(nextErr, io.EOF) {
-			var whole bool
-			if whole, err = w.whole(h, front, durable); err != nil || !whole {
-				return err
-			}
-		}
-		if err := h.eachRow(front, fn); err != nil {
+		g := walkedGroup{h: h}
+		if err := h.eachRow(front, func(r frameRow) error { g.rows = append(g.rows, r); return nil }); err != nil {
 			return err
 		}
-		f.end, f.number = h.at+h.length, h.number
-		h, front, err = next, nextFront, nextErr
+		switch st := of(g.rows); {
+		case st.noted:
+			sure = h.number
+		case h.number-1 > st.unsynced:
+			sure = max(sure, h.number-1-st.unsynced)
+		}
+		open = append(open, g)
+		for len(open) > 0 && open[0].h.number <= sure {
+			if err := f.count(open[0], fn); err != nil {
+				return err
+			}
+			open = open[1:]
+		}
+		h, front, err = w.next(h.at+h.length, h.number+1)
 	}
-	if errors.Is(err, io.EOF) {
-		return nil
+	if !errors.Is(err, io.EOF) {
+		return err
 	}
-	return err
+	return w.tail(open, sure, fn)
+}
+
+// tail takes in the groups behind those that were durable for sure, as far as they count.
+func (w *frameWalk) tail(open []walkedGroup, sure uint64, fn func(frameRow) error) error {
+	for i, g := range open {
+		if g.h.number != sure+1+uint64(i) || i > 0 && g.h.at != open[i-1].h.at+open[i-1].h.length {
+			return nil
+		}
+		if whole, err := w.whole(g); err != nil || !whole {
+			return err
+		}
+		if err := w.f.count(g, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// count takes in a group.
+func (f *frameFile) count(g walkedGroup, fn func(frameRow) error) error {
+	for _, r := range g.rows {
+		if err := fn(r); err != nil {
+			return err
+		}
+	}
+	f.end, f.number = g.h.at+g.h.length, g.h.number
+	return nil
 }
 
 // frameWalk reads groups one by one.
@@ -144,16 +190,9 @@ func (w *frameWalk) see(at int64, n int) ([]byte, error) {
 	return w.b, nil
 }
 
-// whole reports whether the last group counts.
-func (w *frameWalk) whole(h groupHead, front []byte, durable func([]frameRow) bool) (bool, error) {
-	var rows []frameRow
-	if err := h.eachRow(front, func(r frameRow) error { rows = append(rows, r); return nil }); err != nil {
-		return false, err
-	}
-	if durable(rows) {
-		return true, nil
-	}
-	for _, r := range rows {
+// whole reports whether all values of a group are.
+func (w *frameWalk) whole(g walkedGroup) (bool, error) {
+	for _, r := range g.rows {
 		value := r.small
 		if isLarge(r.size) {
 			value = make([]byte, r.size)

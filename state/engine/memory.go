@@ -21,7 +21,8 @@ type Memory struct {
 var _ state.LogStore = (*Memory)(nil)
 
 // NewMemory returns an empty store. Of o it takes BucketBytes, BucketAge, MaxWriteBytes, Now, Logger,
-// OnFence and Faults; with Faults.NoSync a Crash may take back what was acknowledged.
+// OnFence and Faults. A Crash may take back what was acknowledged without being durable: by Write.Within, and with
+// Faults.NoSync anything.
 func NewMemory(o Options) *Memory {
 	m, err := OpenMemory(o, NewMemoryDisk())
 	must(err == nil, "an empty disk does not open: %v", err)
@@ -73,6 +74,9 @@ func (m *Memory) step(all bool) bool {
 		if c.step(all) {
 			return true
 		}
+		if c.loose.groups > 0 && (all || !m.o.Now().Before(c.loose.due)) {
+			return c.firm() == nil
+		}
 	}
 	m.tidying.Lock()
 	defer m.tidying.Unlock()
@@ -87,6 +91,9 @@ func (m *Memory) Pending() int {
 	}
 	return n
 }
+
+// Due is when Step must be called to make durable what was acknowledged before it was; the zero time for never.
+func (m *Memory) Due() time.Time { return m.classes[state.ClassRelaxed].loose.due }
 
 // Disk returns what the store writes to.
 func (m *Memory) Disk() *MemoryDisk { return m.disk }

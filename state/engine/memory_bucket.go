@@ -15,7 +15,7 @@ import (
 type MemoryDisk struct {
 	mu      sync.RWMutex
 	classes [state.ClassCount]*memoryVolume
-	lazy    []undo // oldest first: appends that would be lost with the power, while syncs are broken
+	lazy    []undo // oldest first: what was put and not synced, and would be lost with the power
 	touched func() // tests only: called before each change of the disk
 }
 
@@ -81,7 +81,7 @@ func (d *MemoryDisk) losePower(n int) {
 	defer d.mu.Unlock()
 	for _, u := range slices.Backward(d.lazy[len(d.lazy)-n:]) {
 		for _, r := range slices.Backward(u.rows) {
-			u.b.put(r)
+			u.b.set(r)
 		}
 	}
 	d.lazy = nil
@@ -198,22 +198,49 @@ type memoryBucket struct {
 }
 
 func (b *memoryBucket) append(rows []row) error {
+	if b.v.noSync {
+		return b.put(rows)
+	}
+	b.v.disk.touch()
+	b.v.disk.mu.Lock()
+	defer b.v.disk.mu.Unlock()
+	for _, r := range rows {
+		b.set(row{r.key, append([]byte{}, r.value...)})
+	}
+	b.syncLocked()
+	return nil
+}
+
+func (b *memoryBucket) put(rows []row) error {
 	b.v.disk.touch()
 	b.v.disk.mu.Lock()
 	defer b.v.disk.mu.Unlock()
 	u := undo{b: b}
 	for _, r := range rows {
-		old := b.put(row{r.key, append([]byte{}, r.value...)})
+		old := b.set(row{r.key, append([]byte{}, r.value...)})
 		u.rows = append(u.rows, row{slices.Clone(r.key), old})
 	}
-	if b.v.noSync {
-		b.v.disk.lazy = append(b.v.disk.lazy, u)
+	b.v.disk.lazy = append(b.v.disk.lazy, u)
+	return nil
+}
+
+func (b *memoryBucket) sync() error {
+	b.v.disk.touch()
+	b.v.disk.mu.Lock()
+	defer b.v.disk.mu.Unlock()
+	if !b.v.noSync {
+		b.syncLocked()
 	}
 	return nil
 }
 
-// put sets one row, or removes it where the value is nil, and returns what stood there.
-func (b *memoryBucket) put(r row) (old []byte) {
+// syncLocked forgets how to take back what was put.
+func (b *memoryBucket) syncLocked() {
+	b.v.disk.lazy = slices.DeleteFunc(b.v.disk.lazy, func(u undo) bool { return u.b == b })
+}
+
+// set sets one row, or removes it where the value is nil, and returns what stood there.
+func (b *memoryBucket) set(r row) (old []byte) {
 	name := string(r.key[:keyAtIndex])
 	run := b.runs[name]
 	i, found := findRow(run, keyIndex(r.key))

@@ -9,7 +9,8 @@ import (
 // Observer counts what a store writes and what it gives back to the disk. Its methods are called from the store's goroutines and
 // must not block.
 type Observer interface {
-	// Committed is told of a group that is durable: its rows, their bytes, and how long the disk took for it.
+	// Committed is told of a group that is durable: its rows, their bytes, and how long the disk took for it. In class
+	// relaxed it may only have been written; then it is told again, of no rows, when the disk was waited for.
 	Committed(c state.Class, rows int, bytes int64, took time.Duration)
 	// BucketRemoved is told of a bucket that had nothing alive in it, and of the bytes that its removal
 	// freed.

@@ -125,9 +125,10 @@ func (c *class) push(it *item) {
 	}
 }
 
-// hurries reports whether the item is a reason to commit. A write without Sync waits for one that is.
+// hurries reports whether the item is a reason to commit. A write with neither Sync nor Within waits
+// for one that is.
 func (it *item) hurries() bool {
-	return it.barrier != nil || it.turn != nil || it.err != nil || it.w.Sync
+	return it.barrier != nil || it.turn != nil || it.err != nil || it.w.Sync || it.w.Within > 0
 }
 
 // readyLocked reports whether the committer has something to do.

@@ -45,6 +45,9 @@ func (n *upcoming) abandon() error {
 // tail row and its newest row of each kind. Only then does the manifest name it, so a crash at any point
 // leaves one active bucket that has everything.
 func (c *class) roll() error {
+	if err := c.firm(); err != nil {
+		return err
+	}
 	c.openNext()
 	n := c.next
 	<-n.ready

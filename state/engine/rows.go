@@ -136,16 +136,19 @@ func decodeSpan(key, b []byte) (span, error) {
 	return span{lo: n(0), base: record.Offset(n(1)), maxTimeMs: int64(n(2)), version: n(3)}, nil
 }
 
-// groupRow is the class-wide row that every group replaces: the sequence of the group, and the
-// bytes written to the bucket so far.
-type groupRow struct{ sequence, bucketBytes uint64 }
+// groupRow is the class-wide row that every group replaces: the sequence of the group, the bytes written to the
+// bucket so far, and how many groups in front of it were not durable when it was written.
+type groupRow struct{ sequence, bucketBytes, unsynced uint64 }
 
 var groupKey = makeKey(classRows, kindGroup, 0)
 
 func (g groupRow) encode() []byte {
-	b := make([]byte, rowHeader, rowHeader+16)
+	b := make([]byte, rowHeader, rowHeader+24)
 	b = binary.BigEndian.AppendUint64(b, g.sequence)
 	b = binary.BigEndian.AppendUint64(b, g.bucketBytes)
+	if g.unsynced > 0 {
+		b = binary.BigEndian.AppendUint64(b, g.unsynced)
+	}
 	return sealRow(groupKey, b)
 }
 
@@ -154,10 +157,14 @@ func decodeGroup(b []byte) (groupRow, error) {
 	if err != nil {
 		return groupRow{}, err
 	}
-	if len(p) != 16 {
+	if len(p) != 16 && len(p) != 24 {
 		return groupRow{}, fault.New(fault.CorruptRecord, "group row has %d bytes", len(p))
 	}
-	return groupRow{sequence: binary.BigEndian.Uint64(p), bucketBytes: binary.BigEndian.Uint64(p[8:])}, nil
+	g := groupRow{sequence: binary.BigEndian.Uint64(p), bucketBytes: binary.BigEndian.Uint64(p[8:])}
+	if len(p) > 16 {
+		g.unsynced = binary.BigEndian.Uint64(p[16:])
+	}
+	return g, nil
 }
 
 // encodeOpaque frames a carried row's value; decodeOpaque returns a copy of it.

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
@@ -16,6 +17,8 @@ type txn struct {
 	bytes    int64
 	order    []*staging // in the order in which the replicas came
 	replicas map[record.ReplicaID]*staging
+	firm     bool          // it must be durable before it is acknowledged
+	within   time.Duration // the shortest time that a write gives
 }
 
 func newTxn(rows int64) *txn {
@@ -60,6 +63,11 @@ func (c *class) stage(g *group, full error) (*txn, error) {
 		if it.err = c.admit(st, it, most, full); it.err != nil {
 			continue
 		}
+		if moved {
+			if it.err = c.firmBefore(st.id); it.err != nil {
+				continue
+			}
+		}
 		cut, err := c.cutRun(st, it)
 		if err != nil {
 			return nil, err
@@ -76,6 +84,7 @@ func (c *class) stage(g *group, full error) (*txn, error) {
 				return nil, err
 			}
 		}
+		t.hurry(st, it.w, moved || cut != nil)
 		w := it.w
 		if cut != nil {
 			w.Entries = append([]state.Entry{*cut}, w.Entries...)

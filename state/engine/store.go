@@ -103,7 +103,7 @@ func Open(o Options) (*Store, error) {
 	for id := range state.ClassCount {
 		v := &diskVolume{
 			dir: filepath.Join(o.Dir, id.String()), o: o, fence: func(err error) { s.fence(err) },
-			spare: s.space.left, blocks: s.blocks,
+			spare: s.space.left, blocks: s.blocks, relaxed: id == state.ClassRelaxed,
 		}
 		s.classes[id] = newClass(s, id, v)
 	}
@@ -168,6 +168,9 @@ func (s *Store) Append(c state.Class, w state.Write, done func(error)) {
 	case w.By < r.floor:
 		it.err = fault.New(fault.FencedLeaderEpoch, "a write of incarnation %d of replica %d came after "+
 			"incarnation %d", w.By, w.Replica, r.floor)
+	case w.Within != 0 && (c != state.ClassRelaxed || w.Sync || w.Within < 0):
+		it.err = fault.New(fault.InvalidRequest, "replica %d asks class %s for a write that is durable within %s, sync=%t",
+			w.Replica, c, w.Within, w.Sync)
 	case r.queued > 0 && r.queue != c:
 		it.err = fault.New(fault.InvalidRequest, "replica %d has writes waiting in class %s and sends one to %s",
 			w.Replica, r.queue, c)

@@ -194,6 +194,9 @@ func (e *examination) log(i *cluster.Inspection) {
 	}
 	e.space(i.Free())
 	e.lost(i.Lost())
+	for _, r := range i.Relaxed() {
+		e.relaxed(r.String())
+	}
 	stop := e.s.progress(e.ctx, "verifying the log")
 	damage := []cluster.DamagedRange{}
 	err := i.Verify(e.ctx, func(d cluster.DamagedRange) { damage = append(damage, d) })
@@ -221,6 +224,11 @@ func (e *examination) lost(all []cluster.LostClass) {
 	if len(all) == 0 {
 		e.ok("writes", "no class lost a durable write")
 	}
+}
+
+// relaxed names a topic that promises less than the others.
+func (e *examination) relaxed(says string) {
+	e.warn("durability", "millstream topic alter NAME --config flush.policy=durable, where that is not meant", "%s", says)
 }
 
 // damaged names each damaged range; writable says whether its partition takes writes all the same.

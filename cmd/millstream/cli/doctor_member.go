@@ -67,6 +67,11 @@ func (e *examination) wellbeing(code int, health string) {
 		return
 	}
 	e.ok("member", "answers at %s", e.addr)
+	for line := range strings.Lines(health) {
+		if says, ok := strings.CutPrefix(strings.TrimSpace(line), "note: relaxed: "); ok {
+			e.relaxed(says)
+		}
+	}
 	switch code, ready, err := e.get("/readyz"); {
 	case err != nil:
 		e.bad("ready", "look at its log", "readiness is not told: %v", err)

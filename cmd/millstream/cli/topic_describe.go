@@ -64,7 +64,7 @@ func (s *shell) topicDescribe(c *urfave.Context) error {
 		if form != "table" {
 			return s.show(form, partitions)
 		}
-		fmt.Fprintf(s.Stdout, "topic %s\nid    %s\n\n", d.Name, d.ID)
+		fmt.Fprintf(s.Stdout, "topic %s\nid    %s\n%s\n", d.Name, d.ID, d.risk())
 		if err := s.show(form, partitions); err != nil {
 			return err
 		}
@@ -75,6 +75,19 @@ func (s *shell) topicDescribe(c *urfave.Context) error {
 		}
 		return s.show(form, configs)
 	})
+}
+
+// risk is a line for a topic that promises less than others, nothing for one that is durable.
+func (d topicDetail) risk() string {
+	value := map[string]string{}
+	for _, k := range d.Configs {
+		value[k.Key] = k.Value
+	}
+	if value["flush.policy"] != "interval" {
+		return ""
+	}
+	return fmt.Sprintf("risk  records are acknowledged before they are durable: a power cut may lose the last %s ms of them "+
+		"(flush.policy=interval)\n", value["flush.ms"])
 }
 
 func partitionListing(d topicDetail) listing {

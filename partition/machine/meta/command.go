@@ -45,9 +45,7 @@ func createTopic(name string, internal bool, settings map[string]string, plan []
 			Name: name, Internal: internal, Settings: storedSettings(settings), Partitions: storedPlan(plan),
 		},
 	}})
-	if config.Stored(settings).Compact {
-		created.stored.Version = versionOfCompaction
-	}
+	created.stored.Version = max(created.stored.Version, versionOf(config.Stored(settings)))
 	return created
 }
 
@@ -91,20 +89,31 @@ func alterTopic(id record.TopicID, c config.Change) Command {
 		},
 	}})
 	altered.stored.Version = versionOfAlterTopic
-	if config.Stored(c.Set).Compact {
-		altered.stored.Version = versionOfCompaction
-	}
+	altered.stored.Version = max(altered.stored.Version, versionOf(config.Stored(c.Set)))
 	return altered
+}
+
+// versionOf is the oldest version that knows what these settings ask for.
+func versionOf(t config.Topic) uint32 {
+	switch {
+	case t.FlushMs > 0:
+		return versionOfRelaxed
+	case t.Compact:
+		return versionOfCompaction
+	}
+	return versionOfMost
 }
 
 // The oldest versions that know a command: what began with the format, and what came later. A build that does
 // not know compaction must not take such a topic for one whose records go by age, and one that gives tasks no
-// producers must not give their ids to others.
+// producers must not give their ids to others. One that has no class for relaxed topics must not look for their
+// records elsewhere.
 const (
 	versionOfMost          = 1
 	versionOfAlterTopic    = 2
 	versionOfCompaction    = 3
 	versionOfTaskProducers = 4
+	versionOfRelaxed       = 4
 )
 
 func command(c *diskv1.MetadataCommand) Command {

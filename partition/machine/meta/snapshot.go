@@ -14,11 +14,12 @@ import (
 )
 
 // The oldest versions that know a snapshot: what began with the format, one with a topic that compacts, and one
-// with the producer of a task.
+// with the producer of a task or with a topic that is not durable before it is acknowledged.
 const (
 	snapshotOfMost          = 1
 	snapshotOfCompaction    = 2
 	snapshotOfTaskProducers = 3
+	snapshotOfRelaxed       = 3
 )
 
 // Snapshot returns the whole state, encoded. Equal states give equal bytes within one build.
@@ -38,8 +39,11 @@ func (m *Machine) Snapshot() []byte {
 	}
 	for _, topic := range m.table.TopicsByName() {
 		s.Topics = append(s.Topics, storedTopic(topic))
-		if topic.Config.Compact {
-			s.Version = snapshotOfCompaction
+		switch {
+		case topic.Config.FlushMs > 0:
+			s.Version = snapshotOfRelaxed
+		case topic.Config.Compact:
+			s.Version = max(s.Version, snapshotOfCompaction)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.epochs)) {

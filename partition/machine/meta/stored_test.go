@@ -123,3 +123,25 @@ func TestVersionOfCompaction(t *testing.T) {
 		}
 	}
 }
+
+// Goal: a build that has no class for relaxed topics refuses what makes one. Method: the versions of a topic that is
+// made so, of one that becomes so, and of a snapshot with it.
+func TestVersionOfRelaxed(t *testing.T) {
+	interval := map[string]string{config.KeyFlushPolicy: "interval"}
+	made := createTopic("t", false, interval, [][]record.MemberID{{1}})
+	altered := alterTopic(record.TopicID{1}, config.Change{Set: interval})
+	durable := alterTopic(record.TopicID{1}, config.Change{Set: map[string]string{config.KeyFlushMs: "1000"}})
+	if made.stored.Version != 4 || altered.stored.Version != 4 || durable.stored.Version != 2 {
+		t.Errorf("versions %d, %d and %d", made.stored.Version, altered.stored.Version, durable.stored.Version)
+	}
+	m := New()
+	for i, c := range []Command{initCluster("c", 1), registerMember(1, "h:1", ""), made} {
+		if err := m.Apply(entry(uint64(i+1), c)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored := new(diskv1.MetadataSnapshot)
+	if err := proto.Unmarshal(m.Snapshot(), stored); err != nil || stored.Version != 3 {
+		t.Errorf("a snapshot has version %d, %v", stored.Version, err)
+	}
+}

@@ -29,7 +29,7 @@ const (
 type MetadataCommand struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The oldest format version that knows the command: 2 for AlterTopic, 3 where a topic begins to
-	// compact, 4 for PlaceTasks, 1 for all others; never 0.
+	// compact, 4 where it gets flush.policy interval and for PlaceTasks, 1 for all others; never 0.
 	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	// What changes; exactly one is set.
 	//
@@ -925,8 +925,8 @@ func (x *RemoveTasks) GetTasks() []string {
 // bytes.
 type MetadataSnapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The oldest format version that knows the snapshot: 2 with a topic that compacts, 3 with the producer of a task,
-	// else 1; never 0.
+	// The oldest format version that knows the snapshot: 2 with a topic that compacts, 3 with the producer of a task or with a
+	// topic of flush.policy interval, else 1; never 0.
 	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
 	// Raft index of the last change that is in it.
 	Index     uint64 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`

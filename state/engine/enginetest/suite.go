@@ -51,6 +51,8 @@ func Run(t *testing.T, s Subject) {
 		{"truncation across a roll", testTruncateAcrossRoll},
 		{"reset", testReset},
 		{"change of class", testChangeOfClass},
+		{"relaxed", testRelaxed},
+		{"relaxed refused", testRelaxedRefused},
 		{"live", testLive},
 		{"model", testModel},
 		{"removal", testRemoval},
