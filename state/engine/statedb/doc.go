@@ -29,7 +29,8 @@
 //     closed, is what it was then. After a crash of the process, damage at the end of a write-ahead log looks
 //     like the crash itself: the state is then an older one, and its mark says so.
 //   - The first storage error refuses everything until the database is opened again.
-//   - One memory budget serves all: half of it what was written last, half of it caches, split by open tasks.
+//   - One memory budget serves all: half of it what was written last, half of it caches, split by open tasks. Where
+//     there are more tasks than it has room for, each still gets the least that works.
 //
 // It must not know stores, changelogs or what a row is, beyond the number of the store for its errors.
 package statedb

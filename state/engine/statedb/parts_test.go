@@ -138,7 +138,7 @@ func TestMemoryBudget(t *testing.T) {
 		}
 		s.mem.Add(m)
 	}
-	if most := int64(defaultMemoryBytes/2 + 100*leastMemTable); s.mem.Load() > most {
+	if most := int64(defaultMemoryBytes/4 + 100*leastMemTable); s.mem.Load() > most {
 		t.Errorf("100 databases have %d, at most %d", s.mem.Load(), most)
 	}
 }

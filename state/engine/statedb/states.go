@@ -15,11 +15,12 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// What a database has for what was written last. A memtable's memory is taken with its WAL and some room.
+// What a database has for what was written last. A larger memtable would be merged less often, but after a kill it is
+// read again row by row.
 const (
 	memTables     = 2
 	leastMemTable = 1 << 20
-	mostMemTable  = 32 << 20
+	mostMemTable  = 16 << 20
 	leastTable    = 512 << 10
 	mostTable     = 2 << 20
 )
@@ -128,9 +129,10 @@ func (s *States) begin(task string) (*DB, error) {
 	return d, nil
 }
 
-// memTable is the size of one of the next database: a share of what the others leave of half the memory.
+// memTable is the size of one of the next database: a share of what the others leave of a quarter of the memory.
+// Another quarter is for those that are being written to the disk.
 func (s *States) memTable() int64 {
-	left := s.o.MemoryBytes/2 - s.mem.Load()
+	left := s.o.MemoryBytes/4 - s.mem.Load()
 	return min(max(left/4, leastMemTable), mostMemTable)
 }
 
