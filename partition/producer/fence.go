@@ -73,18 +73,6 @@ func (s *State) ApplyFence(f Fence, index uint64, appendMs int64) {
 	s.settle(f.ID, p, index, appendMs)
 }
 
-// Fences lists what is fenced by committed entries, ascending by producer: at most MaxFenced, unless an older
-// leader took more. Epoch is the lowest that may write.
-func (s *State) Fences() []Fence {
-	var list []Fence
-	for _, id := range s.ids() {
-		if p := s.applied[id]; p.fenced {
-			list = append(list, Fence{id, p.epoch})
-		}
-	}
-	return list
-}
-
 // fenced counts the producers with a fence, pending ones too.
 func (s *State) fenced() (n int) {
 	for _, p := range s.applied {
