@@ -92,11 +92,20 @@ func (d *Driver) Advance(by time.Duration) {
 	d.settle()
 }
 
-// Crash ends every task at once, as a killed process would, and starts it again from the committed offsets.
-// Requests on their way are lost.
+// Crash ends every task at once, as a killed process would, and starts it again from the committed offsets and with
+// the rows that were applied. Requests on their way are lost.
 func (d *Driver) Crash() {
 	d.t.Helper()
 	d.kill()
+	d.start()
+}
+
+// LoseState is Crash with every row on disk lost, as on another machine: stores come back from their changelogs,
+// those without one begin empty.
+func (d *Driver) LoseState() {
+	d.t.Helper()
+	d.kill()
+	d.states = mem.NewStates()
 	d.start()
 }
 
