@@ -55,6 +55,8 @@ func (m *Member) openHTTP() error {
 		Logger: m.config.Logger, Metrics: m.metrics.Handler(), Health: m.unhealthy, Ready: m.unready,
 		Notes: m.notes, Damage: func() any { return m.Damage() },
 		Group:    func(ctx context.Context, name string) (any, error) { return m.Group(ctx, name) },
+		Apps:     func() any { return m.Apps() },
+		App:      func(name string) (any, error) { return m.App(name) },
 		Observer: m.metrics.HTTP(), DrainTimeout: closeTimeout,
 	}
 	m.http = d

@@ -7,6 +7,8 @@
 //	  GET /readyz         200 once it answers for all that lives on it, else 503 and why
 //	  GET /damage         what of the log is damaged, as JSON
 //	  GET /groups/NAME    a consumer group that this member coordinates, and why it rebalanced, as JSON
+//	  GET /apps           the applications that this member runs, and their tasks, as JSON
+//	  GET /apps/NAME      one of them
 //	  GET /debug/pprof/   profiles of the whole process
 //
 // Invariants:

@@ -170,6 +170,34 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+// Goal: applications are told as JSON, all and by name; a refusal has its status. Method: a door that knows one,
+// and one that was told of none.
+func TestApps(t *testing.T) {
+	d := open(t, Options{
+		Apps: func() any { return []string{"one"} },
+		App: func(name string) (any, error) {
+			if name != "one" {
+				return nil, fault.New(fault.GroupIDNotFound, "application %q does not run", name)
+			}
+			return map[string]string{"name": name}, nil
+		},
+	})
+	for path, want := range map[string]string{"/apps": `["one"]`, "/apps/one": `{"name":"one"}`} {
+		if code, text := d.get(path); code != 200 || strings.Join(strings.Fields(text), "") != want {
+			t.Errorf("%s: %d %q", path, code, text)
+		}
+	}
+	if code, text := d.get("/apps/two"); code != 404 || !strings.Contains(text, `"two" does not run`) {
+		t.Errorf("no such application: %d %q", code, text)
+	}
+	silent := open(t, Options{})
+	for _, path := range []string{"/apps", "/apps/one"} {
+		if code, _ := silent.get(path); code != 404 {
+			t.Errorf("%s of a door that was told none: %d", path, code)
+		}
+	}
+}
+
 // Goal: only what the door knows is served, and only read. Method: a table of paths and methods.
 func TestPathsAndMethods(t *testing.T) {
 	metrics := nethttp.HandlerFunc(func(w nethttp.ResponseWriter, _ *nethttp.Request) { io.WriteString(w, "metrics") })

@@ -44,12 +44,31 @@ func handler(o Options, loopback bool) nethttp.Handler {
 			document(w, g)
 		})
 	}
+	apps(mux, o)
 	p := profiles{allowance: o.WriteTimeout}
 	mux.HandleFunc("GET /debug/pprof/{$}", p.index)
 	mux.HandleFunc("GET /debug/pprof/{name}", p.named)
 	mux.HandleFunc("GET /debug/pprof/profile", p.cpu)
 	mux.HandleFunc("GET /debug/pprof/trace", p.trace)
 	return watched(guarded(mux, loopback), o.Observer)
+}
+
+// apps tells of the applications that run on the member.
+func apps(mux *nethttp.ServeMux, o Options) {
+	if o.Apps != nil {
+		mux.HandleFunc("GET /apps", func(w nethttp.ResponseWriter, _ *nethttp.Request) { document(w, o.Apps()) })
+	}
+	if o.App == nil {
+		return
+	}
+	mux.HandleFunc("GET /apps/{name}", func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		a, err := o.App(r.PathValue("name"))
+		if err != nil {
+			nethttp.Error(w, err.Error(), fault.CodeOf(err).HTTP())
+			return
+		}
+		document(w, a)
+	})
 }
 
 // document answers with JSON that people can read too.

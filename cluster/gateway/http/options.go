@@ -40,6 +40,10 @@ type Options struct {
 	// status of its code. Nil leaves the path out. It may block until ctx ends, which is CheckTimeout from the
 	// request on.
 	Group func(ctx context.Context, name string) (any, error)
+	// Apps answers /apps, and App /apps/NAME, as JSON, where NAME is an application's; a refusal is answered with
+	// the HTTP status of its code. Nil leaves the path out. They must not block.
+	Apps func() any
+	App  func(name string) (any, error)
 	// Observer is told what happens; nil means nobody.
 	Observer Observer
 
