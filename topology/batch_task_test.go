@@ -58,8 +58,8 @@ func put(d *topologytest.Driver, t topology.Topic[string, int64], f fact) {
 	})
 }
 
-// Goal: whole tasks give what the batch evaluator does, over graceful restarts. Method: scenarios of TestBatch,
-// but left joins of streams, whose end nobody brings about here.
+// Goal: whole tasks give what the batch evaluator does, over graceful restarts. Method: scenarios of
+// TestBatch, but left joins of streams, whose end nobody brings about here.
 func TestBatchOnTasks(t *testing.T) {
 	for seed := range 150 {
 		s := scenarios.Example(seed)
@@ -79,9 +79,9 @@ func TestBatchOnTasks(t *testing.T) {
 	}
 }
 
-// Goal: crashes repeat work and lose none. Method: scenarios with a crash at a random event; joins of tables,
-// where repeating changes nothing, give what the batch evaluator does; counts and sums of numbers that are not
-// negative are at least as high, for exactly the same keys.
+// Goal: crashes repeat work and lose none. Method: scenarios with a crash at a random event; joins of
+// tables, where repeating changes nothing, give what the batch evaluator does; counts and sums of numbers
+// that are not negative are at least as high, for exactly the same keys.
 func TestBatchWithCrashes(t *testing.T) {
 	counting := []string{"count", "reduce", "groupBy", "tumbling", "hopping", "joinStream"}
 	more := 0

@@ -23,8 +23,8 @@ type fact struct {
 	ms   int64
 }
 
-// maxDisorder is how far a record may come behind the latest one, in milliseconds. Windows and joins have that
-// much grace, so that nothing is late.
+// maxDisorder is how far a record may come behind the latest one, in milliseconds. Windows and joins have
+// that much grace, so that nothing is late.
 const maxDisorder = 20
 
 var keyNames = []string{"a", "bb", "ccc", "d", ""}
@@ -163,7 +163,8 @@ var endings = []ending{
 		return fold(l, func(f fact) []string { return []string{byValue(f.key, f.v)} }, add)
 	}},
 	{"tumbling", func(l, _ numbersStream, grace time.Duration) {
-		shownWindows(topology.CountWindowed(l.GroupByKey(), topology.Tumbling(25*ms).Grace(grace), perKey).ToStream())
+		w := topology.Tumbling(25 * ms).Grace(grace)
+		shownWindows(topology.CountWindowed(l.GroupByKey(), w, perKey).ToStream())
 	}, func(l, _ []fact) result { return fold(l, windowsOf(25, 25), count) }},
 	{"hopping", func(l, _ numbersStream, grace time.Duration) {
 		w := topology.Hopping(25*ms, 10*ms).Grace(grace)
@@ -187,7 +188,8 @@ var endings = []ending{
 		for _, k := range slices.Concat(slices.Collect(maps.Keys(lt)), slices.Collect(maps.Keys(rt))) {
 			lv, lok := lt[k]
 			rv, rok := rt[k]
-			out[k] = fmt.Sprint(pairUp(topology.Opt[int64]{Value: lv, Ok: lok}, topology.Opt[int64]{Value: rv, Ok: rok}))
+			left, right := topology.Opt[int64]{Value: lv, Ok: lok}, topology.Opt[int64]{Value: rv, Ok: rok}
+			out[k] = fmt.Sprint(pairUp(left, right))
 		}
 		return out
 	}},
@@ -223,11 +225,13 @@ func shownPairs(l, r numbersStream, left bool, grace time.Duration) {
 	w := topology.Within(15 * ms).Grace(grace)
 	var pairs topology.Stream[string, string]
 	if left {
-		pairs = topology.LeftJoinStream(l, r, w, "j", func(l, r int64, ok bool) string { return fmt.Sprint(l, r, ok) })
+		pairs = topology.LeftJoinStream(l, r, w, "j",
+			func(l, r int64, ok bool) string { return fmt.Sprint(l, r, ok) })
 	} else {
 		pairs = topology.JoinStream(l, r, w, "j", func(l, r int64) string { return fmt.Sprint(l, r, true) })
 	}
-	shownTable(topology.GroupBy(pairs, serde.String, func(k, v string) string { return k + ": " + v }).Count(kv("s")))
+	byPair := func(k, v string) string { return k + ": " + v }
+	shownTable(topology.GroupBy(pairs, serde.String, byPair).Count(kv("s")))
 }
 
 func pairCounts(l, r []fact, left bool) result {
@@ -341,8 +345,8 @@ func TestBatch(t *testing.T) {
 	})
 }
 
-// Goal: TestBatch sees what is late. Method: the same without a grace; each operator with windows has to differ
-// from the batch in some scenario, and no other in any.
+// Goal: TestBatch sees what is late. Method: the same without a grace; each operator with windows has to
+// differ from the batch in some scenario, and no other in any.
 func TestBatchSeesLateRecords(t *testing.T) {
 	differ := map[string]bool{}
 	for seed := range 1500 {

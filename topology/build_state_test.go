@@ -125,7 +125,7 @@ var faultyState = map[string]struct {
 		topology.JoinStream(topology.From(b, lefts), topology.From(b, rights), topology.Within(time.Second), "j",
 			glue, topology.LateLeft(&late)).To(Upper)
 		return line() - 2
-	}, `LateLeft of joinStream-2 is a topology.Stream[string,int64], the stream there is a topology.Stream[string,string]`},
+	}, `LateLeft of joinStream-2 is a topology.Stream[string,int64], the stream there is a topology.Stream[string,`},
 	"option that the operator does not know": {func(b builder) int {
 		topology.From(b, Lines).GroupByKey().Count(sumStore, topology.EmitFinal())
 		return line() - 1
@@ -154,7 +154,8 @@ var faultyState = map[string]struct {
 	}, `joins tables of different builders`},
 }
 
-// Goal: Build names every kind of fault of stateful operators with the user's line. Method: as TestBuildFaults.
+// Goal: Build names every kind of fault of stateful operators with the user's line. Method: as
+// TestBuildFaults.
 func TestBuildStateFaults(t *testing.T) {
 	for name, c := range faultyState {
 		t.Run(name, func(t *testing.T) {
@@ -258,8 +259,8 @@ repartition plan-table-total-repartition: 9 → 10, 2 partitions
 	}
 }
 
-// Goal: topics that meet must have as many partitions, and the error names both with their lines; a repartition
-// topic takes the number of what it meets. Method: joins on topics of 2 and 3 partitions.
+// Goal: topics that meet must have as many partitions, and the error names both with their lines; a
+// repartition topic takes the number of what it meets. Method: joins on topics of 2 and 3 partitions.
 func TestCoPartitions(t *testing.T) {
 	of := func(topic string) int { return map[string]int{"lefts": 2, "rights": 3}[topic] }
 	build := func(l func(topology.Stream[string, string]) topology.Stream[string, string]) *plan.Graph {
@@ -292,8 +293,8 @@ func TestCoPartitions(t *testing.T) {
 	}
 }
 
-// Goal: repartition topics that meet each other alone get as many partitions as the larger of those that write
-// them. Method: a join of two streams with new keys.
+// Goal: repartition topics that meet each other alone get as many partitions as the larger of those that
+// write them. Method: a join of two streams with new keys.
 func TestFreePartitions(t *testing.T) {
 	b := topology.NewBuilder("app")
 	l := topology.SelectKey(topology.From(b, lefts), serde.String, initial)

@@ -30,8 +30,8 @@ func TestChangeLayout(t *testing.T) {
 	}
 }
 
-// FuzzSplitChange checks that no bytes make the decoder panic, that what it takes is written the same, and that
-// what it refuses is the record's fault.
+// FuzzSplitChange checks that no bytes make the decoder panic, that what it takes is written the same, and
+// that what it refuses is the record's fault.
 func FuzzSplitChange(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte("new\x01"))
@@ -59,7 +59,8 @@ func FuzzSplitTime(f *testing.F) {
 	})
 }
 
-// Goal: only types through which a function can change what others see count as mutable. Method: some of each.
+// Goal: only types through which a function can change what others see count as mutable. Method: some of
+// each.
 func TestMutable(t *testing.T) {
 	type plain struct {
 		A int64

@@ -19,7 +19,9 @@ type changeSink[K, V any] struct {
 	out                record.Record
 }
 
-func newChangeSink[K, V any](in *instance, n *plan.Node, key serde.Serde[K], value serde.Serde[V]) *changeSink[K, V] {
+func newChangeSink[K, V any](
+	in *instance, n *plan.Node, key serde.Serde[K], value serde.Serde[V],
+) *changeSink[K, V] {
 	return &changeSink[K, V]{
 		in: in, node: n,
 		keyInfo: serde.Info{Topic: n.Topic, IsKey: true}, valueInfo: serde.Info{Topic: n.Topic},
@@ -27,8 +29,8 @@ func newChangeSink[K, V any](in *instance, n *plan.Node, key serde.Serde[K], val
 	}
 }
 
-// write sends one record where both rows are in one group, and else one to each group, the old one first. Rows
-// whose key or value is null are in no group.
+// write sends one record where both rows are in one group, and else one to each group, the old one first.
+// Rows whose key or value is null are in no group.
 func (w *changeSink[K, V]) write(c *regroup[K, V]) error {
 	oldKey, oldRow, err := w.encode(&w.oldKey, &w.oldRow, c.hasOld, c.oldKey, c.oldValue)
 	if err != nil {

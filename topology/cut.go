@@ -8,8 +8,8 @@ import (
 	"github.com/millstream-io/millstream/topology/plan"
 )
 
-// graph cuts the nodes into sub-topologies: parts that hang together by edges or by stores. A part is numbered
-// by its first node.
+// graph cuts the nodes into sub-topologies: parts that hang together by edges or by stores. A part is
+// numbered by its first node.
 func (b *Builder) graph() *plan.Graph {
 	g := &plan.Graph{App: b.app, DeadLetter: b.deadLetter}
 	parts := b.connected()

@@ -12,8 +12,8 @@
 //
 //	bytes → decode → operators (one fused call chain, nothing boxed) → encode → bytes
 //
-// Operators that keep state take a store handle, a typed value as a topic is one. Tables are kept in stores, and
-// are streams of changes at the same time:
+// Operators that keep state take a store handle, a typed value as a topic is one. Tables are kept in stores,
+// and are streams of changes at the same time:
 //
 //	var PerCard = topology.WindowKV("attempts-per-card", serde.String, serde.Int64)
 //
@@ -28,11 +28,11 @@
 // read: behind Map, FlatMap, SelectKey, GroupBy, GroupTableBy, Process and their Try… forms. All operators on
 // one stream share it. Topics whose records meet must have as many partitions (see plan.Partitions).
 //
-// Meaning follows Kafka Streams. Null keys and values are skipped and counted where an operator has no use for
-// them; a null value deletes a row of a table; a filter on a table deletes what leaves it. Results carry the
-// latest event time of what went into them. Stream time is the latest event time that a task has seen, over all
-// its inputs. A window takes no more records when stream time reaches its end and the grace; what comes then is
-// late: it is counted and goes to the operator's late output.
+// Meaning follows Kafka Streams. Null keys and values are skipped and counted where an operator has no use
+// for them; a null value deletes a row of a table; a filter on a table deletes what leaves it. Results carry
+// the latest event time of what went into them. Stream time is the latest event time that a task has seen,
+// over all its inputs. A window takes no more records when stream time reaches its end and the grace; what
+// comes then is late: it is counted and goes to the operator's late output.
 //
 // Headers and time travel with a record, and so does null: it is the zero value with a mark. Operators that
 // map values alone (MapValues, TryMapValues, FlatMapValues, TryFlatMapValues) pass a null value on without

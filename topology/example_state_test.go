@@ -35,7 +35,8 @@ func pay(d *topologytest.Driver) {
 
 func ExampleGroupBy() {
 	d := play(func(b *topology.Builder) {
-		all := topology.GroupBy(topology.From(b, Payments), serde.String, func(string, int64) string { return "all" })
+		all := topology.GroupBy(topology.From(b, Payments), serde.String,
+			func(string, int64) string { return "all" })
 		all.Reduce(sum, Total).ToStream().To(Totals)
 	})
 	pay(d)
@@ -49,7 +50,8 @@ func ExampleGroupBy() {
 func ExampleGroupTableBy() {
 	d := play(func(b *topology.Builder) {
 		newest := topology.TableFrom(b, Payments, Newest)
-		all := topology.GroupTableBy(newest, serde.String, func(_ string, v int64) (string, int64) { return "all", v })
+		all := topology.GroupTableBy(newest, serde.String,
+			func(_ string, v int64) (string, int64) { return "all", v })
 		all.Reduce(sum, without, Total).ToStream().To(Totals)
 	})
 	pay(d)
@@ -75,8 +77,8 @@ func ExampleGrouped_Count() {
 func ExampleAggregate() {
 	d := play(func(b *topology.Builder) {
 		g := topology.From(b, Payments).GroupByKey()
-		topology.Aggregate(g, func() int64 { return 0 }, func(_ string, v, most int64) int64 { return max(v, most) },
-			Total).ToStream().To(Totals)
+		topology.Aggregate(g, func() int64 { return 0 },
+			func(_ string, v, most int64) int64 { return max(v, most) }, Total).ToStream().To(Totals)
 	})
 	pay(d)
 	show(d, Totals)

@@ -25,8 +25,8 @@ func (s Stream[K, V]) GroupByKey(opts ...Option) Grouped[K, V] {
 	return Grouped[K, V]{&grouped[K, V]{s: s, o: s.b.gathered(opts)}}
 }
 
-// GroupBy gathers the records of a stream by another key, which is not null. key is how the new key is written;
-// nil stands for the built-in serde of the type. Options as for GroupByKey.
+// GroupBy gathers the records of a stream by another key, which is not null. key is how the new key is
+// written; nil stands for the built-in serde of the type. Options as for GroupByKey.
 func GroupBy[K, V, K2 any](
 	s Stream[K, V], key serde.Serde[K2], f func(K, V) K2, opts ...Option,
 ) Grouped[K2, V] {
@@ -78,8 +78,8 @@ func reducing[K, V any](f func(V, V) V) update[K, V, V] {
 }
 
 // Aggregate combines the values of each key with a result of another type: begin makes the first one, add
-// brings in one record. A result that its serde writes as null removes the row. add may change the result that
-// it is given and return it.
+// brings in one record. A result that its serde writes as null removes the row. add may change the result
+// that it is given and return it.
 func Aggregate[K, V, A any](
 	g Grouped[K, V], begin func() A, add func(K, V, A) A, store Store[K, A], opts ...Option,
 ) Table[K, A] {

@@ -32,8 +32,8 @@ type changes[K, V any] struct {
 
 // GroupTableBy gathers the rows of a table by another key, with another value: f tells both for a row, and
 // always the same for the same row. Neither may be null; a row for which one is has no group. key is how the
-// new key is written; nil stands for the built-in serde of the type. The value is written by that of its type,
-// or by that of WithValue. Options: Named and Partitions count for the repartition topic.
+// new key is written; nil stands for the built-in serde of the type. The value is written by that of its
+// type, or by that of WithValue. Options: Named and Partitions count for the repartition topic.
 func GroupTableBy[K, V, K2, V2 any](
 	t Table[K, V], key serde.Serde[K2], f func(K, V) (K2, V2), opts ...Option,
 ) GroupedTable[K2, V2] {
@@ -109,7 +109,8 @@ func (c *changes[K, V]) flow(in *instance) tableFlow[K, V] {
 	return toAll(outs)
 }
 
-// Count counts the rows of each group. As in Kafka Streams, a group that has lost all of them has the count 0.
+// Count counts the rows of each group. As in Kafka Streams, a group that has lost all of them has the count
+// 0.
 func (g GroupedTable[K, V]) Count(store Store[K, int64], opts ...Option) Table[K, int64] {
 	begin := func() int64 { return 0 }
 	add := func(_ *instance, _ *change[K, V], _ V, n int64) (int64, error) { return n + 1, nil }

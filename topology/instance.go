@@ -25,7 +25,7 @@ type instance struct {
 	timers     []func(streamTime int64) error // called when stream time, in ms, has moved on
 	timersAt   int64                          // stream time of their last call
 	streamTime time.Time                      // highest event time so far
-	failed     error                          // what stopped a Forward; the operator that called it cannot return it
+	failed     error                          // of a Forward, whose caller cannot return it
 }
 
 // flow takes records of one stream. The record belongs to the caller, is read-only, and is valid until flow

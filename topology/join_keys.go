@@ -26,7 +26,8 @@ func sameKeys[K any](b *Builder, n, l *node, left serde.Serde[K], r *node, right
 		(!reflect.ValueOf(left).Comparable() || !reflect.ValueOf(right).Comparable() || left == right) {
 		return
 	}
-	b.faults = append(b.faults, refused(n.at, "%s joins keys of %s, written by %T, with keys of %s, written by %T",
+	b.faults = append(b.faults, refused(n.at,
+		"%s joins keys of %s, written by %T, with keys of %s, written by %T",
 		n.Name, l.Node, left, r.Node, right).
 		WithHint("give one side the other's serde with WithSerdes, and send it through Repartition"))
 }

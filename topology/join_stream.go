@@ -16,8 +16,8 @@ type JoinWindows = join.Windows
 // Within lets records of two streams meet whose event times are at most d apart.
 func Within(d time.Duration) JoinWindows { return join.Within(d) }
 
-// JoinStream joins the records of two streams that have the same key and times close to each other: one result
-// for each pair, with the later of the two times. Both sides are kept in stores, "<name>-left" and
+// JoinStream joins the records of two streams that have the same key and times close to each other: one
+// result for each pair, with the later of the two times. Both sides are kept in stores, "<name>-left" and
 // "<name>-right", as long as they can meet somebody; name also names the repartition topics, where keys were
 // changed. Records without a key or a value are skipped and counted.
 //
@@ -46,8 +46,8 @@ func LeftJoinStream[K, L, R, O any](
 	return joinStreams(l, r, w, name, how, opts)
 }
 
-// TryJoinStream is JoinStream with whole records and an error, which goes to the node's policy. The record that
-// was kept in a store has its key, value and time only.
+// TryJoinStream is JoinStream with whole records and an error, which goes to the node's policy. The record
+// that was kept in a store has its key, value and time only.
 func TryJoinStream[K, L, R, O any](
 	l Stream[K, L], r Stream[K, R], w JoinWindows, name string,
 	f func(context.Context, Record[K, L], Record[K, R]) (O, error), opts ...Option,
@@ -128,8 +128,8 @@ func bufferStore[K, V any](name string, key serde.Serde[K], value serde.Serde[V]
 	return WindowStore[K, V]{decl[K, V]{name: name, key: key, value: value, inner: true}}
 }
 
-// attachSide lets a node that takes streams of several types receive one of them. Other than attach it keeps no
-// flow for the node.
+// attachSide lets a node that takes streams of several types receive one of them. Other than attach it keeps
+// no flow for the node.
 func (s Stream[K, V]) attachSide(n *node, compile func(*instance) flow[K, V]) {
 	if s.b.built {
 		return // add has noted it; what was built stays as it is
@@ -138,7 +138,7 @@ func (s Stream[K, V]) attachSide(n *node, compile func(*instance) flow[K, V]) {
 	s.outs = append(s.outs, compile)
 }
 
-// lateOutput returns the stream of the late records of one side, and gives it to who asked for it. into is nil
+// lateOutput returns the stream of the late records of one side, and sets it where it was asked for. into is nil
 // or what LateLeft or LateRight was given.
 func lateOutput[K, V any](s Stream[K, V], n *node, into any, option string) Stream[K, V] {
 	late := s.emittedBy(n)

@@ -41,8 +41,8 @@ func OuterJoinTables[K, L, R, O any](
 	}, opts)
 }
 
-// tablesJoin is what the forms of a join of tables differ in: left and right say that a row of that side alone
-// is enough.
+// tablesJoin is what the forms of a join of tables differ in: left and right say that a row of that side
+// alone is enough.
 type tablesJoin[L, R, O any] struct {
 	kind        string
 	left, right bool

@@ -41,8 +41,8 @@ func joined(w topology.JoinWindows, left bool) func(b *topology.Builder) {
 	}
 }
 
-// Goal: records of both sides meet in either order, each pair once, within the bounds and not beyond; two with
-// the same key and time are two. Method: times at the bounds.
+// Goal: records of both sides meet in either order, each pair once, within the bounds and not beyond; two
+// with the same key and time are two. Method: times at the bounds.
 func TestJoinStream(t *testing.T) {
 	r := newRig(t, joined(topology.Within(10*ms).Grace(100*ms), false), 2)
 	send(r, lefts, 100, "k", "a")
@@ -136,7 +136,8 @@ func TestSelfJoin(t *testing.T) {
 // refuses a value.
 func TestTryJoinStream(t *testing.T) {
 	r := newRig(t, func(b *topology.Builder) {
-		topology.TryLeftJoinStream(topology.From(b, lefts), topology.From(b, rights), topology.Within(10*ms), "pairs",
+		topology.TryLeftJoinStream(
+			topology.From(b, lefts), topology.From(b, rights), topology.Within(10*ms), "pairs",
 			func(_ context.Context, l, r topology.Record[string, string], ok bool) (string, error) {
 				if r.Value == "bad" {
 					return "", errors.New("bad")
@@ -159,7 +160,8 @@ func TestJoinTable(t *testing.T) {
 		table := topology.MapTableValues(topology.TableFrom(b, rights, customers), func(v string) string {
 			return "<" + v + ">"
 		}).Filter(func(k, _ string) bool { return k != "hidden" })
-		byCustomer := topology.SelectKey(topology.From(b, lefts), serde.String, func(_, v string) string { return v })
+		byCustomer := topology.SelectKey(topology.From(b, lefts), serde.String,
+			func(_, v string) string { return v })
 		topology.JoinTable(byCustomer, table, glue).To(pairsOut)
 		topology.LeftJoinTable(byCustomer, table, glueLeft).To(Upper)
 	}, 4)

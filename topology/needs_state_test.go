@@ -83,8 +83,8 @@ func TestWindowedSerde(t *testing.T) {
 	}
 }
 
-// Goal: a handle reads the rows that its store keeps, names what it lacks, and refuses damage. Method: a table
-// of one row.
+// Goal: a handle reads the rows that its store keeps, names what it lacks, and refuses damage. Method: a
+// table of one row.
 func TestStoreRows(t *testing.T) {
 	r := newRig(t, func(b *topology.Builder) { topology.TableFrom(b, payments, latest) }, 1)
 	send(r, payments, 5, "k", 7)

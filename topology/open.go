@@ -15,9 +15,9 @@ type StoreContext interface {
 
 func (c *ProcessorContext[K, V]) opener() (*instance, *plan.Node) { return c.in, c.node }
 
-// KeyValue is a store in the hands of a processor: the rows of its task. It shows what has been written before.
-// It is good where the ProcessorContext is. An error means that the store cannot go on, or that a value has
-// no encoding; a processor returns it.
+// KeyValue is a store in the hands of a processor: the rows of its task. It shows what has been written
+// before. It is good where the ProcessorContext is. An error means that the store cannot go on, or that a
+// value has no encoding; a processor returns it.
 type KeyValue[K, V any] struct {
 	in   *instance
 	rows *rowsOf[K, V]
@@ -35,7 +35,8 @@ func Open[K, V any](ctx StoreContext, store Store[K, V]) (*KeyValue[K, V], error
 			}, in.openErr
 		}
 	}
-	return nil, fault.New(fault.InvalidRequest, "%s opens store %q, which it is not connected to", n, store.name).
+	return nil, fault.New(fault.InvalidRequest,
+		"%s opens store %q, which it is not connected to", n, store.name).
 		WithHint("give the store to Process with topology.Using")
 }
 

@@ -42,7 +42,9 @@ func remember(s *stateful, c *stringContext, r texts) error {
 }
 
 // connected is a topology with one processor on a store.
-func connected(do func(s *stateful, c *stringContext, r texts) error, opts ...topology.Option) func(*topology.Builder) {
+func connected(
+	do func(s *stateful, c *stringContext, r texts) error, opts ...topology.Option,
+) func(*topology.Builder) {
 	return func(b *topology.Builder) {
 		topology.Process(topology.From(b, Lines), func() topology.Processor[string, string, string, string] {
 			return &stateful{store: memory, do: do}
@@ -109,8 +111,8 @@ func TestProcessorRange(t *testing.T) {
 	r.want(got(r, Upper), "all=aA bB cC dD@1 back=cC bB@1 first=a@1 clear=@1 all=@1")
 }
 
-// Goal: a store that the processor is not connected to does not open, and the error says what to do. Method: a
-// processor without Using.
+// Goal: a store that the processor is not connected to does not open, and the error says what to do. Method:
+// a processor without Using.
 func TestOpenUnconnected(t *testing.T) {
 	b := topology.NewBuilder("app")
 	connected(remember)(b)

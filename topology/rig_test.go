@@ -16,8 +16,9 @@ import (
 	"github.com/millstream-io/millstream/topology/plan"
 )
 
-// rig runs all tasks of a topology in one loop over topics in memory: operators and their stores alone, without
-// the task core. What is sent is processed at once, records of one call in the order in which they were sent.
+// rig runs all tasks of a topology in one loop over topics in memory: operators and their stores alone,
+// without the task core. What is sent is processed at once, records of one call in the order in which they
+// were sent.
 type rig struct {
 	t          tester
 	graph      *plan.Graph
@@ -205,7 +206,8 @@ func (r *rig) process(next rigRecord) error {
 	return nil
 }
 
-// process takes one record, and again where the policy says so: on the stores as they were, with nothing sent.
+// process takes one record, and again where the policy says so: on the stores as they were, with nothing
+// sent.
 func (k *rigTask) process(source int, rec *record.Record) error {
 	for {
 		before := map[string]map[string][]byte{}

@@ -8,8 +8,8 @@ import (
 	"github.com/millstream-io/millstream/topology/plan"
 )
 
-// rowsOf is a store as the operators of one instance use it. The bytes that its methods return are valid until
-// the next call.
+// rowsOf is a store as the operators of one instance use it. The bytes that its methods return are valid
+// until the next call.
 type rowsOf[K, V any] struct {
 	plan.Rows
 	store     *plan.Store

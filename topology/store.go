@@ -46,8 +46,8 @@ func InMemory() StoreOption { return storeOption(func(s *storeSpec) { s.inMemory
 // lost, with the disk or, in memory, with the process.
 func ChangelogOff() StoreOption { return storeOption(func(s *storeSpec) { s.changelogOff = true }) }
 
-// KV declares a key-value store. name is unique in the topology and becomes part of the name of a topic. A nil
-// serde stands for the built-in one of its type; where there is none, Build reports it.
+// KV declares a key-value store. name is unique in the topology and becomes part of the name of a topic. A
+// nil serde stands for the built-in one of its type; where there is none, Build reports it.
 func KV[K, V any](
 	name string, key serde.Serde[K], value serde.Serde[V], opts ...StoreOption,
 ) Store[K, V] {
@@ -249,8 +249,9 @@ func (b *Builder) own(n *node, h StoreHandle, retention time.Duration) *declared
 		b.fault(n.at, "%s: %w", n.Name, err)
 	}
 	if first := b.stores[h.Name()]; first != nil {
-		b.faults = append(b.faults, refused(n.at, "store %q of %s belongs to %s", h.Name(), n.Name, first.maker.Node).
-			WithHint("declare a store for each operator; processors may share those of others with topology.Using"))
+		b.faults = append(b.faults, refused(n.at, "store %q of %s belongs to %s",
+			h.Name(), n.Name, first.maker.Node).WithHint("declare a store for each operator; "+
+			"processors may share those of others with topology.Using"))
 		return d
 	}
 	b.stores[h.Name()] = d

@@ -135,9 +135,9 @@ func appendField(line []byte, v any, null bool) []byte {
 	return fmt.Append(line, v)
 }
 
-// WithSerdes returns the same stream with other serdes: those with which sinks that name none, stores of joins
-// and repartition topics write its keys and values. A nil serde keeps the one that was there. It is what a
-// stream of structs needs behind Map or MapValues.
+// WithSerdes returns the same stream with other serdes: those with which sinks that name none, stores of
+// joins and repartition topics write its keys and values. A nil serde keeps the one that was there. It is
+// what a stream of structs needs behind Map or MapValues.
 func (s Stream[K, V]) WithSerdes(key serde.Serde[K], value serde.Serde[V]) Stream[K, V] {
 	must(s.stream != nil, "WithSerdes is called on a Stream that no source made")
 	out := s.emittedBy(s.from)

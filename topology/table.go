@@ -6,8 +6,8 @@ import (
 )
 
 // Table is a table within a topology: the latest value of each key, kept in a store, and the stream of its
-// changes. It is a small value that can be used many times. As with Stream, its methods keep the types of keys
-// and values; what changes a type is a function of the package.
+// changes. It is a small value that can be used many times. As with Stream, its methods keep the types of
+// keys and values; what changes a type is a function of the package.
 type Table[K, V any] struct{ *table[K, V] }
 
 type table[K, V any] struct {
@@ -30,8 +30,8 @@ type table[K, V any] struct {
 type lookup[K, V any] = func(k K) (v V, ms int64, ok bool, err error)
 
 // ToTable keeps the newest value of each key in a store, and returns it as a table. A null value deletes the
-// row; records without a key are skipped and counted. Where the key was changed before, the stream goes through
-// a repartition topic, named after the store or by Named.
+// row; records without a key are skipped and counted. Where the key was changed before, the stream goes
+// through a repartition topic, named after the store or by Named.
 func (s Stream[K, V]) ToTable(store Store[K, V], opts ...Option) Table[K, V] {
 	must(s.stream != nil, "ToTable is called on a Stream that no source made")
 	o := gather(opts)
@@ -171,8 +171,8 @@ func (t Table[K, V]) ToStream(opts ...Option) Stream[K, V] {
 }
 
 // Filter keeps the rows for which keep returns true. A row that leaves, because it is gone or keep returns
-// false for its new value, is a deletion in the result; what was not in the result before and does not enter it
-// is nothing.
+// false for its new value, is a deletion in the result; what was not in the result before and does not enter
+// it is nothing.
 func (t Table[K, V]) Filter(keep func(K, V) bool, opts ...Option) Table[K, V] {
 	return filterTable(t, "filterTable", keep, true, opts)
 }
@@ -216,8 +216,8 @@ func filterTable[K, V any](
 	return Table[K, V]{out}
 }
 
-// MapTableValues turns every value of a table into another one. f is called again where a row is looked up, so
-// it has to give the same for the same value.
+// MapTableValues turns every value of a table into another one. f is called again where a row is looked up,
+// so it has to give the same for the same value.
 func MapTableValues[K, V, W any](t Table[K, V], f func(V) W, opts ...Option) Table[K, W] {
 	n := t.operator("mapTableValues", opts, 0)
 	t.b.needs(n, f)

@@ -138,8 +138,8 @@ func TestGroupTableBy(t *testing.T) {
 	r.want(got(r, sums2), "ams=1@1 ams=2@2 ams=2@3 ams=1@4 lon=1@4 ams=null@5")
 }
 
-// Goal: a result that its serde writes as null removes the row; a result that its function changes in place is
-// still told apart from the one before. Method: sets in a map.
+// Goal: a result that its serde writes as null removes the row; a result that its function changes in place
+// is still told apart from the one before. Method: sets in a map.
 func TestMutableAggregate(t *testing.T) {
 	type set = map[string]bool
 	store := topology.KV("sets", serde.String, serde.JSON[set]())

@@ -16,8 +16,8 @@ type WindowedTable[K, V, A any] struct {
 }
 
 // Late returns the records that came when one of their windows was over: stream time had reached its end and
-// the grace. Each comes once, as it was; hopping windows that were not over yet have taken it. Late records are
-// counted whether somebody looks at them here or not.
+// the grace. Each comes once, as it was; hopping windows that were not over yet have taken it. Late records
+// are counted whether somebody looks at them here or not.
 func (t WindowedTable[K, V, A]) Late() Stream[K, V] { return Stream[K, V]{t.late} }
 
 // CountWindowed counts the records of each key and window that have a value. Option: EmitFinal.
@@ -259,8 +259,8 @@ func (a *windowAggregator[K, V, A]) advance(streamTime int64) error {
 	return nil
 }
 
-// emit gives out the results of windows that are over, by window and by the bytes of their keys, and notes how
-// far it has come: no result is given out twice, whatever becomes of the stream time.
+// emit gives out the results of windows that are over, by window and by the bytes of their keys, and notes
+// how far it has come: no result is given out twice, whatever becomes of the stream time.
 func (a *windowAggregator[K, V, A]) emit(streamTime int64) error {
 	last, ok := a.windows.LastOver(streamTime)
 	if !ok || last < a.emitted {

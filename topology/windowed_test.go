@@ -26,8 +26,8 @@ func windowCount(w topology.Windows, opts ...topology.Option) func(b *topology.B
 	}
 }
 
-// Goal: tumbling windows take records out of order until stream time reaches their end and the grace, and not a
-// millisecond longer; what is late is counted and given out. Method: times around the ends.
+// Goal: tumbling windows take records out of order until stream time reaches their end and the grace, and
+// not a millisecond longer; what is late is counted and given out. Method: times around the ends.
 func TestTumbling(t *testing.T) {
 	r := newRig(t, windowCount(topology.Tumbling(10*ms).Grace(5*ms)), 1)
 	for _, at := range []int64{0, 9, 10, 14, 9, 15, 9, 10, 25, 24} {
@@ -103,7 +103,8 @@ func TestEmitFinal(t *testing.T) {
 func TestFinalByOtherSource(t *testing.T) {
 	ticks := topology.NewTopic("ticks", serde.String, serde.Int64)
 	r := newRig(t, func(b *topology.Builder) {
-		s := topology.From(b, payments).Merge(topology.From(b, ticks).Filter(func(string, int64) bool { return false }))
+		none := topology.From(b, ticks).Filter(func(string, int64) bool { return false })
+		s := topology.From(b, payments).Merge(none)
 		topology.CountWindowed(s.GroupByKey(), topology.Tumbling(10*ms), perKey, topology.EmitFinal()).
 			ToStream().To(windowed)
 	}, 1)

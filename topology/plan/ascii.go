@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// ASCII draws a graph as trees of text, one a source: who receives what a node emits stands below it, one step
-// to the right. A node that several feed is drawn where it is met first; elsewhere stands its number with ^.
+// ASCII draws a graph as trees of text, one a source: who receives what a node emits stands below it, one
+// step to the right. A node that several feed is drawn where it is met first; elsewhere stands its number
+// with ^.
 func ASCII(g *Graph) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "%s\n", g.App)

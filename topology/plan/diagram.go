@@ -84,8 +84,8 @@ func (d *diagram) topic(name string) string {
 	return id
 }
 
-// Mermaid draws a graph as a flowchart for Mermaid: topics as stadiums, stores as cylinders, sub-topologies as
-// frames.
+// Mermaid draws a graph as a flowchart for Mermaid: topics as stadiums, stores as cylinders, sub-topologies
+// as frames.
 func Mermaid(g *Graph) string {
 	d := diagramOf(g)
 	var s strings.Builder

@@ -72,8 +72,8 @@ func (s *Sub) SourceTopics() []string { return topicsOf(s.Nodes, "source", true)
 // sorted. Topics chosen per record are not among them.
 func (s *Sub) SinkTopics() []string { return topicsOf(s.Nodes, "sink", true) }
 
-// SourceTopics returns the names of the topics that the topology reads, sorted. Its own repartition topics are
-// not among them.
+// SourceTopics returns the names of the topics that the topology reads, sorted. Its own repartition topics
+// are not among them.
 func (g *Graph) SourceTopics() []string { return topicsOf(g.Nodes, "source", false) }
 
 // SinkTopics returns the names of the topics that the topology is known to write, sorted. Its own repartition

@@ -133,9 +133,10 @@ func (c *counter) check(group []*Node) {
 			continue
 		}
 		c.faults = append(c.faults, fault.New(fault.InvalidRequest,
-			"topic %q of %s has %d partitions and topic %q of %s has %d, but records with the same key meet behind them",
+			"topic %q of %s has %d partitions and topic %q of %s has %d, "+
+				"but records with the same key meet behind them",
 			first.Topic, first, p, n.Topic, n, q).
-			WithHint("send one of them through Repartition(name, topology.Partitions(%d)), or give both topics as many partitions",
-				max(p, q)))
+			WithHint("send one of them through Repartition(name, topology.Partitions(%d)), "+
+				"or give both topics as many partitions", max(p, q)))
 	}
 }

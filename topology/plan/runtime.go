@@ -26,8 +26,8 @@ type Runtime interface {
 	// ends the task.
 	Send(n *Node, topic string, r *record.Record) error
 
-	// Refuse tells that the record which is being processed failed at n, and applies n's policy. nil means
-	// that it has been dealt with: go on with the next one. An error ends the task, or is a *RetryError; operators
+	// Refuse tells that the record which is being processed failed at n, and applies n's policy. nil means that
+	// it has been dealt with: go on with the next one. An error ends the task, or is a *RetryError; operators
 	// return either as it is.
 	Refuse(s Stage, n *Node, err error) error
 
@@ -45,8 +45,8 @@ type Runtime interface {
 
 // Chain runs everything that hangs on one source.
 type Chain interface {
-	// Process takes one record of the source's topic. It is read-only and valid until Process returns. An
-	// error ends the task; the record then counts as not processed. A *RetryError ends nothing: what the record has
+	// Process takes one record of the source's topic. It is read-only and valid until Process returns. An error
+	// ends the task; the record then counts as not processed. A *RetryError ends nothing: what the record has
 	// changed in Rows and sent is to be undone, and the same record given again after the time that it names.
 	Process(r *record.Record) error
 }
