@@ -200,7 +200,6 @@ func TestGroupMembers(t *testing.T) {
 	forEach(t, cluster.Config{}, func(w *world) {
 		c, ctx := w.client(), within(t)
 		w.topic(c, "t", 4)
-		needGroups(w)
 		w.produce(c, "t", 0, 400)
 		first := newMember(w, "t")
 		second := newMember(w, "t")

@@ -2,9 +2,7 @@ package remote_test
 
 import (
 	"context"
-	"errors"
 	"sync"
-	"time"
 
 	"github.com/millstream-io/millstream/cluster/client"
 	"github.com/millstream-io/millstream/proto/fault"
@@ -21,22 +19,6 @@ type member struct {
 	records []client.Record
 	held    int
 	errs    []error
-}
-
-// needGroups skips where the member does not serve memberships over this transport.
-func needGroups(w *world) {
-	g, err := w.client().Group(within(w.t), "probe", []string{"t"})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
-	defer cancel()
-	if _, err := g.Poll(ctx); errors.Is(err, fault.UnsupportedVersion) {
-		w.t.Skip(err)
-	}
-	if err := g.Close(); err != nil {
-		w.t.Fatal(err)
-	}
 }
 
 func newMember(w *world, topic string, opts ...client.GroupOption) *member {

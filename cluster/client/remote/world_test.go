@@ -36,6 +36,17 @@ func forEach(t *testing.T, c cluster.Config, test func(w *world)) {
 	}
 }
 
+// oneByOne is forEach for tests that measure the process.
+func oneByOne(t *testing.T, c cluster.Config, test func(w *world)) {
+	for _, tr := range transports {
+		t.Run(tr.name, func(t *testing.T) {
+			w := &world{t: t}
+			w.client = tr.open(w, c)
+			test(w)
+		})
+	}
+}
+
 // start runs the world's member until the test ends.
 func (w *world) start(c cluster.Config) {
 	w.t.Helper()
