@@ -95,7 +95,7 @@ func (b *Builder) connected() parts {
 // coPartitioned returns the groups of sources of a sub-topology whose records meet.
 func (b *Builder) coPartitioned(sub *plan.Sub) [][]*plan.Node {
 	p := newParts(len(b.nodes))
-	first := map[int]int{} // by ID of the node where records meet, the first source that reaches it
+	first := map[any]int{} // by node or store where records meet, the first source that reaches it
 	for _, source := range sub.Sources {
 		seen := make([]bool, len(b.nodes))
 		var walk func(n *plan.Node)
@@ -104,11 +104,11 @@ func (b *Builder) coPartitioned(sub *plan.Sub) [][]*plan.Node {
 				return
 			}
 			seen[n.ID] = true
-			if b.nodes[n.ID].meets {
-				if other, ok := first[n.ID]; ok {
+			for _, place := range b.meetings(n) {
+				if other, ok := first[place]; ok {
 					p.unite(other, source.ID)
 				} else {
-					first[n.ID] = source.ID
+					first[place] = source.ID
 				}
 			}
 			for _, next := range n.Next {
@@ -129,4 +129,18 @@ func (b *Builder) coPartitioned(sub *plan.Sub) [][]*plan.Node {
 		}
 	}
 	return together
+}
+
+// meetings returns where records that n gets meet others with the same key: at n itself, or in a store that
+// several use.
+func (b *Builder) meetings(n *plan.Node) (places []any) {
+	if b.nodes[n.ID].meets {
+		places = append(places, n)
+	}
+	for _, s := range n.Stores {
+		if d := b.stores[s.Name]; d != nil && len(d.users) > 1 {
+			places = append(places, s)
+		}
+	}
+	return places
 }

@@ -156,6 +156,9 @@ func TestSharedStore(t *testing.T) {
 	send(r, Lines, 3, "2", "k")
 	r.want(got(r, Upper), "1=false@1 2=vtrue@3")
 	r.want(got(r, pairsOut), "1=false@1 2=vtrue@3")
+	if g := r.graph.Subs[0].CoPartitioned; len(g) != 1 || len(g[0]) != 2 {
+		t.Errorf("co-partitioned %v", g)
+	}
 	if len(r.graph.Subs) != 1 || len(r.graph.Stores) != 1 || len(r.graph.Stores[0].Node.Stores) != 1 {
 		t.Errorf("%d sub-topologies, stores %v", len(r.graph.Subs), r.graph.Stores)
 	}
