@@ -2,12 +2,26 @@
 // send, and when which offset is committed. It is the one core that calls user code; everything else about it
 // is as in every core: no clock, no I/O, no goroutine, no lock.
 //
-//	Open → Locate → Located → Fetch → Fetched → operators → Send → Sent → Commit → Committed
+//	Open → Fence changelogs → open rows → restore → Locate → Fetch → Fetched → operators → outbox, changed rows
+//	snapshot: freeze the changed rows, one changelog record for each → Send → Sent → apply rows and mark
+//	  → Commit → Committed
 //
 // Outputs are gathered into batches, one in flight per output partition: what arrives meanwhile makes the
-// next one.
+// next one. Rows of stores lie in layers: changed since the last snapshot, frozen by it, in the database. The
+// database is read and written within a Step: this is the one core that may block on the disk.
+//
+// Where each step of a commit is cut off:
+//   - before all outputs and changelog records are acknowledged: what was processed since the last commit is
+//     done again, on stores that may have it already;
+//   - between the database and the commit: nothing is done again, input goes on at the later of mark and commit;
+//   - where the database is lost or does not fit its changelogs: it is wiped, and comes back from them.
 //
 // Invariants:
+//   - No row is applied, and no position committed, before its changelog record is acknowledged: a store is the
+//     replay of its changelog, up to the offset in the mark.
+//   - What fails has no effect: the rows and outputs of a record that ends with an error are taken back.
+//   - Changed rows in memory are bounded: at the limit they are frozen early, and while older ones are still
+//     frozen the task stops reading.
 //   - An input offset is committed only when every output of every record before it has been acknowledged.
 //   - A position only moves past a record when the operators are done with it: its outputs are in the outbox,
 //     or its error policy let it go.
@@ -17,5 +31,5 @@
 //     by the next life of the task: at least once.
 //   - Two runs with the same inputs have the same effects, as far as the user's functions allow.
 //
-// It must not know topics' types, actors, or how effects are carried out.
+// It must not know topics' types, actors, or how effects are carried out; what is in a row is the operators'.
 package task

@@ -5,8 +5,10 @@
 //	topologytest.Send(d, Lines, "k", "a line")
 //	topologytest.Expect(d, Upper, topologytest.P("k", "A LINE"))
 //
-// Every call runs the tasks until nothing is left to do at the present time. Offsets are committed as in
-// production, so Crash shows what at-least-once means: what was not committed is done again.
+// Every call runs the tasks, of all sub-topologies, until nothing is left to do at the present time. Offsets are
+// committed and changelogs written as in production, so Crash shows what at-least-once means: what was not committed
+// is done again, and LoseState what a changelog is worth. Store and StoreWindow look into stores. The page
+// docs/testing-your-topology.md goes through all of it.
 //
 // Invariants: the same calls give the same order of events; nothing happens between calls; a task that
 // stopped with an error fails the test unless the test asked for it by Failed.

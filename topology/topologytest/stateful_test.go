@@ -147,4 +147,3 @@ func TestNoSuchStore(t *testing.T) {
 		t.Errorf("complains %q", got)
 	}
 }
-
