@@ -44,6 +44,9 @@ type fetchStream struct {
 	asked    []*fetchPart // of the question under way, nil without one
 	askedAt  []record.Offset
 	cancel   func()
+	hurried  bool        // the question was cut short
+	due      time.Time   // when it is answered at the latest
+	idle     time.Time   // until then nothing is asked: the port would not wait
 	pending  []*opening  // batches that are sent record by record
 	retry    *time.Timer // set while a partition pauses
 	incoming []news
@@ -215,6 +218,10 @@ func (f *fetchStream) ask() error {
 		return nil
 	}
 	now := f.d.o.Now()
+	if now.Before(f.idle) {
+		f.retry.Reset(f.idle.Sub(now))
+		return nil
+	}
 	var parts []*fetchPart
 	for _, p := range f.order {
 		switch {
@@ -236,7 +243,7 @@ func (f *fetchStream) ask() error {
 		Who: f.who, MinBytes: min(f.minBytes, most), MaxBytes: most, Deadline: now.Add(f.wait), ReadCommitted: f.isolated,
 		Partitions: make([]broker.FetchPartition, len(parts)),
 	}
-	f.asked, f.askedAt = parts, f.askedAt[:0]
+	f.asked, f.askedAt, f.hurried, f.due = parts, f.askedAt[:0], false, q.Deadline
 	for i, p := range parts {
 		q.Partitions[i] = broker.FetchPartition{
 			Topic: p.topic, TopicID: p.id, Partition: record.Partition(p.partition), From: p.next,

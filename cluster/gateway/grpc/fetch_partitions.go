@@ -140,6 +140,7 @@ func (f *fetchStream) stopped(part *fetchPart, err error) error {
 // interrupt cuts the wait of the question under way short: it is answered with what is there.
 func (f *fetchStream) interrupt() {
 	if f.cancel != nil {
+		f.hurried = true
 		f.cancel()
 	}
 }

@@ -50,6 +50,9 @@ func (f *fetchStream) fetched(r *broker.Fetched) error {
 		}
 	}
 	f.rotate(full)
+	if now := f.d.o.Now(); full == nil && !f.hurried && now.Before(f.due) {
+		f.idle = now.Add(fetchPause) // it had no place for one more that waits
+	}
 	return nil
 }
 
