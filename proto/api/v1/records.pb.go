@@ -1468,7 +1468,8 @@ func (*FetchResponse_Stopped) isFetchResponse_Event() {}
 type FetchedBatches struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Data  *Batches               `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
-	// What these records cost of the credit: their bytes as stored. Give it back when they are worked off.
+	// What these records cost of the credit: the bytes of the batches; for structured records nearly those of keys,
+	// values and headers. Give it back when they are worked off.
 	Size          uint64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
