@@ -25,6 +25,8 @@ type changelog struct {
 	pause   pause
 	from    record.Offset // where restoring began
 	records int           // restored
+	keys    []byte        // of the rows that are applied together
+	changes []state.StateRow
 }
 
 func (l *changelog) topic() string { return l.rows.plan.Changelog }
@@ -83,6 +85,11 @@ func (c *Core) prepare() error {
 	}
 	if c.phase == phaseRestoring {
 		if c.changelogs.every(func(l *changelog) bool { return l.next >= l.end }) {
+			for _, l := range c.changelogs {
+				if l != nil {
+					l.keys, l.changes = nil, nil
+				}
+			}
 			c.phase = phaseLocating
 			c.locate()
 			return nil
@@ -303,7 +310,9 @@ func (c *Core) restoredRows(l *changelog, a Fetched) ([]state.StateRow, error) {
 		l.next = l.end
 		return nil, nil
 	}
-	var rows []state.StateRow
+	rows := l.changes[:0]
+	l.keys = l.keys[:0]
+	defer func() { l.changes = rows }()
 	for _, chunk := range a.Batches {
 		for len(chunk) > 0 {
 			b, rest, err := record.Next(chunk)
@@ -342,9 +351,9 @@ func (c *Core) restoreBatch(l *changelog, b record.Batch, rows []state.StateRow)
 			c.restoredMs = r.TimestampMs
 		}
 		l.records++
-		rows = append(rows, state.StateRow{
-			Key: append(append(make([]byte, 0, prefixBytes+len(r.Key)), l.rows.prefix[:]...), r.Key...), Value: r.Value,
-		})
+		from := len(l.keys)
+		l.keys = state.RowKey(l.keys, l.rows.plan.Number, r.Key) // where it moves, older rows keep what they have
+		rows = append(rows, state.StateRow{Key: l.keys[from:len(l.keys):len(l.keys)], Value: r.Value})
 	}
 	return rows, nil
 }

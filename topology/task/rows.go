@@ -163,7 +163,11 @@ func (r *storeRows) Put(key, value []byte) error {
 	if value == nil {
 		value = []byte{}
 	}
-	r.in.dirty.put(r.prefixed(key), value)
+	full := r.prefixed(key)
+	if err := state.CheckRow(state.StateRow{Key: full, Value: value}); err != nil {
+		return fmt.Errorf("write a row of store %s: %w", r.plan.Name, err)
+	}
+	r.in.dirty.put(full, value)
 	return nil
 }
 
