@@ -74,6 +74,8 @@ var settings = []setting{
 		func(c *serverConfig, v string) error { return takeInt(&c.member.TaskWorkers, v) }},
 	{"tasks.commit_interval", "100ms", "how often a stream task notes what it has finished",
 		func(c *serverConfig, v string) error { return takeDuration(&c.member.CommitInterval, v) }},
+	{"tasks.state_bytes", "134217728", "memory for the stores of all stream tasks, in bytes",
+		func(c *serverConfig, v string) error { return takeInt64(&c.member.StateBytes, v) }},
 	{"groups.rebalance_delay", "3s", "how long the first member of an empty consumer group waits for others",
 		func(c *serverConfig, v string) error { return takeDuration(&c.member.GroupRebalanceDelay, v) }},
 	{"groups.offsets_retention", "168h", "how long the offsets of a group without members are kept",
