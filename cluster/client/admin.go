@@ -14,7 +14,7 @@ import (
 // where that may help.
 func (c *Client) Topics(ctx context.Context, names ...string) ([]TopicMetadata, error) {
 	var all []TopicMetadata
-	err := retry(ctx, func() (err error) {
+	err := c.retry(ctx, func() (err error) {
 		all, err = c.t.Metadata(ctx, false, names...)
 		return err
 	})
@@ -76,7 +76,7 @@ func (c *Client) CheckConfigs(ctx context.Context, ch ConfigChange) error {
 }
 
 func (c *Client) alter(ctx context.Context, ch ConfigChange, validateOnly bool) error {
-	return retry(ctx, func() error { // keys are set to values: twice is the same as once
+	return c.retry(ctx, func() error { // keys are set to values: twice is the same as once
 		a, err := c.t.AlterConfigs(ctx, []ConfigChange{ch}, validateOnly)
 		_, err = only(a, err, func(a TopicAnswer) error { return a.Err })
 		return err
@@ -89,7 +89,7 @@ func (c *Client) alter(ctx context.Context, ch ConfigChange, validateOnly bool) 
 func (c *Client) DeleteRecords(ctx context.Context, topic string, p record.Partition, to record.Offset) (
 	record.Offset, error) {
 	var d RecordsDeleted
-	err := retry(ctx, func() error {
+	err := c.retry(ctx, func() error {
 		a, err := c.t.DeleteRecords(ctx, []Position{{Topic: topic, Partition: p, Offset: to}})
 		d, err = only(a, err, func(d RecordsDeleted) error { return d.Err })
 		return err
@@ -103,7 +103,7 @@ func (c *Client) DeleteRecords(ctx context.Context, topic string, p record.Parti
 // Offsets looks offsets up, answers in the order of the queries. Refusals that may pass are asked again.
 func (c *Client) Offsets(ctx context.Context, q ...OffsetQuery) ([]OffsetAnswer, error) {
 	var out []OffsetAnswer
-	err := retry(ctx, func() (err error) {
+	err := c.retry(ctx, func() (err error) {
 		if out, err = c.t.ListOffsets(ctx, q); err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ import (
 // Groups lists the consumer groups, sorted by name. It blocks, like all calls here.
 func (c *Client) Groups(ctx context.Context) ([]GroupListing, error) {
 	var all []GroupListing
-	err := retry(ctx, func() (err error) {
+	err := c.retry(ctx, func() (err error) {
 		all, err = c.t.ListGroups(ctx)
 		return err
 	})
@@ -26,7 +26,7 @@ func (c *Client) Groups(ctx context.Context) ([]GroupListing, error) {
 // DescribeGroup tells what a group is. Errors: fault.GroupIDNotFound, fault.InvalidGroupID.
 func (c *Client) DescribeGroup(ctx context.Context, name string) (GroupDescription, error) {
 	var d GroupDescription
-	err := retry(ctx, func() error {
+	err := c.retry(ctx, func() error {
 		a, err := c.t.DescribeGroups(ctx, []string{name})
 		d, err = only(a, err, func(d GroupDescription) error { return d.Err })
 		return err
@@ -47,7 +47,7 @@ func (c *Client) DeleteGroup(ctx context.Context, name string) error {
 // does not exist has committed nothing.
 func (c *Client) GroupOffsets(ctx context.Context, group string, parts ...TopicPartition) ([]GroupOffset, error) {
 	var out []GroupOffset
-	err := retry(ctx, func() (err error) {
+	err := c.retry(ctx, func() (err error) {
 		out, err = c.t.CommittedOffsets(ctx, group, parts)
 		return err
 	})
@@ -67,7 +67,7 @@ func (c *Client) GroupOffsets(ctx context.Context, group string, parts ...TopicP
 // fault.UnknownMember while the group has members, fault.IllegalGeneration where a topology's tasks committed
 // the position, fault.UnknownTopicOrPartition.
 func (c *Client) SetGroupOffsets(ctx context.Context, group string, o ...GroupOffset) error {
-	return retry(ctx, func() error {
+	return c.retry(ctx, func() error {
 		errs, err := c.t.CommitOffsets(ctx, group, o)
 		return firstRefusal(errs, err, len(o), func(i int) (TopicPartition, record.Offset) {
 			return o[i].TopicPartition, o[i].Offset

@@ -137,7 +137,7 @@ func (g *Group) commit(ctx context.Context, o []GroupOffset) error {
 	if len(o) == 0 {
 		return nil
 	}
-	err := retry(ctx, func() error {
+	err := g.c.retry(ctx, func() error {
 		answer := make(chan error, 1)
 		g.send(o, func(err error) { answer <- err })
 		select {

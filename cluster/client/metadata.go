@@ -155,13 +155,27 @@ func retry(ctx context.Context, f func() error) error {
 	for wait := leastBackoff; ; wait = min(2*wait, mostBackoff) {
 		err := f()
 		code := fault.CodeOf(err)
-		if err == nil || !code.Retryable() || code == fault.UnknownTopicOrPartition {
+		if err == nil || err == error(errClosed) || !code.Retryable() || code == fault.UnknownTopicOrPartition {
 			return err
 		}
 		if !pause(ctx, jitter(wait)) {
 			return err
 		}
 	}
+}
+
+// retry is the function retry for calls of the application: they end when the client is closed.
+func (c *Client) retry(ctx context.Context, f func() error) error {
+	return retry(ctx, func() error {
+		if c.shut.Load() {
+			return errClosed
+		}
+		err := f()
+		if err != nil && c.shut.Load() {
+			return errClosed
+		}
+		return err
+	})
 }
 
 // pause waits for d and reports whether ctx still runs.

@@ -216,3 +216,30 @@ func TestRefusalsAreTheSame(t *testing.T) {
 		same.check(w, lines)
 	})
 }
+
+// Goal: nothing waits for a client that is closed. Method: every kind of call, with a ctx that does not end.
+func TestClosedClient(t *testing.T) {
+	forEach(t, cluster.Config{}, func(w *world) {
+		c := w.client()
+		w.topic(c, "t", 1)
+		if err := c.Close(); err != nil {
+			w.t.Fatal(err)
+		}
+		ctx := context.Background()
+		_, produce := c.Produce(ctx, client.Record{Topic: "t"})
+		_, topics := c.Topics(ctx)
+		_, topic := c.Topic(ctx, "t")
+		_, groups := c.Groups(ctx)
+		_, offsets := c.Offsets(ctx, client.OffsetQuery{Topic: "t"})
+		_, group := c.Group(ctx, "g", []string{"t"})
+		alter := c.AlterConfigs(ctx, client.ConfigChange{Topic: "t"})
+		k := c.Consumer()
+		assign := k.Assign(ctx, "t", client.FromEarliest())
+		_, poll := k.Poll(ctx)
+		for i, err := range []error{produce, topics, topic, groups, offsets, group, alter, assign, poll, c.Flush(ctx)} {
+			if !errors.Is(err, fault.Closing) {
+				w.t.Errorf("call %d: %v", i, err)
+			}
+		}
+	})
+}
