@@ -100,7 +100,9 @@ func (s *changeSource[K, V]) Process(raw *record.Record) error {
 	if err := s.decode(raw); err != nil {
 		return s.in.rt.Refuse(StageDecode, s.node, err)
 	}
-	s.in.begin(c.Time)
+	if err := s.in.begin(c.Time); err != nil {
+		return err
+	}
 	if err := s.next(c); err != nil {
 		return err
 	}

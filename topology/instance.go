@@ -23,6 +23,8 @@ type instance struct {
 
 	schedules  []*schedule
 	timers     []func(streamTime int64) error // called when stream time, in ms, has moved on
+	resets     []func() error                 // called before a record is tried again
+	within     bool                           // a record has begun and not come to its end
 	timersAt   int64                          // stream time of their last call
 	streamTime time.Time                      // highest event time so far
 	failed     error                          // of a Forward, whose caller cannot return it
@@ -84,10 +86,20 @@ func once[F any](in *instance, n *node, compile func() F) F {
 	return f
 }
 
-// begin is called in front of every record, with its event time.
-func (in *instance) begin(t time.Time) {
-	in.failed = nil // of a record that is tried again
+// begin is called in front of every record, with its event time. Where the record before came to no end, which
+// means that it is tried again on rows as they were, operators forget what they had noted about rows.
+func (in *instance) begin(t time.Time) error {
+	if in.within {
+		in.failed, in.timersAt = nil, 0
+		for _, f := range in.resets {
+			if err := f(); err != nil {
+				return err
+			}
+		}
+	}
+	in.within = true
 	in.observe(t)
+	return nil
 }
 
 // end is called behind every record: it does what stream time makes due.
@@ -103,8 +115,11 @@ func (in *instance) end() error {
 		}
 	}
 	if len(in.schedules) > 0 {
-		return in.punctuateStreamTime()
+		if err := in.punctuateStreamTime(); err != nil {
+			return err
+		}
 	}
+	in.within = false
 	return nil
 }
 

@@ -27,7 +27,8 @@ const (
 )
 
 // RetryAfter is the decision to try the record again when wait is over, at least a millisecond, and then as
-// often as the policy says so. What the record has written and changed is undone; nothing else of that input
+// often as the policy says so. What the record has written and changed in stores is undone, not what a
+// processor keeps elsewhere; nothing else of that input
 // is processed meanwhile, so that order is kept, and other tasks are not held up. Where there is no record
 // to try again (a punctuation failed) it is Fail.
 func RetryAfter(wait time.Duration) Decision { return plan.RetryAfter(wait) }

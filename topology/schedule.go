@@ -70,16 +70,18 @@ func (s *schedule) turn(in *instance, now time.Time) error {
 	if now.Before(s.due) {
 		return nil
 	}
-	missed := now.Sub(s.due) / s.every
+	due, missed := s.due, now.Sub(s.due)/s.every
 	s.due = s.due.Add(s.every * (missed + 1))
 	err := s.call(now)
 	if in.failed != nil {
-		return in.failed
+		err = in.failed
+	} else if err != nil {
+		err = in.rt.Refuse(StageProcess, s.node, err)
 	}
 	if err != nil {
-		return in.rt.Refuse(StageProcess, s.node, err)
+		s.due = due // it has not had its turn, if the record is tried again
 	}
-	return nil
+	return err
 }
 
 func (in *instance) forgetCancelled() {

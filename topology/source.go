@@ -146,7 +146,9 @@ func (c *sourceChain[K, V]) Process(raw *record.Record) error {
 			rec.Time = t.Truncate(time.Millisecond)
 		}
 	}
-	c.in.begin(rec.Time)
+	if err := c.in.begin(rec.Time); err != nil {
+		return err
+	}
 	if err := c.next(rec); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package topology
 import (
 	"encoding/binary"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
@@ -275,6 +276,7 @@ func (b *Builder) settleUses() {
 				u.handle.Name(), u.node.Name).WithHint("processors can only read window stores of operators"))
 		case d == nil:
 			b.own(u.node, u.handle, 0)
+		case slices.Contains(u.node.Stores, d.Store):
 		case !d.handle.same(u.handle):
 			b.fault(u.node.at, "store %q of %s is declared otherwise by %s", d.Name, u.node.Name, d.maker.Node)
 		default:

@@ -158,7 +158,13 @@ type streamJoiner[K, L, R, O any] struct {
 func (j *streamJoiner[K, L, R, O]) start() {
 	j.visitRight, j.visitLeft = j.meetRight, j.meetLeft
 	j.visitIndex, j.visitNext = j.giveUpRow, j.noteNext
-	j.in.timers = append(j.in.timers, j.advance)
+	j.in.timers, j.in.resets = append(j.in.timers, j.advance), append(j.in.resets, j.reset)
+}
+
+// reset forgets how far rows have been given out and removed: the next walks find out.
+func (j *streamJoiner[K, L, R, O]) reset() error {
+	j.waiting, j.left.expired, j.right.expired = 0, 0, 0
+	return nil
 }
 
 // prepare checks a record of either side and finds its row key. ok is false where it goes no further.

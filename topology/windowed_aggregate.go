@@ -99,7 +99,7 @@ func aggregateWindowed[K, V, A any](
 		}
 		a.visitOver, a.visitExpired = a.emitRow, a.expireRow
 		in.inits = append(in.inits, a.init)
-		in.timers = append(in.timers, a.advance)
+		in.timers, in.resets = append(in.timers, a.advance), append(in.resets, a.init)
 		return a.take
 	})
 	return WindowedTable[K, V, A]{Table: Table[Windowed[K], A]{t}, late: late.stream}
@@ -221,9 +221,9 @@ func (a *windowAggregator[K, V, A]) windowed(k K, start int64) Windowed[K] {
 	return Windowed[K]{Key: k, Start: from, End: from.Add(a.windows.Size())}
 }
 
-// init finds out how far an earlier life of the task has given out final results.
+// init finds out from the rows how far final results have been given out.
 func (a *windowAggregator[K, V, A]) init() error {
-	if !a.final {
+	if a.emitted, a.expired = 0, 0; !a.final {
 		return nil
 	}
 	row, ok, err := a.rows.Get(window.Mark())

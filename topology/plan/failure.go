@@ -53,7 +53,7 @@ const (
 const shortestRetry = Decision(time.Millisecond)
 
 // RetryAfter tries the record again when wait is over, at least a millisecond, and then as often as the
-// policy says so. What the record has written and changed before it failed is undone. The task goes on with
+// policy says so. What the record has sent and changed in stores before it failed is undone. The task goes on with
 // nothing else of that input meanwhile, so that order is kept; other tasks are not held up. Where there is
 // no record to try again (a punctuation failed) it is Fail.
 func RetryAfter(wait time.Duration) Decision { return max(Decision(wait), shortestRetry) }
