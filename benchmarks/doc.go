@@ -9,10 +9,11 @@
 //	footprint/     time to ready, anonymous memory when idle, size of the binary
 //	statestore/    state databases: read-modify-write beside bare Badger, restore, opening again, memory
 //	record/        runs all of them for the record
-//	peers/         what others need to be started
+//	peers/         a module of its own: Millstream beside JetStream, Redis and kfake
 //
 // What they share: measure/ (hardware line, touched memory, counters, results), raw/ (the same on plain files),
-// replicas/ (logs in a store), kafkaload/ (records through a Kafka door), server/ (processes).
+// replicas/ (logs in a store), kafkaload/ (records through a Kafka door), server/ (processes), load/ (the driver of
+// records, which `millstream bench` has too), drive/ (one load on one server, with its figures).
 //
 // Every program prints the hardware line first, touches memory before it measures, and writes one JSON line a
 // repetition. No figure here ever fails a test; the tests run each program with -quick, so that it does not rot.

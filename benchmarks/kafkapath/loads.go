@@ -1,14 +1,18 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
 
+	"github.com/millstream-io/millstream/benchmarks/drive"
+	"github.com/millstream-io/millstream/benchmarks/load"
 	"github.com/millstream-io/millstream/benchmarks/measure"
 	"github.com/millstream-io/millstream/benchmarks/server"
 )
 
-// load is one way to drive a server.
-type load struct {
+// way is one way to drive a server.
+type way struct {
 	name      string
 	producers int
 	size      int // bytes of a value
@@ -17,7 +21,7 @@ type load struct {
 	bars map[string]string // what figures have to be: of the member, or as a ratio to the peer
 }
 
-var loads = []load{
+var ways = []way{
 	{name: "produce/1x1/1KB", producers: 1, size: 1000, bars: map[string]string{
 		"rate_per_s": "≥ 1.0", "server_cpu_s_per_m": "≤ 3.0",
 		"consume_per_s": "≥ 1.7", "consume_cpu_s_per_m": "≤ 0.9",
@@ -47,25 +51,31 @@ const (
 func subjects(member, peer string) []subject {
 	return []subject{
 		{memberName, server.Command(member, "--log-level", "info", "--topics-auto-create")},
-		{peerName, []string{peer}},
+		{peerName, []string{peer, "kfake"}},
 	}
 }
 
+// drive says how the shared driver drives a server this way.
+func (c settings) drive(l way) drive.Load {
+	return drive.Load{
+		Producers: l.producers, ValueBytes: l.size, OneByOne: l.oneByOne, WarmUp: c.warmUp, For: c.seconds,
+	}
+}
+
+func driven(p *server.Process) drive.Server {
+	return drive.Server{Door: load.Kafka{Brokers: []string{p.Kafka}}, Pid: p.Pid(), Ordered: true}
+}
+
 // measure runs one load on one server, in a process and a directory of its own.
-func (c settings) measure(out *measure.Results, s subject, l load, n int) error {
+func (c settings) measure(out *measure.Results, s subject, l way, n int) error {
 	return c.serve(s, func(p *server.Process) error {
-		run := &produceRun{load: l, address: p.Kafka, warmUp: c.warmUp, seconds: c.seconds, pid: p.Pid()}
-		figures, err := run.produce()
-		if err != nil {
-			return err
-		}
-		read, err := run.readBack()
-		if err != nil {
+		figures, err := drive.Produce(context.Background(), driven(p), c.drive(l))
+		var invalid *drive.Invalid
+		if errors.As(err, &invalid) {
 			figures["INVALID"] = 1
-			out.Note("INVALID %s %s: %v", s.name, l.name, err)
-		}
-		for k, v := range read {
-			figures[k] = v
+			out.Note("%s %s: %v", s.name, l.name, invalid)
+		} else if err != nil {
+			return err
 		}
 		out.Add(s.name+"/"+l.name, n, figures)
 		return nil
@@ -88,7 +98,7 @@ func (c settings) serve(s subject, use func(*server.Process) error) error {
 }
 
 // conclude prints a load's ratios and what they have to be.
-func conclude(out *measure.Results, l load) {
+func conclude(out *measure.Results, l way) {
 	ours, theirs := memberName+"/"+l.name, peerName+"/"+l.name
 	for _, figure := range []string{"rate_per_s", "p50_ms", "consume_per_s"} {
 		if out.MedianOf(theirs, figure) != 0 {

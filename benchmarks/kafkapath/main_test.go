@@ -8,9 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kfake"
-
 	"github.com/millstream-io/millstream/benchmarks/measure"
+	"github.com/millstream-io/millstream/benchmarks/server"
 	"github.com/millstream-io/millstream/cmd/millstream/cli"
 )
 
@@ -21,15 +20,11 @@ func TestMain(m *testing.M) {
 		os.Exit(cli.Main(cli.Process{
 			Args: os.Args, Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		}))
-	case len(os.Args) > 2 && os.Args[1] == "peer":
-		c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.AllowAutoTopicCreation(),
-			kfake.DefaultNumPartitions(1), kfake.DataDir(os.Args[2]), kfake.SyncWrites())
-		if err != nil {
+	case len(os.Args) > 2 && os.Args[1] == "kfake":
+		if err := server.Kfake(os.Args[2], os.Stdout); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
-		fmt.Println(c.ListenAddrs()[0])
-		select {} // until it is killed
 	default:
 		os.Exit(m.Run())
 	}
@@ -46,7 +41,6 @@ func TestQuick(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := settings{Settings: measure.Settings{Dir: t.TempDir(), Quick: true}, subjects: subjects(self, self)}
-	c.subjects[1].command = append(c.subjects[1].command, "peer")
 	var out strings.Builder
 	if err := run(c, &out); err != nil {
 		t.Fatal(err)

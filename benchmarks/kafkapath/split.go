@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millstream-io/millstream/benchmarks/drive"
 	"github.com/millstream-io/millstream/benchmarks/measure"
 	"github.com/millstream-io/millstream/benchmarks/server"
 )
@@ -48,19 +50,19 @@ var places = []struct{ prefix, part string }{
 	{"github.com/millstream-io/millstream/", elsewhere},
 }
 
-func splitName(l load) string { return memberName + "/split/" + l.name }
+func splitName(l way) string { return memberName + "/split/" + l.name }
 
 // split runs a load on a member that is profiled while it is measured, and divides its processor time as the
 // samples of the profile are divided.
-func (c settings) split(out *measure.Results, l load, n int) error {
+func (c settings) split(out *measure.Results, l way, n int) error {
 	return c.serve(c.subjects[0], func(p *server.Process) error {
 		var profile []byte
-		run := &produceRun{load: l, address: p.Kafka, warmUp: c.warmUp, seconds: c.seconds, pid: p.Pid()}
-		run.during = func() (err error) {
+		d := c.drive(l)
+		d.During = func() (err error) {
 			profile, err = fetchProfile(p.HTTP, c.seconds)
 			return err
 		}
-		figures, err := run.produce()
+		figures, err := drive.Produce(context.Background(), driven(p), d)
 		if err != nil {
 			return err
 		}
@@ -92,7 +94,7 @@ func fetchProfile(address string, d time.Duration) (profile []byte, err error) {
 }
 
 // traces lets the Go tool print the stacks of a profile.
-func (c settings) traces(profile []byte, l load) ([]byte, error) {
+func (c settings) traces(profile []byte, l way) ([]byte, error) {
 	dir := c.profiles
 	if dir == "" {
 		var err error

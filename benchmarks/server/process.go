@@ -39,7 +39,8 @@ func Member(binary, data string, options ...string) []string {
 
 // Process is a server that runs.
 type Process struct {
-	Kafka string        // address of its Kafka door
+	Kafka string        // address of its Kafka door, or of the only door that it has
+	GRPC  string        // address of its gRPC door, empty where it has none
 	HTTP  string        // address of its HTTP door, empty where it has none
 	Ready time.Duration // from its start until it said that it is ready
 
@@ -48,7 +49,11 @@ type Process struct {
 
 // Start runs a server and waits until it says its address: in a plain line, or in a member's log entry
 // "member ready".
-func Start(command []string) (*Process, error) {
+func Start(command []string) (*Process, error) { return StartSaying(command, addresses) }
+
+// StartSaying is Start for a server that says in words of its own that it is ready: said gets every line, and
+// fills in the addresses once it knows them.
+func StartSaying(command []string, said func(p *Process, line string)) (*Process, error) {
 	p := &Process{cmd: exec.Command(command[0], command[1:]...)}
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -63,16 +68,16 @@ func Start(command []string) (*Process, error) {
 		return nil, err
 	}
 	lines := bufio.NewScanner(r)
-	var said []string
+	var all []string
 	for p.Kafka == "" && lines.Scan() {
-		said = append(said, lines.Text())
-		p.Kafka, p.HTTP = addresses(lines.Text())
+		all = append(all, lines.Text())
+		said(p, lines.Text())
 	}
 	p.Ready = time.Since(begin)
 	if p.Kafka == "" {
 		p.Kill()
 		r.Close()
-		return nil, fmt.Errorf("%s ended without an address: %s", command[0], strings.Join(said, "\n"))
+		return nil, fmt.Errorf("%s ended without an address: %s", command[0], strings.Join(all, "\n"))
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, r) // until the process ends
@@ -81,15 +86,14 @@ func Start(command []string) (*Process, error) {
 	return p, nil
 }
 
-func addresses(line string) (kafka, http string) {
-	var entry struct{ Msg, Kafka, HTTP string }
+func addresses(p *Process, line string) {
+	var entry struct{ Msg, Kafka, GRPC, HTTP string }
 	if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "member ready" {
-		return entry.Kafka, entry.HTTP
+		p.Kafka, p.GRPC, p.HTTP = entry.Kafka, entry.GRPC, entry.HTTP
 	}
 	if strings.HasPrefix(line, "127.0.0.1:") {
-		return line, ""
+		p.Kafka = line
 	}
-	return "", ""
 }
 
 // Pid is the process id.
