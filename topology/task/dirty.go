@@ -55,12 +55,12 @@ func (d *dirty) put(key, value []byte) {
 	d.active.put(key, value)
 }
 
-// begin starts a walk over [lo, hi) and returns where it goes through the layers. end must follow.
-func (d *dirty) begin(lo, hi []byte, reverse bool) (m merge, pinned int) {
+// begin starts a walk over [lo, hi) and lets m go through the layers. end must follow.
+func (d *dirty) begin(m *merge, lo, hi []byte, reverse bool) (pinned int) {
 	pinned = d.pinned
 	d.walks++
 	d.pinned = len(d.overlays)
-	m.reverse = reverse
+	*m = merge{reverse: reverse, more: m.more[:0]}
 	for i := len(d.overlays) - 1; i >= 0; i-- {
 		m.add(d.overlays[i], lo, hi)
 	}
@@ -68,7 +68,7 @@ func (d *dirty) begin(lo, hi []byte, reverse bool) (m merge, pinned int) {
 	if d.frozen != nil {
 		m.add(d.frozen, lo, hi)
 	}
-	return m, pinned
+	return pinned
 }
 
 // end ends the innermost walk. pinned is what begin returned.

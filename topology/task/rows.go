@@ -20,6 +20,7 @@ type stores struct {
 	disk     state.StateDB
 	memory   state.StateDB // of the stores that are declared InMemory
 	maxBytes int
+	idle     []*walk
 	lost     error // a database failed: nothing it says can be trusted
 }
 
@@ -179,45 +180,79 @@ func (r *storeRows) Delete(key []byte) error {
 
 // Range implements plan.Rows.
 func (r *storeRows) Range(lo, hi []byte, reverse bool, fn func(key, value []byte) bool) error {
-	from, to := r.bounds(lo, hi)
-	if to != nil && bytes.Compare(from, to) >= 0 {
+	w := r.in.walk()
+	w.bound(r, lo, hi)
+	if w.to != nil && bytes.Compare(w.from, w.to) >= 0 {
+		r.in.idle = append(r.in.idle, w)
 		return nil
 	}
-	m, pinned := r.in.dirty.begin(from, to, reverse)
-	defer r.in.dirty.end(pinned)
-	emit := func(c *row) bool { return c.deleted || fn(c.key[prefixBytes:], c.value) }
-	over := false
-	err := r.in.db(r.plan).Range(from, to, reverse, func(key, value []byte) bool {
-		for c := m.first(); c != nil && !m.before(key, c.key); c = m.first() {
-			same := bytes.Equal(c.key, key)
-			m.pass(c.key)
-			if over = !emit(c); over || same {
-				return !over
-			}
-		}
-		over = !fn(key[prefixBytes:], value)
-		return !over
-	})
+	w.fn, w.over = fn, false
+	pinned := r.in.dirty.begin(&w.m, w.from, w.to, reverse)
+	defer func() { // also where fn panics and user code around it recovers
+		r.in.dirty.end(pinned)
+		w.fn = nil
+		r.in.idle = append(r.in.idle, w)
+	}()
+	err := r.in.db(r.plan).Range(w.from, w.to, reverse, w.meet)
+	for c := w.m.first(); err == nil && c != nil && !w.over; c = w.m.first() {
+		w.m.pass(c.key)
+		w.over = !w.emit(c)
+	}
 	if err != nil {
 		return r.in.fail(r, "walk over rows", err)
-	}
-	for c := m.first(); c != nil && !over; c = m.first() {
-		m.pass(c.key)
-		over = !emit(c)
 	}
 	return nil
 }
 
-// bounds puts the prefix in front of the bounds of a walk. A walk that has none above ends with the store.
-func (r *storeRows) bounds(lo, hi []byte) (from, to []byte) {
-	from = append(append(make([]byte, 0, prefixBytes+len(lo)), r.prefix[:]...), lo...)
+// walk is one Range: the rows of the layers merged into those of the database.
+type walk struct {
+	m        merge
+	from, to []byte // to is nil where the walk has no bound
+	room     []byte // of to
+	fn       func(key, value []byte) bool
+	over     bool                         // fn wants no more
+	meet     func(key, value []byte) bool // takes a row of the database
+}
+
+// walk returns one that nobody uses: walks within walks need one each.
+func (s *stores) walk() *walk {
+	if n := len(s.idle); n > 0 {
+		w := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		return w
+	}
+	w := &walk{}
+	w.meet = w.take
+	return w
+}
+
+func (w *walk) emit(c *row) bool { return c.deleted || w.fn(c.key[prefixBytes:], c.value) }
+
+// take gives out the changed rows in front of a row of the database, and then that, unless it has been changed.
+func (w *walk) take(key, value []byte) bool {
+	for c := w.m.first(); c != nil && !w.m.before(key, c.key); c = w.m.first() {
+		same := bytes.Equal(c.key, key)
+		w.m.pass(c.key)
+		if w.over = !w.emit(c); w.over || same {
+			return !w.over
+		}
+	}
+	w.over = !w.fn(key[prefixBytes:], value)
+	return !w.over
+}
+
+// bound puts the prefix of a store in front of the bounds. A walk that has none above ends with the store.
+func (w *walk) bound(r *storeRows, lo, hi []byte) {
+	w.from = append(append(w.from[:0], r.prefix[:]...), lo...)
+	w.to = nil
 	switch {
 	case hi != nil:
-		to = append(append(make([]byte, 0, prefixBytes+len(hi)), r.prefix[:]...), hi...)
+		w.room = append(append(w.room[:0], r.prefix[:]...), hi...)
+		w.to = w.room
 	case r.plan.Number < math.MaxUint16:
-		to = binary.BigEndian.AppendUint16(nil, r.plan.Number+1)
+		w.room = binary.BigEndian.AppendUint16(w.room[:0], r.plan.Number+1)
+		w.to = w.room
 	}
-	return from, to
 }
 
 // Rows is a store as the operators see it, changed rows that are not committed yet among them: for tests that

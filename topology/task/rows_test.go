@@ -187,6 +187,33 @@ func TestRowsAreMapsControl(t *testing.T) {
 	}
 }
 
+// Goal: what is changed in a walk that ends with a panic, which user code recovers, is kept like any other change.
+// Method: panic in a walk behind a change, then freeze.
+func TestPanicInAWalk(t *testing.T) {
+	s := newStores(&plan.Sub{Stores: []*plan.Store{{Name: "a"}}}, 1<<20)
+	s.disk = mem.New()
+	r := s.all[0]
+	if err := r.Put([]byte("a"), []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_ = r.Range(nil, nil, false, func(_, _ []byte) bool {
+			if err := r.Put([]byte("b"), []byte("2")); err != nil {
+				t.Error(err)
+			}
+			panic("user code")
+		})
+	}()
+	s.dirty.freeze()
+	if err := s.apply(nil); err != nil {
+		t.Fatal(err)
+	}
+	if v, ok, err := r.Get([]byte("b")); err != nil || !ok || string(v) != "2" {
+		t.Fatalf("%q, %t, %v", v, ok, err)
+	}
+}
+
 // Goal: rows in memory are bounded by what counts. Method: rows whose values grow, and keep growing.
 func TestLayerSize(t *testing.T) {
 	l := newLayer()
@@ -236,5 +263,35 @@ func BenchmarkReadModifyWrite(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+	}
+}
+
+// What a walk over few rows costs, some in memory and some in the database.
+func BenchmarkRange(b *testing.B) {
+	s := newStores(&plan.Sub{Stores: []*plan.Store{{Name: "a"}}}, 1<<30)
+	s.disk = mem.New()
+	r := s.all[0]
+	for i := range 1000 {
+		if err := r.Put(fmt.Appendf(nil, "key-%08d", i), []byte("value")); err != nil {
+			b.Fatal(err)
+		}
+		if i == 500 {
+			s.dirty.freeze()
+			if err := s.apply(nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	lo, hi := []byte("key-00000495"), []byte("key-00000505")
+	n := 0
+	count := func(_, _ []byte) bool { n++; return true }
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := r.Range(lo, hi, false, count); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if n%10 != 0 {
+		b.Fatal(n)
 	}
 }
