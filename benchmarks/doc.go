@@ -8,6 +8,7 @@
 //	restart/       start with gigabytes, after a kill and after a clean stop; idle partitions, sealed buckets
 //	footprint/     time to ready, anonymous memory when idle, size of the binary
 //	statestore/    state databases: read-modify-write beside bare Badger, restore, opening again, memory
+//	nexmark/      the auction queries in the task core, and the fused chain of operators without state
 //	record/        runs all of them for the record
 //	peers/         a module of its own: Millstream beside JetStream, Redis and kfake
 //

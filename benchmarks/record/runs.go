@@ -33,6 +33,7 @@ var runs = []run{
 	{"footprint", "footprint", nil},
 	{"statestore", "statestore", nil},
 	{"groups", "groups", nil},
+	{"nexmark", "nexmark", nil},
 }
 
 // run runs what is asked for. start runs one program and writes its output.
