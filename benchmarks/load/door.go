@@ -11,8 +11,6 @@ type Door interface {
 	Writer(ctx context.Context, topic string) (Writer, error)
 	// Reader connects one consumer of topics. It reads what is there, and what comes. Close it.
 	Reader(ctx context.Context, topics ...string) (Reader, error)
-	// ReaderFromEnd is Reader for what comes after it has returned.
-	ReaderFromEnd(ctx context.Context, topics ...string) (Reader, error)
 }
 
 // Writer is one producer. One goroutine uses it.

@@ -160,6 +160,25 @@ func TestOpenLoad(t *testing.T) {
 	}
 }
 
+// Goal: an open load sends close to the intended moments. Method: a server that answers at once: where the machine
+// has time, most records are early enough to show that no timer of a millisecond is in the way.
+func TestPacer(t *testing.T) {
+	best := time.Hour
+	for range 5 { // a busy machine may be late
+		m := newMemory()
+		w := &Writing{Writers: []Writer{m}, ValueBytes: 64, InFlight: 100, Rate: 1000, For: 100 * time.Millisecond, Timed: true}
+		out, err := w.Run(t.Context())
+		if err != nil || out.Acked[0] < 99 || out.Acked[0] > 101 {
+			t.Fatalf("%v records at 1000/s in 100 ms, %v", out.Acked, err)
+		}
+		best = min(best, out.Latencies.Percentile(50))
+	}
+	if best > 10*time.Millisecond {
+		t.Errorf("half of the records were sent %s after their moment, or more", best)
+	}
+	t.Logf("best p50 after the moment: %s", best)
+}
+
 // Goal: a closed load warms up, keeps to its bound, measures what it says, and stops when it is refused. Method: a
 // server that answers late, then one that refuses.
 func TestClosedLoad(t *testing.T) {

@@ -158,11 +158,16 @@ func until(ctx context.Context, at time.Time) {
 // produce is one producer's goroutine.
 func (w *Writing) produce(ctx context.Context, i int) {
 	l := w.lanes[i]
+	var pace *pacer
+	if w.Rate > 0 {
+		pace = newPacer()
+		defer pace.close()
+	}
 	for n := int64(0); w.Records == 0 || n < w.Records; n++ {
 		var due time.Duration
-		if w.Rate > 0 {
+		if pace != nil {
 			due = time.Duration((float64(n)*float64(len(w.lanes)) + float64(i)) / w.Rate * float64(time.Second))
-			until(ctx, w.begin.Add(due))
+			pace.until(ctx, w.begin.Add(due))
 		}
 		if ctx.Err() != nil || w.fails.Load() != nil {
 			break
