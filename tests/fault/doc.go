@@ -13,6 +13,9 @@
 // mixed one has the log roll, remove, rewrite and compact all the time; its ledger also knows what may be missing:
 // what was asked to be deleted, what retention takes, and of a compacted topic all but the newest of each key.
 //
+// A third load, of package stateful, runs through a topology that keeps state: what comes back after a power cut has
+// to be what its changelogs say.
+//
 // Invariants: every acknowledgement is written down before the fault; mounts, loop devices and folders go
 // with the test that made them, and what a killed run left behind goes at the next; only processes that a
 // test started are ended. No test waits for time to pass: it waits for a fact, with a generous limit.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/millstream-io/millstream/tests/harness"
+	"github.com/millstream-io/millstream/tests/stateful"
 )
 
 var (
@@ -30,6 +31,7 @@ const limit = 2 * time.Minute
 const workPrefix = "millstream-fault-"
 
 func TestMain(m *testing.M) {
+	stateful.Child()
 	flag.Parse()
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano()) % 1e9

@@ -47,9 +47,13 @@ func TryServer(t testing.TB, dir string, options ...string) (*Server, error) {
 	args := append([]string{
 		"server", "--data", dir, "--kafka-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0",
 	}, options...)
-	s := &Server{
-		t: t, cmd: exec.Command(Binary(t), args...), ended: make(chan struct{}), ready: make(chan struct{}),
-	}
+	return TryProgram(t, exec.Command(Binary(t), args...))
+}
+
+// TryProgram is TryServer for any program that runs a member whose log, in JSON, goes to its standard error.
+func TryProgram(t testing.TB, cmd *exec.Cmd) (*Server, error) {
+	t.Helper()
+	s := &Server{t: t, cmd: cmd, ended: make(chan struct{}), ready: make(chan struct{})}
 	out, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

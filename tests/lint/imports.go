@@ -17,6 +17,7 @@ var layer = map[string]int{
 // testPackages are imported by tests, by the folders tests and benchmarks, and by each other.
 var testPackages = []string{
 	"state/engine/enginetest", "state/statetest", "partition/partitiontest", "topology/topologytest", "tests/harness",
+	"tests/stateful",
 }
 
 // clientState is what topology may know of state: it links no engine.

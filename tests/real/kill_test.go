@@ -15,9 +15,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millstream-io/millstream/tests/harness"
+	"github.com/millstream-io/millstream/tests/stateful"
 )
 
 func TestMain(m *testing.M) {
+	stateful.Child()
 	if dir := os.Getenv(childDir); dir != "" {
 		if err := runTransformer(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
