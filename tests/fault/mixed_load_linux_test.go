@@ -224,7 +224,7 @@ func (m *mixedLoad) deleteSome(ctx context.Context, a *kadm.Client, p part, rng 
 }
 
 // activity counts what a member does beside taking records: buckets removed and rewritten by class, passes of log
-// compaction, rows written.
+// compaction, groups written.
 type activity map[string]int
 
 // add takes in a later life.
@@ -235,7 +235,8 @@ func (a activity) add(b activity) {
 }
 
 var counted = regexp.MustCompile(
-	`^millstream_(engine_group_rows|engine_removed_buckets|engine_rewritten_buckets|partition_compactions)_total\{(.*)\} ([0-9.e+]+)$`)
+	`^millstream_(engine_group_seconds_count|engine_removed_buckets_total|engine_rewritten_buckets_total|` +
+		`partition_compactions_total)\{(.*)\} ([0-9.e+]+)$`)
 
 // labelled finds the class of the store, or the topic.
 var labelled = regexp.MustCompile(`(?:class|topic)="([^"]*)"`)
@@ -272,7 +273,7 @@ func scrape(ctx context.Context, s *harness.Server) (activity, error) {
 		if of == nil || err != nil {
 			return nil, fmt.Errorf("a counter without a label or a number: %s", line)
 		}
-		_, what, _ := strings.Cut(found[1], "_")
+		_, what, _ := strings.Cut(strings.TrimSuffix(found[1], "_total"), "_")
 		if n > 0 {
 			a[what+" "+of[1]] += int(n)
 		}
