@@ -120,9 +120,9 @@ func (w *world) produce(c *client.Client, topic string, from, to int) {
 }
 
 // readAll reads a topic from its start to its end as it is now.
-func (w *world) readAll(c *client.Client, topic string) (out []client.Record) {
+func (w *world) readAll(c *client.Client, topic string, opts ...client.ConsumerOption) (out []client.Record) {
 	w.t.Helper()
-	k := c.Consumer()
+	k := c.Consumer(opts...)
 	defer k.Close()
 	if err := k.Assign(within(w.t), topic, client.FromEarliest()); err != nil {
 		w.t.Fatal(err)
