@@ -27,9 +27,11 @@ type hostedApp struct {
 	inputs map[string]int // by task, how many partitions it was placed to read; only Run looks at it
 	poke   chan struct{}  // something below, or the table, has changed
 
-	mu     sync.Mutex
-	tasks  map[string]*hostedTask // every one that was placed here since Run began
-	failed error                  // why the application ends
+	mu      sync.Mutex
+	tasks   map[string]*hostedTask // every one that was placed here since Run began
+	failed  error                  // why the application ends
+	paused  bool                   // its tasks are to take no records
+	changed chan struct{}          // closed when a task has paused or resumed; nil: nobody waits
 }
 
 // hostedTask is a task through all its lives here.
@@ -41,6 +43,8 @@ type hostedTask struct {
 	crashes  supervise.History
 	again    time.Time // not placed again before
 
+	view     *task.View // the committed rows, while it runs
+	paused   bool       // it takes no records
 	state    TaskState
 	restarts int
 	restored map[string]task.Restored
@@ -66,6 +70,7 @@ func (a *hostedApp) begun(p placement.HostedTask) {
 		a.tasks[p.Task] = t
 	}
 	t.epoch, t.producer, t.alive = p.Epoch, p.Producer, true
+	t.view, t.paused = nil, false
 	t.state, t.stopped, t.restored = TaskStarting, nil, map[string]task.Restored{}
 	a.mu.Unlock()
 	a.wake()
@@ -73,20 +78,20 @@ func (a *hostedApp) begun(p placement.HostedTask) {
 
 // live begins a life of a task and ends the one before: what that still sends is given up. A life that has been
 // overtaken already is over from the start.
-func (a *hostedApp) live(name string, epoch uint64) (context.Context, placement.TaskProducer) {
+func (a *hostedApp) live(name string, epoch uint64) (life context.Context, p placement.TaskProducer, paused bool) {
 	ctx, end := context.WithCancel(a.ctx)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t := a.tasks[name]
 	if t == nil || t.epoch != epoch {
 		end()
-		return ctx, placement.TaskProducer{}
+		return ctx, placement.TaskProducer{}, a.paused
 	}
 	if t.end != nil {
 		t.end()
 	}
 	t.end = end
-	return ctx, t.producer
+	return ctx, t.producer, a.paused
 }
 
 // tell changes what is known of a life of a task, unless a newer one has begun.
@@ -104,7 +109,7 @@ func (a *hostedApp) tell(name string, epoch uint64, change func(*hostedTask)) {
 func (a *hostedApp) ended(name string, epoch uint64, err error) {
 	a.mu.Lock()
 	if t := a.tasks[name]; t != nil && t.epoch == epoch && t.alive {
-		t.alive = false
+		t.alive, t.view = false, nil
 		if t.end != nil {
 			t.end()
 		}

@@ -29,6 +29,7 @@ type taskHost struct {
 
 	mu     sync.Mutex
 	apps   map[string]*hostedApp
+	resets map[string]bool // applications that are being reset: they may not run
 	closed bool
 	empty  chan struct{} // closed when the last application has gone, once somebody waits for that
 }
@@ -42,6 +43,9 @@ func (h *taskHost) add(g *plan.Graph) (*hostedApp, error) {
 	}
 	if h.apps[g.App] != nil {
 		return nil, fmt.Errorf("application %q runs on this member already: give the topology another id", g.App)
+	}
+	if h.resets[g.App] {
+		return nil, fmt.Errorf("application %q is being reset: run it when that is done", g.App)
 	}
 	a := newHostedApp(g, h.log, h.now)
 	h.apps[g.App] = a
@@ -117,13 +121,16 @@ func (h *taskHost) open(id actors.Identity) taskactor.Ports {
 	if a == nil { // removed in this moment: the stop is on its way
 		return taskactor.Ports{Config: task.Config{ID: tid}}
 	}
-	life, producer := a.live(taskPart(tid), id.Epoch)
+	life, producer, paused := a.live(taskPart(tid), id.Epoch)
 	return taskactor.Ports{
 		Ports: h.ports(life, tid, producer),
 		Config: task.Config{
 			ID: tid, Graph: a.graph, Epoch: record.Epoch(id.Epoch), Context: life, States: h.states,
 			CommitInterval: h.interval, FrameRoom: state.FrameRoom,
-			Observer: taskObserver{log: h.log, app: a, epoch: id.Epoch},
+			Observer: taskObserver{log: h.log, app: a, epoch: id.Epoch}, Paused: paused,
+			Publish: func(v *task.View) {
+				a.tell(taskPart(tid), id.Epoch, func(t *hostedTask) { t.view = v })
+			},
 		},
 	}
 }
@@ -201,6 +208,12 @@ func (o taskObserver) Restored(id task.ID, r task.Restored) {
 // Running implements task.Observer.
 func (o taskObserver) Running(id task.ID) {
 	o.app.tell(taskPart(id), o.epoch, func(t *hostedTask) { t.state = TaskRunning })
+}
+
+// Paused implements task.Observer.
+func (o taskObserver) Paused(id task.ID, paused bool) {
+	o.app.tell(taskPart(id), o.epoch, func(t *hostedTask) { t.paused = paused })
+	o.app.settled()
 }
 
 // Wiped implements task.Observer.

@@ -7,52 +7,30 @@ import (
 	"slices"
 
 	taskactor "github.com/millstream-io/millstream/actors/task"
+	"github.com/millstream-io/millstream/cluster/app"
 	"github.com/millstream-io/millstream/proto/fault"
-	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/topology/plan"
 	"github.com/millstream-io/millstream/topology/task"
 )
 
-// TaskState says what a task is doing.
-type TaskState string
+// What is told of applications; see package app.
+type (
+	TaskState   = app.TaskState
+	AppReport   = app.Report
+	TaskReport  = app.Task
+	StoreReport = app.Restoring
+)
 
 // The states of a task.
 const (
-	TaskStarting   TaskState = "starting"   // it takes over from its former life
-	TaskRestoring  TaskState = "restoring"  // its stores come back from their changelogs
-	TaskRunning    TaskState = "running"    // it processes records
-	TaskRestarting TaskState = "restarting" // it has crashed, and begins again in a while
-	TaskFailed     TaskState = "failed"     // it has crashed too often, or met an error that does not pass
-	TaskStopped    TaskState = "stopped"    // it was told to
+	TaskStarting   = app.TaskStarting
+	TaskRestoring  = app.TaskRestoring
+	TaskRunning    = app.TaskRunning
+	TaskPaused     = app.TaskPaused
+	TaskRestarting = app.TaskRestarting
+	TaskFailed     = app.TaskFailed
+	TaskStopped    = app.TaskStopped
 )
-
-// AppReport is what a member tells of an application that it runs. Its JSON keys are stable.
-type AppReport struct {
-	Name  string       `json:"name"`
-	Tasks []TaskReport `json:"tasks"` // by name; never null
-}
-
-// TaskReport is one task. Topic, Partition and Offset name the record at which its last life ended with an
-// error, where there was one.
-type TaskReport struct {
-	Task      string           `json:"task"` // "<sub>_<partition>"
-	State     TaskState        `json:"state"`
-	Epoch     uint64           `json:"epoch"` // of its newest life
-	Restarts  int              `json:"restarts"`
-	Restoring []StoreReport    `json:"restoring,omitempty"` // the stores that are not restored yet, by name
-	Error     string           `json:"error,omitempty"`
-	Topic     string           `json:"topic,omitempty"`
-	Partition record.Partition `json:"partition"`
-	Offset    record.Offset    `json:"offset"`
-}
-
-// StoreReport is how far a store is restored: up to Next of what ends at End.
-type StoreReport struct {
-	Store   string        `json:"store"`
-	Next    record.Offset `json:"next"`
-	End     record.Offset `json:"end"`
-	Records int           `json:"records"`
-}
 
 // Apps tells of the applications that this member runs now, by name. It does not block.
 func (m *Member) Apps() []AppReport {
@@ -66,15 +44,24 @@ func (m *Member) Apps() []AppReport {
 	return reports
 }
 
-// App tells of one application that this member runs. It does not block. Error: fault.GroupIDNotFound where it
-// runs none of that name; the offsets of one that ran before are those of the group of the same name.
+// App tells of one application that this member runs. It does not block. Error: fault.UnknownApp where it runs none
+// of that name; the offsets of one that ran before are those of the group of the same name.
 func (m *Member) App(name string) (AppReport, error) {
+	a, err := m.hosted(name)
+	if err != nil {
+		return AppReport{}, err
+	}
+	return a.report(), nil
+}
+
+// hosted finds an application that runs here. Error: fault.UnknownApp.
+func (m *Member) hosted(name string) (*hostedApp, error) {
 	if m.ready.Load() {
 		if a := m.directory.tasks.app(name); a != nil {
-			return a.report(), nil
+			return a, nil
 		}
 	}
-	return AppReport{}, fault.New(fault.GroupIDNotFound, "application %q does not run on this member", name).
+	return nil, fault.New(fault.UnknownApp, "application %q does not run on this member", name).
 		WithHint("check the name with a listing of applications")
 }
 
@@ -90,7 +77,7 @@ func (h *taskHost) running() []*hostedApp {
 func (a *hostedApp) report() AppReport {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r := AppReport{Name: a.graph.App, Tasks: []TaskReport{}}
+	r := AppReport{Name: a.graph.App, Paused: a.paused, Tasks: []TaskReport{}}
 	for _, name := range sortedKeys(a.tasks) {
 		r.Tasks = append(r.Tasks, a.tasks[name].report(name))
 	}
@@ -99,6 +86,9 @@ func (a *hostedApp) report() AppReport {
 
 func (t *hostedTask) report(name string) TaskReport {
 	r := TaskReport{Task: name, State: t.state, Epoch: t.epoch, Restarts: t.restarts}
+	if t.state == TaskRunning && t.paused {
+		r.State = TaskPaused
+	}
 	if t.state == TaskRestoring {
 		for _, store := range sortedKeys(t.restored) {
 			if p := t.restored[store]; p.Next < p.End {

@@ -165,6 +165,7 @@ type StoreHandle interface {
 
 	kept() storeSpec
 	kind() plan.StoreKind
+	formats() (key, value string)
 	missing() []error      // serdes
 	same(StoreHandle) bool // declared alike
 }
@@ -172,6 +173,14 @@ type StoreHandle interface {
 func (d decl[K, V]) kept() storeSpec             { return d.spec }
 func (s Store[K, V]) kind() plan.StoreKind       { return plan.StoreKeyValue }
 func (s WindowStore[K, V]) kind() plan.StoreKind { return plan.StoreWindow }
+
+// formats names the encodings; of a store that no handle of the user's stands for, none.
+func (d decl[K, V]) formats() (key, value string) {
+	if d.inner {
+		return "", ""
+	}
+	return serde.Format(d.key), serde.Format(d.value)
+}
 
 func (d decl[K, V]) missing() (errs []error) {
 	if d.inner {
@@ -231,6 +240,7 @@ func (b *Builder) own(n *node, h StoreHandle, retention time.Duration) *declared
 			Name: h.Name(), Kind: h.kind(), Node: n.Node, InMemory: h.kept().inMemory, Retention: retention,
 		},
 	}
+	d.KeyFormat, d.ValueFormat = h.formats()
 	if b.built {
 		return d // add has noted it; what was built stays as it is
 	}

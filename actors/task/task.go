@@ -104,6 +104,8 @@ func (s *shell) Receive(c actors.Context, m any) {
 		s.take(c, m)
 	case stepped:
 		s.finish(c, m)
+	case task.Pause:
+		s.take(c, m)
 	case Halt:
 		s.take(c, task.Stop{})
 	case actors.Stopping:

@@ -52,6 +52,7 @@ type Transport interface {
 	DeleteRecords(ctx context.Context, p []Position) ([]RecordsDeleted, error)
 
 	GroupTransport
+	AppTransport
 
 	// Close gives connections back. What is under way is answered with an error.
 	Close() error

@@ -306,6 +306,7 @@ func (h *hears) Late(task.ID, *plan.Node)            { h.told = append(h.told, "
 func (h *hears) Skipped(task.ID, *plan.Node, string) { h.told = append(h.told, "skipped") }
 func (h *hears) Restored(_ task.ID, _ task.Restored) { h.told = append(h.told, "restored") }
 func (h *hears) Running(task.ID)                     { h.told = append(h.told, "running") }
+func (h *hears) Paused(task.ID, bool)                { h.told = append(h.told, "paused") }
 func (h *hears) Wiped(task.ID, error)                { h.told = append(h.told, "wiped") }
 
 // Goal: who observed a task before still does. Method: one call of each.
@@ -322,8 +323,9 @@ func TestTaskObserverPassesOn(t *testing.T) {
 	o.Restored(task.ID{}, task.Restored{Store: "s", Records: 3})
 	o.Restored(task.ID{}, task.Restored{Store: "s", Records: 5})
 	o.Running(task.ID{})
+	o.Paused(task.ID{}, true)
 	o.Wiped(task.ID{}, errors.New("x"))
-	const want = "stepped refused reset retried late skipped restored restored running wiped"
+	const want = "stepped refused reset retried late skipped restored restored running paused wiped"
 	if got := strings.Join(h.told, " "); got != want {
 		t.Errorf("heard %s", got)
 	}

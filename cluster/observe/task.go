@@ -162,6 +162,13 @@ func (o taskObserver) Wiped(id task.ID, why error) {
 	}
 }
 
+// Paused implements task.Observer.
+func (o taskObserver) Paused(id task.ID, paused bool) {
+	if o.next != nil {
+		o.next.Paused(id, paused)
+	}
+}
+
 // Running implements task.Observer.
 func (o taskObserver) Running(id task.ID) {
 	if o.next != nil {

@@ -79,6 +79,9 @@ const (
 	FencedInstanceID
 	GroupSubscribedToTopic
 	Unreachable // made by a client: the connection broke or could not be made
+	UnknownApp  // no application of that name runs here
+	UnknownStore
+	TaskNotRunning // the task that has the rows starts, is restored, or has ended
 	codeCount
 )
 
@@ -168,6 +171,9 @@ var table = [codeCount]row{
 	FencedInstanceID:          {"fenced instance id", 82, grpcAborted, 409, FamilyPlace, false},
 	GroupSubscribedToTopic:    {"group is subscribed to the topic", 86, grpcFailedPrecondition, 409, FamilyCaller, false},
 	Unreachable:               {"member unreachable", 13, grpcUnavailable, 503, FamilyPlace, true},
+	UnknownApp:                {"unknown application", 69, grpcNotFound, 404, FamilyPlace, false},
+	UnknownStore:              {"unknown store", 42, grpcNotFound, 404, FamilyCaller, false},
+	TaskNotRunning:            {"task is not running", 14, grpcUnavailable, 503, FamilyWait, true},
 }
 
 // Kafka returns the error code of the Kafka protocol.

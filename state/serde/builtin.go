@@ -106,3 +106,21 @@ func wrongSize(kind string, want, got int) error {
 	return fault.New(fault.InvalidRecord, "%s takes %d bytes, %d are there", kind, want, got).
 		WithHint("check that producer and topology name the same serde for this topic")
 }
+
+// Format names the encoding; see the function Format.
+func (stringSerde) Format() string { return "string" }
+
+// Format names the encoding; see the function Format.
+func (bytesSerde) Format() string { return "bytes" }
+
+// Format names the encoding; see the function Format.
+func (int64Serde) Format() string { return "int64" }
+
+// Format names the encoding; see the function Format.
+func (int32Serde) Format() string { return "int32" }
+
+// Format names the encoding; see the function Format.
+func (float64Serde) Format() string { return "float64" }
+
+// Format names the encoding; see the function Format.
+func (boolSerde) Format() string { return "bool" }

@@ -23,6 +23,9 @@ func JSON[T any]() Serde[T] {
 
 type jsonSerde[T any] struct{ nillable bool }
 
+// Format names the encoding; see the function Format.
+func (jsonSerde[T]) Format() string { return "json" }
+
 func (s jsonSerde[T]) IsNull(v T) bool {
 	return s.nillable && reflect.ValueOf(&v).Elem().IsNil()
 }

@@ -12,6 +12,9 @@ func Proto[T proto.Message]() Serde[T] { return protoSerde[T]{} }
 
 type protoSerde[T proto.Message] struct{}
 
+// Format names the encoding; see the function Format.
+func (protoSerde[T]) Format() string { return "protobuf" }
+
 func (protoSerde[T]) IsNull(v T) bool { return !v.ProtoReflect().IsValid() }
 
 func (protoSerde[T]) Append(dst []byte, info Info, v T) ([]byte, error) {

@@ -67,3 +67,13 @@ func For[T any]() (Serde[T], bool) {
 	}
 	return nil, false
 }
+
+// Format names the encoding of a serde, for tools and for a check of what two programs take a store for: "string",
+// "bytes", "int64", "int32", "float64", "bool", "json" or "protobuf", or what the method Format of a serde of the
+// user's returns; "" where it has none.
+func Format(s any) string {
+	if f, ok := s.(interface{ Format() string }); ok {
+		return f.Format()
+	}
+	return ""
+}

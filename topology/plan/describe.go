@@ -35,6 +35,8 @@ type NodeJSON struct {
 type StoreJSON struct {
 	Name        string `json:"name"`
 	Kind        string `json:"kind"`
+	KeyFormat   string `json:"keyFormat,omitempty"`
+	ValueFormat string `json:"valueFormat,omitempty"`
 	InMemory    bool   `json:"inMemory"`
 	Changelog   string `json:"changelog"`
 	RetentionMs int64  `json:"retentionMs,omitempty"`
@@ -77,7 +79,7 @@ func describeSub(sub *Sub) SubJSON {
 	ms := func(d time.Duration) int64 { return d.Milliseconds() }
 	for _, s := range sub.Stores {
 		out.Stores = append(out.Stores, StoreJSON{
-			Name: s.Name, Kind: s.Kind.String(), InMemory: s.InMemory, Changelog: s.Changelog,
+			Name: s.Name, Kind: s.Kind.String(), KeyFormat: s.KeyFormat, ValueFormat: s.ValueFormat, InMemory: s.InMemory, Changelog: s.Changelog,
 			RetentionMs: ms(s.Retention), WindowMs: ms(s.Window), AdvanceMs: ms(s.Advance),
 		})
 	}

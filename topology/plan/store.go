@@ -39,6 +39,9 @@ type Store struct {
 	// and a day more. 0: for ever.
 	Retention time.Duration
 
+	// KeyFormat and ValueFormat name the encodings of keys and values, as serde.Format does; "": not known.
+	KeyFormat, ValueFormat string
+
 	// Window and Advance are the size of windows and the time between their starts, for a StoreWindow with one
 	// row a key and window. 0: the buffer of a join.
 	Window, Advance time.Duration

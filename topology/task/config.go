@@ -22,6 +22,13 @@ type Config struct {
 	// the disk then. A sub-topology without such stores needs none.
 	States state.States
 
+	// Publish is told, when the task begins to run, where its committed rows can be read; nil: nobody reads them. It
+	// is called within a Step and must not block.
+	Publish func(*View)
+
+	// Paused begins the task paused; see Pause.
+	Paused bool
+
 	// Context ends when user code should give up at once: the task was revoked, the member closes. nil:
 	// never.
 	Context context.Context
@@ -147,6 +154,9 @@ type Observer interface {
 	// Running tells that all rows are there and the positions known: records follow.
 	Running(id ID)
 
+	// Paused tells that the task was paused, or resumed.
+	Paused(id ID, paused bool)
+
 	// Wiped tells that the rows on disk were given up, and why; they come back from the changelogs.
 	Wiped(id ID, why error)
 }
@@ -168,4 +178,5 @@ func (nobody) Late(ID, *plan.Node)                            {}
 func (nobody) Skipped(ID, *plan.Node, string)                 {}
 func (nobody) Restored(ID, Restored)                          {}
 func (nobody) Running(ID)                                     {}
+func (nobody) Paused(ID, bool)                                {}
 func (nobody) Wiped(ID, error)                                {}

@@ -28,6 +28,7 @@ type Core struct {
 	trimDue    time.Time
 
 	phase   phase
+	paused  bool // no record is taken and none is asked for
 	now     time.Time
 	step    bool  // a Step runs, or one panicked
 	failure error // what the task stops for, once it is drained
@@ -59,7 +60,7 @@ func New(cfg Config) (*Core, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("make task %s: %w", cfg.ID, err)
 	}
-	c := &Core{cfg: cfg.withDefaults(), sub: cfg.Graph.Subs[cfg.ID.Sub]}
+	c := &Core{cfg: cfg.withDefaults(), sub: cfg.Graph.Subs[cfg.ID.Sub], paused: cfg.Paused}
 	c.out, c.stores = newOutbox(c.cfg), newStores(c.sub, c.cfg.MaxDirtyBytes)
 	c.changelogs = newChangelogs(c.stores)
 	inst, err := c.sub.Open(runtimeOf{c})
@@ -174,6 +175,8 @@ func (c *Core) take(in Input) error {
 		return c.out.takeSent(c, in)
 	case Committed:
 		return c.takeCommitted(in)
+	case Pause:
+		c.pause(in.Paused)
 	case Stop:
 		c.drain(nil)
 	case Tick:
@@ -185,6 +188,12 @@ func (c *Core) open() error {
 	must(c.phase == phaseNew, "task %s is opened twice", c.cfg.ID)
 	c.phase = phaseFencing
 	return nil
+}
+
+// pause stops taking records and punctuating, or goes on with it.
+func (c *Core) pause(on bool) {
+	c.paused = on
+	c.cfg.Observer.Paused(c.cfg.ID, on)
 }
 
 // drain stops processing, for err or for good. The first reason counts.
@@ -219,7 +228,7 @@ func (c *Core) work() error {
 	if c.phase == phaseDraining && (c.drained() || c.outOfTime()) {
 		return c.stop()
 	}
-	if c.phase == phaseRunning {
+	if c.phase == phaseRunning && !c.paused {
 		c.fetch()
 	}
 	c.wake()
@@ -252,6 +261,9 @@ func (c *Core) progress() error {
 // process runs what wall-clock time and fetched records have to offer, as long as there is room for what they
 // write.
 func (c *Core) process() error {
+	if c.paused {
+		return nil
+	}
 	if at := c.inst.NextPunctuation(); !at.IsZero() && !c.now.Before(at) && !c.full() {
 		c.begin()
 		if err := c.undone(c.inst.Punctuate(c.now)); err != nil {
@@ -331,7 +343,7 @@ func (c *Core) wake() {
 			}
 		}
 	case phaseRunning:
-		if c.full() {
+		if c.paused || c.full() {
 			return // the next answer wakes the task; a time that has passed would do so for nothing
 		}
 		soonest(w, c.inst.NextPunctuation())

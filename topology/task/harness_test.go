@@ -32,6 +32,7 @@ type watcher struct {
 	retried   []string
 	restored  []task.Restored
 	wiped     []string
+	paused    []bool
 }
 
 func (w *watcher) Stepped(task.ID, int, int)                      {}
@@ -41,6 +42,7 @@ func (w *watcher) Retried(_ task.ID, what string, _ error)        { w.retried = 
 
 func (w *watcher) Late(task.ID, *plan.Node)            {}
 func (w *watcher) Skipped(task.ID, *plan.Node, string) {}
+func (w *watcher) Paused(_ task.ID, paused bool)       { w.paused = append(w.paused, paused) }
 func (w *watcher) Running(task.ID)                     {}
 func (w *watcher) Restored(_ task.ID, r task.Restored) { w.restored = append(w.restored, r) }
 func (w *watcher) Wiped(_ task.ID, why error)          { w.wiped = append(w.wiped, why.Error()) }

@@ -99,6 +99,12 @@ func (c *Core) takeLocated(a Located) error {
 	}
 	c.phase = phaseRunning
 	c.cfg.Observer.Running(c.cfg.ID)
+	if c.paused {
+		c.cfg.Observer.Paused(c.cfg.ID, true)
+	}
+	if c.cfg.Publish != nil {
+		c.cfg.Publish(&View{disk: c.stores.disk, memory: c.stores.memory})
+	}
 	c.begin()
 	if err := c.inst.Init(); err != nil {
 		return err

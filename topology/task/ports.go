@@ -122,7 +122,7 @@ type Committable struct {
 	Next      record.Offset // the first record that is not processed
 }
 
-// Input is what a Step takes: Open, Fenced, Located, Described, Fetched, Sent, Committed, Tick or Stop.
+// Input is what a Step takes: Open, Fenced, Located, Described, Fetched, Sent, Committed, Tick, Pause or Stop.
 type Input interface{ input() }
 
 // Open is the first input of a task.
@@ -187,6 +187,10 @@ type Committed struct{ Err error }
 // Tick says that the time of Wake has come. It may come at any other time too.
 type Tick struct{}
 
+// Pause has the task take no more records and run no punctuations, or go on with that. What it did before is sent
+// and committed, and its rows can be read.
+type Pause struct{ Paused bool }
+
 // Stop asks for a graceful stop.
 type Stop struct{}
 
@@ -198,6 +202,7 @@ func (Fetched) input()   {}
 func (Sent) input()      {}
 func (Committed) input() {}
 func (Tick) input()      {}
+func (Pause) input()     {}
 func (Stop) input()      {}
 
 // Carry hands effects to the ports; answers go to deliver, once each, on any goroutine. Wake and Stopped are

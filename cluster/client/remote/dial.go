@@ -109,6 +109,7 @@ func open(addr string, o options) (*transport, error) {
 	t := &transport{
 		addr: addr, conn: conn, o: o, records: apiv1.NewRecordsClient(conn), topics: apiv1.NewTopicsClient(conn),
 		groups: apiv1.NewGroupsClient(conn), consumer: apiv1.NewConsumerClient(conn),
+		apps: apiv1.NewAppsClient(conn),
 	}
 	t.life, t.end = context.WithCancel(context.Background())
 	t.out = newProducing(t)

@@ -27,6 +27,7 @@ type transport struct {
 	topics   apiv1.TopicsClient
 	groups   apiv1.GroupsClient
 	consumer apiv1.ConsumerClient
+	apps     apiv1.AppsClient
 
 	life context.Context // ends in Close, and all streams with it
 	end  context.CancelFunc

@@ -30,6 +30,8 @@ const MaxMessageBytes = config.MaxMaxMessageBytes + 1<<20
 type Options struct {
 	// Logger takes the door's log lines; nil drops them.
 	Logger *slog.Logger
+	// Apps stands behind the service of that name; nil: the service is not offered.
+	Apps Apps
 	// MemberBytes is what may be in flight over all doors of the member; nil means no limit but the streams' own.
 	MemberBytes Budget
 	// MaxConnections is the number of connections at one time; further ones are closed at once.

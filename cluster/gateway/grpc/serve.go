@@ -87,6 +87,9 @@ func (d *door) server() (*rpc.Server, *health.Server) {
 	apiv1.RegisterTopicsServer(s, &topics{d: d})
 	apiv1.RegisterGroupsServer(s, &groups{d: d})
 	apiv1.RegisterConsumerServer(s, &consumer{d: d})
+	if d.o.Apps != nil {
+		apiv1.RegisterAppsServer(s, &apps{d: d})
+	}
 	alive := health.NewServer()
 	healthv1.RegisterHealthServer(s, alive)
 	reflection.Register(s)
