@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/millstream-io/millstream/cluster/app"
 	"github.com/millstream-io/millstream/cluster/broker"
 	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/topology/task"
 )
 
@@ -32,7 +34,7 @@ func (m *Member) ResetApp(ctx context.Context, name string, execute bool) (app.R
 		return app.Reset{}, err
 	}
 	defer h.endReset(name)
-	r, err := m.resetPlan(ctx, name)
+	r, positions, err := m.resetPlan(ctx, name)
 	if err != nil {
 		return app.Reset{}, fmt.Errorf("reset application %s: %w", name, err)
 	}
@@ -43,7 +45,7 @@ func (m *Member) ResetApp(ctx context.Context, name string, execute bool) (app.R
 	if !execute {
 		return r, nil
 	}
-	if err := m.reset(ctx, r); err != nil {
+	if err := m.reset(ctx, r, positions); err != nil {
 		return app.Reset{}, fmt.Errorf("reset application %s: %w", name, err)
 	}
 	r.Done = true
@@ -77,14 +79,14 @@ func (h *taskHost) endReset(name string) {
 }
 
 // resetPlan finds what an application has kept.
-func (m *Member) resetPlan(ctx context.Context, name string) (app.Reset, error) {
+func (m *Member) resetPlan(ctx context.Context, name string) (app.Reset, []broker.CommitOffset, error) {
 	r := app.Reset{App: name, Topics: []string{}, States: []string{}, Offsets: []app.Offset{}}
 	if name == "" {
-		return r, fault.New(fault.InvalidRequest, "no application is named")
+		return r, nil, fault.New(fault.InvalidRequest, "no application is named")
 	}
 	states, err := m.states.List()
 	if err != nil {
-		return r, err
+		return r, nil, err
 	}
 	for _, s := range states {
 		if strings.HasPrefix(s.Task, name+"/") {
@@ -93,31 +95,35 @@ func (m *Member) resetPlan(ctx context.Context, name string) (app.Reset, error) 
 	}
 	others, err := m.otherApps(ctx, name)
 	if err != nil {
-		return r, err
+		return r, nil, err
 	}
 	for _, t := range m.broker.Table().TopicsByName() {
-		if internalTopicOf(t.Name, name) && !slices.ContainsFunc(others, func(o string) bool { return internalTopicOf(t.Name, o) }) {
+		foreign := slices.ContainsFunc(others, func(o string) bool { return internalTopicOf(t.Name, o) })
+		if internalTopicOf(t.Name, name) && !foreign {
 			r.Topics = append(r.Topics, t.Name)
 		}
 	}
 	q := broker.CommittedQuery{Who: localWho, Group: name, Deadline: m.by(ctx)}
 	c, err := await(ctx, func(done func(broker.Committed)) { m.broker.Committed(q, done) })
 	if err = firstError(err, c.Err); err != nil {
-		return r, err
+		return r, nil, err
 	}
-	for _, o := range c.Offsets {
-		r.Offsets = append(r.Offsets, app.Offset{Topic: o.Topic, Partition: o.Partition, Offset: o.Offset})
-	}
-	slices.SortFunc(r.Offsets, func(a, b app.Offset) int {
+	positions := slices.DeleteFunc(c.Offsets, func(o broker.CommitOffset) bool { return o.Offset < 0 })
+	slices.SortFunc(positions, func(a, b broker.CommitOffset) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 	})
-	return r, nil
+	for _, o := range positions {
+		r.Offsets = append(r.Offsets, app.Offset{Topic: o.Topic, Partition: o.Partition, Offset: o.Offset})
+	}
+	return r, positions, nil
 }
 
 // internalTopicOf reports whether a topic is called as those that an application owns.
 func internalTopicOf(topic, name string) bool {
 	rest, ok := strings.CutPrefix(topic, name+"-")
-	return ok && slices.ContainsFunc(internalSuffixes, func(s string) bool { return len(rest) > len(s) && strings.HasSuffix(rest, s) })
+	return ok && slices.ContainsFunc(internalSuffixes, func(s string) bool {
+		return len(rest) > len(s) && strings.HasSuffix(rest, s)
+	})
 }
 
 // otherApps names the applications that the member knows of and whose names begin with name: those that run, and those
@@ -147,7 +153,7 @@ func (m *Member) otherApps(ctx context.Context, name string) ([]string, error) {
 }
 
 // reset carries a plan out: positions last, so that what is left of an attempt that failed is found again.
-func (m *Member) reset(ctx context.Context, r app.Reset) error {
+func (m *Member) reset(ctx context.Context, r app.Reset, positions []broker.CommitOffset) error {
 	if err := m.askController(ctx, func(d time.Time) any {
 		return controller.RemoveTasks{App: r.App, Deadline: d}
 	}); err != nil {
@@ -169,15 +175,26 @@ func (m *Member) reset(ctx context.Context, r app.Reset) error {
 			return err
 		}
 	}
-	if len(r.Offsets) == 0 {
-		return nil
+	return m.takeBack(ctx, r.App, positions)
+}
+
+// takeBack takes the positions of an application back. They are not deleted, but become "none" under the generation that
+// they have: so what an owner of before may still commit is refused, as ever.
+func (m *Member) takeBack(ctx context.Context, name string, positions []broker.CommitOffset) error {
+	by := map[int32][]broker.CommitOffset{}
+	for _, p := range positions {
+		generation := p.Generation
+		p.Offset, p.LeaderEpoch, p.Metadata, p.Generation = -1, record.NoEpoch, "", 0
+		by[generation] = append(by[generation], p)
 	}
-	errs, err := local{m}.DeleteGroups(ctx, []string{r.App})
-	if err == nil && !errors.Is(errs[0], fault.GroupIDNotFound) {
-		err = errs[0]
-	}
-	if err != nil {
-		return fmt.Errorf("delete its positions: %w", err)
+	for _, generation := range slices.Sorted(maps.Keys(by)) {
+		c := broker.Commit{
+			Who: localWho, Group: name, Generation: generation, Offsets: by[generation], Deadline: m.by(ctx),
+		}
+		refused, err := await(ctx, func(done func(error)) { m.broker.Commit(c, done) })
+		if err = firstError(err, refused); err != nil {
+			return fmt.Errorf("take back its positions: %w", err)
+		}
 	}
 	return nil
 }

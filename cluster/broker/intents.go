@@ -290,6 +290,7 @@ type CommitOffset struct {
 	Offset      record.Offset
 	LeaderEpoch record.Epoch
 	Metadata    string
+	Generation  int32 // under which it was committed, where it was read; 0 or less: under none
 }
 
 // Commit stores positions of a group. Generation fences: a lower one than was seen is refused with

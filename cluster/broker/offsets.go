@@ -130,6 +130,6 @@ func positionsOf(q CommittedQuery, answer group.Answer) []CommitOffset {
 func committedOf(a group.Committed) CommitOffset {
 	return CommitOffset{
 		Topic: a.Topic, Partition: a.Partition,
-		Offset: a.Offset, LeaderEpoch: a.LeaderEpoch, Metadata: a.Metadata,
+		Offset: a.Offset, LeaderEpoch: a.LeaderEpoch, Metadata: a.Metadata, Generation: a.Generation,
 	}
 }

@@ -35,7 +35,10 @@ func TestEveryCodeHasARow(t *testing.T) {
 }
 
 // Codes without a Kafka number of their own borrow the nearest one.
-var borrowed = map[Code]Code{DiskFull: StorageError, Closing: NotLeader}
+var borrowed = map[Code]Code{
+	DiskFull: StorageError, Closing: NotLeader, UnknownApp: GroupIDNotFound, UnknownStore: InvalidRequest,
+	TaskNotRunning: CoordinatorLoadInProgress,
+}
 
 // Goal: a Kafka number names one code, and is retryable here only where clients retry it. Method: walk the
 // table; franz-go's table of Kafka's errors is the reference.

@@ -1,0 +1,59 @@
+package task_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/millstream-io/millstream/topology/task"
+)
+
+// Goal: a paused task takes no record and asks for none, sends and commits what it did before, stops when it is told
+// to, and goes on where it was. Method: pause with a batch that is half done and another one on its way.
+func TestPause(t *testing.T) {
+	h := newHarness(t, build(t, copying()), func(c *task.Config) { c.MaxUnsentBytes = 1 })
+	h.begin()
+	sends := h.open(h.fetched(0, "a", "b"), 1)
+	wantValues(t, sends, "a")
+	h.step(task.Pause{Paused: true})
+	e := h.acknowledge(sends...)
+	wantCommit(t, e, 1)
+	if len(e.Send) != 0 || len(e.Fetch) != 0 {
+		t.Fatalf("paused, it goes on with %+v", e)
+	}
+	if e := h.step(task.Committed{}); len(e.Fetch)+len(e.Send) != 0 || !e.Wake.IsZero() {
+		t.Fatalf("paused, it goes on with %+v", e)
+	}
+	e = h.step(task.Pause{})
+	wantValues(t, e.Send, "b")
+	if !slices.Equal(h.seen.paused, []bool{true, false}) {
+		t.Errorf("told %v", h.seen.paused)
+	}
+	h.step(task.Pause{Paused: true})
+	e = h.step(task.Stop{})
+	e = h.acknowledge(e.Send...)
+	if e.Commit == nil && !e.Stopped {
+		e = h.acknowledge(task.Send{Seq: 2})
+	}
+	wantCommit(t, e, 2)
+	if e = h.step(task.Committed{}); !e.Stopped {
+		t.Fatal("a paused task does not stop")
+	}
+}
+
+// Goal: a task that begins paused restores and locates, says so, and takes nothing before it is told to go on. Method:
+// the first fetch comes with the end of the pause.
+func TestBeginPaused(t *testing.T) {
+	var view *task.View
+	h := newHarness(t, build(t, copying()), func(c *task.Config) {
+		c.Paused, c.Publish = true, func(v *task.View) { view = v }
+	})
+	if e := h.begin(); len(e.Fetch) != 0 {
+		t.Fatalf("paused from the start, it fetches %+v", e.Fetch)
+	}
+	if !slices.Equal(h.seen.paused, []bool{true}) || view == nil {
+		t.Errorf("told %v, view %v", h.seen.paused, view)
+	}
+	if e := h.step(task.Pause{}); len(e.Fetch) != 1 {
+		t.Fatalf("told to go on, it fetches %+v", e.Fetch)
+	}
+}
