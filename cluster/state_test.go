@@ -161,7 +161,7 @@ func TestStateSurvivesCrashes(t *testing.T) {
 	}
 	wantReport(t, m, report)
 	stopRun(t, r)
-	if _, err := m.App("count"); !errors.Is(err, fault.GroupIDNotFound) || len(m.Apps()) != 0 {
+	if _, err := m.App("count"); !errors.Is(err, fault.UnknownApp) || len(m.Apps()) != 0 {
 		t.Errorf("after the end: %v, %v", err, m.Apps())
 	}
 }
