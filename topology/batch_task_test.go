@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/millstream-io/millstream/topology"
+	"github.com/millstream-io/millstream/topology/task"
 	"github.com/millstream-io/millstream/topology/topologytest"
 )
 
@@ -119,6 +120,33 @@ func TestBatchWithCrashes(t *testing.T) {
 	}
 	if more == 0 {
 		t.Error("no crash has repeated anything")
+	}
+}
+
+// Goal: a result that is given out once, when its window is over, outlives a crash at any moment. Method: one crash
+// after each number of events in turn, and snapshots at every record; every window and every left record without
+// a partner must be there.
+func TestFinalResultsOutliveCrashes(t *testing.T) {
+	for _, e := range endings {
+		if !slices.Contains(lasting, e.name) {
+			continue
+		}
+		s := scenario{end: e, front: []stage{stages2[0], stages2[0]}, partitions: 1}
+		for i := range int64(10) {
+			s.l = append(s.l, fact{key: keyNames[i%3], v: i, ms: 100 + 20*i})
+			s.r = append(s.r, fact{key: keyNames[i%2], v: i, ms: 110 + 20*i})
+		}
+		for n := 1; n < 250; n++ {
+			got, want := s.play(t, func(d *topologytest.Driver, i int) {
+				d.Advance(task.DefaultCommitInterval)
+				if i == 0 {
+					d.CrashAfter(n)
+				}
+			})
+			if !atLeast(got, want) {
+				t.Fatalf("%s, crash after %d events:\ngot      %v\nexpected %v", e.name, n, got, want)
+			}
+		}
 	}
 }
 

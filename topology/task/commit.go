@@ -8,8 +8,8 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// committer brings positions to the group's offsets: one snapshot at a time, committed when the outputs and
-// changelog records of its round, and of all before, are acknowledged, and its rows are in the database.
+// committer brings positions to the group's offsets, one snapshot at a time: its changelog records are written when
+// the outputs before it are acknowledged, and it is committed when those are too, and its rows are in the database.
 type committer struct {
 	due     time.Time // of the next snapshot
 	waiting *snapshot // not committed yet
@@ -22,7 +22,8 @@ type snapshot struct {
 	round      uint64
 	positions  []record.Offset // by input
 	streamTime time.Time
-	applied    bool // the rows are in the database
+	logged     bool // the rows are in the outbox, for the changelogs
+	applied    bool // they are in the database
 }
 
 func (k *committer) busy() bool { return k.waiting != nil }
@@ -38,18 +39,15 @@ func (c *Core) dirty() bool {
 
 // snapshot notes the positions, and freezes the rows, when it is time to. A task that drains does not wait for
 // the interval, nor does one whose rows need the room.
-func (c *Core) snapshot() (taken bool, err error) {
+func (c *Core) snapshot() (taken bool) {
 	k := &c.commits
 	if k.waiting != nil || !c.dirty() ||
 		c.phase == phaseRunning && c.now.Before(k.due) && !c.stores.full() {
-		return false, nil
+		return false
 	}
 	s := &snapshot{streamTime: c.inst.StreamTime()}
 	if c.stores.changed() {
 		c.stores.dirty.freeze()
-		if err := c.writeChangelogs(s.streamTime); err != nil {
-			return false, err
-		}
 	}
 	s.round = c.out.endRound()
 	for _, in := range c.inputs {
@@ -57,7 +55,28 @@ func (c *Core) snapshot() (taken bool, err error) {
 		in.dirty = false
 	}
 	k.waiting, k.due = s, c.now.Add(c.cfg.CommitInterval)
-	return true, nil
+	return true
+}
+
+// logRows writes the snapshot's rows to the changelogs, once every output before it is acknowledged.
+//
+// Invariant: no row that a next life finds is younger than an output that may still get lost. What an operator
+// gives out once and notes as given out, such as the results of a window that is over, would else be lost with it:
+// doing the records again on the newer rows does not bring it back.
+func (c *Core) logRows() error {
+	s := c.commits.waiting
+	if s == nil || s.logged || c.out.oldestRound() <= s.round {
+		return nil
+	}
+	s.logged = true
+	if c.stores.dirty == nil || c.stores.dirty.frozen == nil {
+		return nil
+	}
+	if err := c.writeChangelogs(s.streamTime); err != nil {
+		return err
+	}
+	s.round = c.out.endRound()
+	return nil
 }
 
 // commit applies the snapshot's rows and asks for the commit of its positions, once everything before it is
@@ -67,7 +86,8 @@ func (c *Core) snapshot() (taken bool, err error) {
 // before it may still get lost. Rows come first: a task that starts again goes on at the later of both.
 func (c *Core) commit() error {
 	k := &c.commits
-	if k.waiting == nil || k.flying || c.now.Before(k.retry) || c.out.oldestRound() <= k.waiting.round {
+	if k.waiting == nil || k.flying || !k.waiting.logged || c.now.Before(k.retry) ||
+		c.out.oldestRound() <= k.waiting.round {
 		return nil
 	}
 	if applied, err := c.apply(k.waiting); err != nil || !applied {

@@ -219,6 +219,9 @@ func (c *Core) work() error {
 	if err := c.progress(); err != nil {
 		return err
 	}
+	if err := c.logRows(); err != nil {
+		return err
+	}
 	if err := c.out.flush(c); err != nil {
 		return err
 	}
@@ -248,11 +251,7 @@ func (c *Core) progress() error {
 			}
 		}
 		early := c.stores.full()
-		taken, err := c.snapshot()
-		if err != nil {
-			return err
-		}
-		if !taken || !early {
+		if taken := c.snapshot(); !taken || !early {
 			return nil
 		}
 	}

@@ -3,8 +3,8 @@
 // is as in every core: no clock, no I/O, no goroutine, no lock.
 //
 //	Open → Fence changelogs → open rows → restore → Locate → Fetch → Fetched → operators → outbox, changed rows
-//	snapshot: freeze the changed rows, one changelog record for each → Send → Sent → apply rows and mark
-//	  → Commit → Committed
+//	snapshot: freeze the changed rows → all outputs before it are acknowledged → one changelog record for each row
+//	  → Send → Sent → apply rows and mark → Commit → Committed
 //
 // Outputs are gathered into batches, one in flight per output partition: what arrives meanwhile makes the
 // next one. Rows of stores lie in layers: changed since the last snapshot, frozen by it, in the database. The
@@ -17,6 +17,8 @@
 //   - where the database is lost or does not fit its changelogs: it is wiped, and comes back from them.
 //
 // Invariants:
+//   - No row is written to its changelog before every output of what changed it is acknowledged: a store never says
+//     of a result that it was given out when it may still get lost.
 //   - No row is applied, and no position committed, before its changelog record is acknowledged: a store is the
 //     replay of its changelog, up to the offset in the mark.
 //   - What fails has no effect: the rows and outputs of a record that ends with an error are taken back.
