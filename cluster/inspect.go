@@ -19,6 +19,7 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 	"github.com/millstream-io/millstream/state/engine"
+	"github.com/millstream-io/millstream/state/engine/dirlock"
 )
 
 // Inspection is a look into the data directory of a member that does not run. It gives no space back, rewrites
@@ -26,7 +27,7 @@ import (
 // puts the end of a log in order that was not closed. It is safe for concurrent use until Close.
 type Inspection struct {
 	id       identity
-	lock     *lock
+	lock     *dirlock.Lock
 	store    *engine.Store
 	reader   *watchedStore
 	table    *placement.Table
@@ -97,7 +98,7 @@ func (i *Inspection) Close() error {
 		i.store = nil
 	}
 	if i.lock != nil {
-		faults = append(faults, i.lock.release())
+		faults = append(faults, i.lock.Release())
 		i.lock = nil
 	}
 	return errors.Join(faults...)

@@ -20,6 +20,7 @@ import (
 	"github.com/millstream-io/millstream/partition/placement"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state/engine"
+	"github.com/millstream-io/millstream/state/engine/dirlock"
 	"github.com/millstream-io/millstream/state/engine/statedb"
 )
 
@@ -30,7 +31,7 @@ type Member struct {
 	dir       string
 	temporary bool
 
-	lock      *lock
+	lock      *dirlock.Lock
 	store     *engine.Store
 	reader    *watchedStore // the store as readers and replicas see it
 	damage    *damageLog
@@ -259,7 +260,7 @@ func (m *Member) shutdown() error {
 		closeListener(m.config.HTTPListener)
 	}
 	if m.lock != nil {
-		faults = append(faults, m.lock.release())
+		faults = append(faults, m.lock.Release())
 	}
 	if m.temporary {
 		faults = append(faults, os.RemoveAll(m.dir))

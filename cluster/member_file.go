@@ -16,6 +16,7 @@ import (
 	diskv1 "github.com/millstream-io/millstream/proto/disk/v1"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state/engine/dirlock"
 )
 
 // identity is what a data directory says of itself: whose it is.
@@ -37,31 +38,19 @@ const (
 	firstReplica      = 1
 )
 
-// lock holds a data directory for this process.
-type lock struct{ f *os.File }
-
 // lockDir takes a data directory. A directory that another process, or another member of this one, holds is
 // refused.
-func lockDir(dir string) (*lock, error) {
-	path := filepath.Join(dir, lockFileName)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open lock file: %w", err)
-	}
-	taken, err := flock(f)
-	if err == nil && !taken {
-		err = fault.New(fault.PolicyViolation, "data directory %s is in use by another member", dir).
+func lockDir(dir string) (*dirlock.Lock, error) {
+	l, err := dirlock.Take(filepath.Join(dir, lockFileName))
+	if errors.Is(err, dirlock.ErrTaken) {
+		return nil, fault.New(fault.PolicyViolation, "data directory %s is in use by another member", dir).
 			WithHint("stop it first, or give this one a directory of its own")
-	} else if err != nil {
-		err = fmt.Errorf("lock data directory %s: %w", dir, err)
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, fmt.Errorf("lock data directory %s: %w", dir, err)
 	}
-	return &lock{f}, nil
+	return l, nil
 }
-
-func (l *lock) release() error { return l.f.Close() }
 
 // loadIdentity reads the member file of dir, or makes a new identity in an empty directory.
 func loadIdentity(dir string) (identity, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 
 	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/state/engine/dirlock"
 )
 
 // oneTimestamp is the version of every row. A constant keeps overwritten rows cheap: Badger replaces them
@@ -45,6 +46,7 @@ func rowOptions(dir string, log badger.Logger) badger.Options {
 	return badger.DefaultOptions(dir).
 		WithLogger(log).
 		WithSyncWrites(false).
+		WithBypassLockGuard(dirlock.Locks). // the directory above is locked
 		WithValueThreshold(2 * inlineBelow).
 		WithValueLogFileSize(1 << 20).
 		WithCompression(options.None).

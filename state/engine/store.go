@@ -12,12 +12,13 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
+	"github.com/millstream-io/millstream/state/engine/dirlock"
 )
 
 // Store is the durable state.LogStore. Make one with Open; it is safe for concurrent use.
 type Store struct {
 	o       Options
-	lock    *os.File // of the directory; nil in memory
+	lock    *dirlock.Lock // of the directory; nil in memory
 	space   *space
 	classes [state.ClassCount]*class
 
@@ -70,6 +71,10 @@ type replica struct {
 	refused error             // why the last write was refused; what builds on it is refused for the same reason
 }
 
+// lockName keeps a second store away from the directory, in this process and in others: opening a class tidies it up,
+// which must never happen under a store that lives.
+const lockName = "LOCK"
+
 // Open opens the store in o.Dir and makes the directory if need be. Classes that have data are opened,
 // which reads the tail rows of their active buckets; others are made by their first write. It blocks on the
 // disk. Errors: fault.StorageError for a directory that is in use, of another format, or has lost or damaged
@@ -82,13 +87,14 @@ func Open(o Options) (*Store, error) {
 	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
 		return nil, fault.New(fault.StorageError, "make data directory: %w", err)
 	}
-	lock, err := lockDir(o.Dir)
+	lock, err := dirlock.Take(filepath.Join(o.Dir, lockName))
 	if err != nil {
-		return nil, err
+		return nil, fault.New(fault.StorageError, "take the data directory %s: %w", o.Dir, err).
+			WithHint("stop the process that has it open, or use another directory")
 	}
 	sp, err := openSpace(&o)
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, lock.Release())
 	}
 	s := newStore(o, sp)
 	s.lock = lock
@@ -274,7 +280,7 @@ func (s *Store) finish() error {
 	s.blocks.close()
 	s.wg.Wait() // closing may have fenced
 	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
+		errs = append(errs, s.lock.Release())
 	}
 	return errors.Join(errs...)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state"
+	"github.com/millstream-io/millstream/state/engine/dirlock"
 )
 
 // DB is the database of one task, open: a Badger of its own.
@@ -43,6 +44,7 @@ func badgerOptions(dir string, memTable int64, log badger.Logger) badger.Options
 	return badger.DefaultOptions(dir).
 		WithLogger(log).
 		WithSyncWrites(false).
+		WithBypassLockGuard(dirlock.Locks). // the directory above is locked
 		WithValueThreshold(min(1<<20, 15*memTable/100)).
 		WithValueLogFileSize(1 << 20).
 		WithCompression(options.None).

@@ -13,6 +13,7 @@ import (
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state"
+	"github.com/millstream-io/millstream/state/engine/dirlock"
 )
 
 // What a database has for what was written last. A larger memtable would be merged less often, but after a kill it is
@@ -31,7 +32,7 @@ const goneSuffix = "~gone"
 // States are the databases of a member's tasks. It implements state.States.
 type States struct {
 	o     Options
-	lock  *os.File
+	lock  *dirlock.Lock
 	space *space
 	mem   atomic.Int64 // of the memtables of all open databases
 
@@ -52,13 +53,14 @@ func OpenStates(o Options) (*States, error) {
 	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
 		return nil, fault.New(fault.StorageError, "make the directory of the state databases: %w", err)
 	}
-	lock, err := lockDir(o.Dir)
+	lock, err := dirlock.Take(filepath.Join(o.Dir, "LOCK"))
 	if err != nil {
-		return nil, err
+		return nil, fault.New(fault.StorageError, "take the directory %s of the state databases: %w", o.Dir, err).
+			WithHint("stop the process that has it open, or use another directory")
 	}
 	s := &States{o: o, lock: lock, open: map[string]*DB{}, space: &space{measure: o.Faults.Space, now: o.Now}}
 	if err := s.removeGone(); err != nil {
-		return nil, errors.Join(fault.New(fault.StorageError, "%w", err), lock.Close())
+		return nil, errors.Join(fault.New(fault.StorageError, "%w", err), lock.Release())
 	}
 	return s, nil
 }
@@ -268,5 +270,5 @@ func (s *States) Close() error {
 	for _, d := range all {
 		errs = append(errs, d.Close())
 	}
-	return errors.Join(append(errs, s.lock.Close())...)
+	return errors.Join(append(errs, s.lock.Release())...)
 }
