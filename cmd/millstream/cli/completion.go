@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -92,6 +93,9 @@ func (s *shell) complete(ctx context.Context, app *urfave.App, words []string) [
 			if name == "brokers" && i+1 < len(before) {
 				brokers = before[i+1]
 			}
+			if name == "context" && i+1 < len(before) {
+				s.context = before[i+1]
+			}
 			continue
 		}
 		if c := findCommand(commands, w); c != nil {
@@ -102,6 +106,8 @@ func (s *shell) complete(ctx context.Context, app *urfave.App, words []string) [
 	switch {
 	case wants == "group" || wants == "g":
 		found = s.groupNames(ctx, brokers)
+	case wants == "context":
+		found = s.contextNames()
 	case wants != "":
 		found = fixedValues[wants]
 	case strings.HasPrefix(last, "-"):
@@ -118,6 +124,8 @@ func (s *shell) complete(ctx context.Context, app *urfave.App, words []string) [
 		}
 	case command != nil && command.Name == "completion":
 		found = []string{"bash", "zsh", "fish"}
+	case command != nil && slices.Contains(app.Command("context").Subcommands, command):
+		found = s.contextNames()
 	case command != nil && slices.Contains(app.Command("group").Subcommands, command):
 		found = s.groupNames(ctx, brokers)
 	case command != nil && takesTopic(command):
@@ -153,6 +161,12 @@ func (s *shell) groupNames(ctx context.Context, brokers string) (names []string)
 		}
 	})
 	return names
+}
+
+// contextNames are the contexts of the user's file.
+func (s *shell) contextNames() []string {
+	c, _ := s.readContexts() // a file that cannot be read has no names
+	return slices.Sorted(maps.Keys(c.Contexts))
 }
 
 // quickly asks a member in no more time than somebody waits who pressed a key.

@@ -37,6 +37,8 @@ func (s *shell) doctorCommand() *urfave.Command {
 	return &urfave.Command{
 		Name: "doctor", Usage: "check a member's data and machine, with the command that mends each finding",
 		Description: "While no member uses the directory, every record in it is verified; else the member is asked.\n" +
+			"Without a directory the member at --addr is, or the one of the context: whether it is ready, what is damaged,\n" +
+			"its disk, its clock.\n" +
 			"Exit code: 0 all is well, 1 warnings, 2 damage, or something that keeps a member from its work.",
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "data", Usage: "data directory `DIR`; MILLSTREAM_DATA names one too"},
@@ -59,10 +61,8 @@ func (s *shell) doctor(c *urfave.Context) error {
 	if e.dir == "" {
 		e.dir = s.env("MILLSTREAM_DATA")
 	}
-	if e.addr == "" {
-		if e.addr = s.env("MILLSTREAM_HTTP_LISTEN"); e.addr == "" {
-			e.addr = defaultHTTP
-		}
+	if err := e.find(); err != nil {
+		return err
 	}
 	e.clock()
 	if e.dir == "" {
@@ -75,6 +75,19 @@ func (s *shell) doctor(c *urfave.Context) error {
 		return err
 	}
 	return s.showChecks(form, e.checks)
+}
+
+// find says which member is asked. With a data directory that is one of this machine, so the context that is used
+// anyway has no say.
+func (e *examination) find() (err error) {
+	if e.addr == "" && e.dir != "" && e.s.context == "" {
+		if e.addr = e.s.env(httpDoor.variable); e.addr == "" {
+			e.addr = httpDoor.standard
+		}
+		return nil
+	}
+	e.addr, err = e.s.address(e.addr, httpDoor)
+	return err
 }
 
 // showChecks prints the checks and gives the exit code.
@@ -131,6 +144,8 @@ type examination struct {
 	addr   string
 	began  time.Time
 	checks []check
+
+	memberTime, askedAt time.Time // the member's clock when it last answered, and the one here
 }
 
 func (e *examination) add(k check) { e.checks = append(e.checks, k) }

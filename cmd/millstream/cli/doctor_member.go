@@ -36,6 +36,7 @@ func (e *examination) member(id string) {
 		return
 	}
 	e.wellbeing(code, health)
+	e.apart()
 	e.counted(metrics)
 	var d cluster.DamageReport
 	_, text, err := e.get("/damage")
@@ -91,10 +92,38 @@ func (e *examination) counted(m counts) {
 	}
 	e.space(int64(m.sum["millstream_store_free_bytes"]))
 	e.openFiles("the member", uint64(m.sum["process_max_fds"]))
-	if slow := m.sum["millstream_engine_slow_groups_total"]; slow > 0 {
+	if slow, told := m.sum["millstream_engine_slow_groups_total"]; slow > 0 {
 		e.warn("disk", "iostat -x 1", "the disk took a second or more for %v of %v groups of writes", slow,
 			m.sum["millstream_engine_group_seconds_count"])
+	} else if told {
+		e.ok("disk", "no group of writes took a second or more")
 	}
+	panics := m.sum["millstream_kafka_handler_panics_total"] + m.sum["millstream_grpc_handler_panics_total"]
+	if restarts := m.sum["millstream_actors_restarts_total"]; panics+restarts > 0 {
+		e.warn("faults", "look at its log for \"panic\" and report what stands there",
+			"%v requests and %v actors met a fault of the program since it started, and were begun again", panics, restarts)
+	}
+}
+
+// farApart is from where on two clocks tell different times: what a member answers is whole seconds.
+const farApart = 5 * time.Second
+
+// apart compares the clock of the member with the one here. Records carry the clients' time or the member's, so
+// retention, windows and lookups by time go wrong where they differ.
+func (e *examination) apart() {
+	if e.memberTime.IsZero() {
+		return
+	}
+	ahead := e.memberTime.Sub(e.askedAt).Round(time.Second)
+	if ahead < farApart && ahead > -farApart {
+		e.ok("clocks", "the member's clock and the one here agree")
+		return
+	}
+	way := "ahead of"
+	if ahead < 0 {
+		ahead, way = -ahead, "behind"
+	}
+	e.warn("clocks", "timedatectl set-ntp true   (there and here)", "the member's clock is %s %s the one here", ahead, way)
 }
 
 // counts are metrics, summed over their labels.
@@ -138,6 +167,9 @@ func (e *examination) get(path string) (code int, text string, err error) {
 		return 0, "", err
 	}
 	defer resp.Body.Close()
+	if at, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		e.memberTime, e.askedAt = at, time.Now()
+	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
 	return resp.StatusCode, string(b), err
 }

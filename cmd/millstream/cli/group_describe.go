@@ -77,7 +77,7 @@ func (s *shell) groupDescribe(c *urfave.Context) error {
 		}
 		var untold string
 		if form != "name" {
-			d.Journal, untold = s.groupJournal(ctx, c.String("addr"), name)
+			d.Journal, untold = s.groupJournal(ctx, c.String("addr"), c.String("brokers"), name)
 		}
 		l.value = d
 		if form != "table" {
@@ -105,11 +105,11 @@ func (s *shell) groupDescribe(c *urfave.Context) error {
 	})
 }
 
-// groupJournal asks the HTTP door at addr, or where MILLSTREAM_HTTP_LISTEN says, why a group rebalanced. What is
-// not told has a reason; an empty journal of a door that answered is not nil.
-func (s *shell) groupJournal(ctx context.Context, addr, name string) (events []cluster.GroupEvent, untold string) {
+// groupJournal asks the HTTP door at addr, or where MILLSTREAM_HTTP_LISTEN or the context says, why a group rebalanced. What
+// is not told has a reason; an empty journal of a door that answered is not nil.
+func (s *shell) groupJournal(ctx context.Context, addr, brokers, name string) (events []cluster.GroupEvent, untold string) {
 	if addr == "" {
-		addr = s.env("MILLSTREAM_HTTP_LISTEN")
+		addr = s.httpKnown(brokers)
 	}
 	if addr == "" {
 		return nil, "why it rebalanced is told by the HTTP door of its coordinator: --addr ADDRESS"

@@ -45,7 +45,8 @@ func run(ctx context.Context, p Process) int {
 // shell is a process with the flags that every command has.
 type shell struct {
 	Process
-	quiet bool // nothing for the eye but errors
+	quiet   bool   // nothing for the eye but errors
+	context string // --context
 }
 
 // env returns a variable of the environment, "" if it is not set.
@@ -74,7 +75,8 @@ func (s *shell) app() *urfave.App {
 		Name:  "millstream",
 		Usage: "an event streaming engine: a log, the jobs that process it, and the tools for both",
 		Description: "`millstream dev --demo` shows it at work. Commands that talk to a member use\n" +
-			"--brokers, or else MILLSTREAM_BROKERS, or else " + defaultBrokers + ".",
+			"--brokers, or else --context, MILLSTREAM_BROKERS, MILLSTREAM_CONTEXT, the current context, or\n" +
+			defaultBrokers + ".",
 		Writer:                    s.Stdout,
 		ErrWriter:                 s.Stderr,
 		Reader:                    s.Stdin,
@@ -86,7 +88,7 @@ func (s *shell) app() *urfave.App {
 		Commands: []*urfave.Command{
 			s.devCommand(), s.serverCommand(), s.topicCommand(), s.produceCommand(), s.consumeCommand(),
 			s.groupCommand(),
-			s.doctorCommand(), s.debugCommand(), s.completionCommand(), s.versionCommand(), s.completeCommand(),
+			s.contextCommand(), s.doctorCommand(), s.debugCommand(), s.completionCommand(), s.versionCommand(), s.completeCommand(),
 		},
 	}
 	app.Action = func(c *urfave.Context) error { return urfave.ShowAppHelp(c) }
@@ -100,7 +102,7 @@ func (s *shell) app() *urfave.App {
 var loud = []string{"dev", "server", "completion", "version"}
 
 // tidy gives every command the same manners: --help, no command called help (a topic may be), wrong values told as
-// usage, and --quiet where there is anything to be quiet about.
+// usage, --quiet where there is anything to be quiet about, and --context where it talks to a member.
 func (s *shell) tidy(commands []*urfave.Command) {
 	for _, c := range commands {
 		c.HideHelp, c.OnUsageError = true, badValue
@@ -109,8 +111,15 @@ func (s *shell) tidy(commands []*urfave.Command) {
 			continue
 		}
 		if c.Action != nil && !c.SkipFlagParsing {
+			known := flagTable(c.Flags)
+			if known[kafkaDoor.flag] || known[httpDoor.flag] {
+				c.Flags = append(c.Flags, contextFlag())
+			}
 			c.Flags = append(c.Flags, quietFlag())
-			c.Before = func(c *urfave.Context) error { s.quiet = c.Bool("quiet"); return nil }
+			c.Before = func(c *urfave.Context) error {
+				s.quiet, s.context = c.Bool("quiet"), c.String("context")
+				return nil
+			}
 		}
 		s.tidy(c.Subcommands)
 	}

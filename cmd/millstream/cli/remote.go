@@ -20,7 +20,7 @@ const (
 func brokersFlag() urfave.Flag {
 	return &urfave.StringFlag{
 		Name: "brokers", Usage: "Kafka `ADDRESS` of one or more members, by commas (MILLSTREAM_BROKERS, " +
-			"or else " + defaultBrokers + ")",
+			"or else the current context, or " + defaultBrokers + ")",
 	}
 }
 
@@ -30,20 +30,14 @@ func timeoutFlag() urfave.Flag {
 	}
 }
 
-// brokers returns the addresses to talk to: option, environment, default.
-func (s *shell) brokers(option string) []string {
-	for _, v := range []string{option, s.env("MILLSTREAM_BROKERS"), defaultBrokers} {
-		if v != "" {
-			return strings.Split(v, ",")
-		}
-	}
-	return nil
-}
-
 // dial connects to a member. It blocks until one answers, at most a few seconds, so that a wrong address is
 // told at once and not after the retries of a client library. The caller closes the client.
 func (s *shell) dial(ctx context.Context, option string, opts ...kgo.Opt) (*kgo.Client, error) {
-	addrs := s.brokers(option)
+	where, err := s.address(option, kafkaDoor)
+	if err != nil {
+		return nil, err
+	}
+	addrs := strings.Split(where, ",")
 	base := []kgo.Opt{
 		kgo.SeedBrokers(addrs...), kgo.ClientID("millstream"), kgo.DialTimeout(dialTimeout),
 		kgo.MetadataMinAge(100 * time.Millisecond),

@@ -295,6 +295,7 @@ func (s *shell) envLayer() (layer, error) {
 		name, value, _ := strings.Cut(pair, "=")
 		switch {
 		case !strings.HasPrefix(name, "MILLSTREAM_"), name == "MILLSTREAM_CONFIG", name == "MILLSTREAM_BROKERS",
+			name == contextVariable,
 			strings.HasPrefix(name, "MILLSTREAM_SERVICE_"), strings.HasPrefix(name, "MILLSTREAM_PORT"):
 			continue
 		case keys[name] == "":

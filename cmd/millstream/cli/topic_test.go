@@ -111,7 +111,7 @@ func TestComplete(t *testing.T) {
 		"completion ":        "bash fish zsh",
 		"consume -o ":        "end start",
 		"topic create ":      "",
-		"consume text-input -": "--brokers --exit-at-end --format --group --help --number --offset --output --partition " +
+		"consume text-input -": "--brokers --context --exit-at-end --format --group --help --number --offset --output --partition " +
 			"--quiet --timeout",
 	} {
 		o := commandLine(t, "", env, append([]string{"__complete"}, strings.Split(line, " ")...)...).must(t, 0)

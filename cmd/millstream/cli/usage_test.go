@@ -144,7 +144,7 @@ func TestEveryJSONIsGolden(t *testing.T) {
 	files := map[string]string{
 		"topic ls": "topic_ls.json", "topic describe": "topic_describe.json", "consume": "consume.json",
 		"group ls": "group.txt", "group describe": "group_describe.txt", "group lag": "group.txt", "group reset": "group.txt",
-		"doctor": "doctor_damage.json", "debug dump-log": "debug_dump_log.txt",
+		"doctor": "doctor_damage.json", "context ls": "context_ls.json", "debug dump-log": "debug_dump_log.txt",
 	}
 	s := &shell{Process: Process{Stdout: io.Discard, Stderr: io.Discard}}
 	var walk func(path string, commands []*urfave.Command)
