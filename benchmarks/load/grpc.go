@@ -28,6 +28,43 @@ func (g GRPC) Create(ctx context.Context, partitions int, topics ...string) erro
 	return nil
 }
 
+// Delete removes topics.
+func (g GRPC) Delete(ctx context.Context, topics ...string) error {
+	c, err := remote.Dial(ctx, g.Address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for _, name := range topics {
+		if err := c.DeleteTopic(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Length is how many offsets a topic holds. Error: also fault.UnknownTopicOrPartition.
+func (g GRPC) Length(ctx context.Context, topic string) (records int64, err error) {
+	c, err := remote.Dial(ctx, g.Address)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	k := c.Consumer()
+	defer k.Close()
+	if err := k.Assign(ctx, topic, client.FromEarliest()); err != nil {
+		return 0, err
+	}
+	ends, err := k.Ends(ctx)
+	for _, p := range ends {
+		records += int64(p.Offset)
+	}
+	for _, p := range k.Positions() {
+		records -= int64(p.Offset)
+	}
+	return records, err
+}
+
 // Writer connects a producer, on a connection of its own.
 func (g GRPC) Writer(ctx context.Context, topic string) (Writer, error) {
 	c, err := remote.Dial(ctx, g.Address, remote.With(g.Options...))

@@ -12,6 +12,8 @@ type Kafka struct {
 	Brokers []string
 	// Options are added to those of the writers; readers and Create take only what Connect says.
 	Options []kgo.Opt
+	// Configs are those of the topics that Create makes.
+	Configs map[string]string
 	// Connect is added to every client's options.
 	Connect []kgo.Opt
 }
@@ -28,11 +30,49 @@ func (k Kafka) Create(ctx context.Context, partitions int, topics ...string) err
 		return err
 	}
 	defer c.Close()
-	made, err := kadm.NewClient(c).CreateTopics(ctx, int32(partitions), 1, nil, topics...)
+	configs := map[string]*string{}
+	for key, value := range k.Configs {
+		configs[key] = &value
+	}
+	made, err := kadm.NewClient(c).CreateTopics(ctx, int32(partitions), 1, configs, topics...)
 	if err != nil {
 		return err
 	}
 	return made.Error()
+}
+
+// Delete removes topics.
+func (k Kafka) Delete(ctx context.Context, topics ...string) error {
+	c, err := k.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	gone, err := kadm.NewClient(c).DeleteTopics(ctx, topics...)
+	if err != nil {
+		return err
+	}
+	return gone.Error()
+}
+
+// Length is how many offsets a topic holds. Error: also kerr.UnknownTopicOrPartition.
+func (k Kafka) Length(ctx context.Context, topic string) (records int64, err error) {
+	c, err := k.client()
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	admin := kadm.NewClient(c)
+	starts, err1 := admin.ListStartOffsets(ctx, topic)
+	ends, err2 := admin.ListEndOffsets(ctx, topic)
+	for _, err := range []error{err1, err2, starts.Error(), ends.Error()} {
+		if err != nil {
+			return 0, err
+		}
+	}
+	ends.Each(func(o kadm.ListedOffset) { records += o.Offset })
+	starts.Each(func(o kadm.ListedOffset) { records -= o.Offset })
+	return records, nil
 }
 
 // Writer connects a producer. It compresses nothing and waits for no fuller batch unless the options say so.

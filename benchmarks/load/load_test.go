@@ -218,7 +218,7 @@ func TestClosedLoad(t *testing.T) {
 // Goal: reading a mark never panics, and takes only what was made here. Method: arbitrary bytes, and one made here
 // with a flipped bit.
 func FuzzParse(f *testing.F) {
-	made := newSource(7, 1, 100).value(3, time.Second)
+	made := newSource(7, 1, 100, false).value(3, time.Second)
 	f.Add(made, uint16(0))
 	f.Add([]byte("short"), uint16(9))
 	f.Fuzz(func(t *testing.T, b []byte, bit uint16) {

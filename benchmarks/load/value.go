@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"time"
 )
 
 // Where the parts of a value stand. The checksum over all before it comes last; random bytes that do not
-// compress fill the rest.
+// compress, or words that do, fill the rest.
 const (
 	atRun      = 0
 	atProducer = 8
@@ -41,10 +43,18 @@ type source struct {
 	fill     []byte
 }
 
-func newSource(run uint64, producer, size int) *source {
+// words are what text is made of.
+var words = strings.Fields(`{"order": "customer": "state":"shipped" "amount": "currency":"EUR" "country":"DE" "item":
+	"warehouse" "quantity":1 "2026-01-02T03:04:05Z" true null }, {"order":`)
+
+func newSource(run uint64, producer, size int, text bool) *source {
 	s := &source{run: run, producer: producer, size: size, fill: make([]byte, fillBytes+size)}
 	r := rand.NewPCG(run, uint64(producer))
-	for i := 0; i+8 <= len(s.fill); i += 8 {
+	for i := 0; text && i < len(s.fill); {
+		i += copy(s.fill[i:], words[r.Uint64()%uint64(len(words))])
+		i += copy(s.fill[i:], strconv.AppendUint([]byte{' '}, r.Uint64()%10_000, 10))
+	}
+	for i := 0; !text && i+8 <= len(s.fill); i += 8 {
 		binary.LittleEndian.PutUint64(s.fill[i:], r.Uint64())
 	}
 	return s

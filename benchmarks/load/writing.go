@@ -14,6 +14,7 @@ import (
 type Writing struct {
 	Writers    []Writer
 	ValueBytes int
+	Text       bool // values that compress about as well as JSON does; else they do not compress
 	// InFlight is how many records of a producer may be unanswered; 1 has it wait for each (Writer.Put).
 	InFlight int
 	// Rate is how many records all producers together send in a second, whatever the server does, so latencies
@@ -58,7 +59,7 @@ func (w *Writing) Begin() {
 	w.run, w.begin = rand.Uint64(), time.Now()
 	for i, writer := range w.Writers {
 		w.lanes = append(w.lanes, &lane{
-			writer: writer, source: newSource(w.run, i, w.ValueBytes), window: newWindow(w.InFlight),
+			writer: writer, source: newSource(w.run, i, w.ValueBytes, w.Text), window: newWindow(w.InFlight),
 			latencies: NewLatencies(),
 		})
 	}

@@ -11,6 +11,7 @@ import (
 // holds when it is at least, or at most, so much; with neither it is only told.
 type bar struct {
 	figure, of, to string
+	durability     string // of both; fsync where it is empty
 	other          string // the durability of `to`, where that does not matter for the figure (reading)
 	least, most    float64
 }
@@ -21,6 +22,9 @@ func rates(kfake, redis, jetstream string) []bar {
 	for _, b := range []struct{ to, least string }{{kfakeSync, kfake}, {redisAlways, redis}, {jsAlways, jetstream}} {
 		v, _ := strconv.ParseFloat(b.least, 64) // "" is 0: told only
 		all = append(all, bar{figure: "rate_per_s", of: millKafka, to: b.to, least: v})
+	}
+	for _, to := range []string{redisSecond, jsDefault} {
+		all = append(all, bar{figure: "rate_per_s", of: millLoose, to: to, durability: pageCache})
 	}
 	return all
 }
@@ -54,7 +58,11 @@ func (c settings) conclude(out *measure.Results) error {
 			}
 		}
 		for _, b := range t.bars {
-			of := t.subject(peer{name: b.of, durability: fsync})
+			durability := fsync
+			if b.durability != "" {
+				durability = b.durability
+			}
+			of := t.subject(peer{name: b.of, durability: durability})
 			if out.MedianOf(of, b.figure) == 0 {
 				continue // left out
 			}
@@ -63,7 +71,7 @@ func (c settings) conclude(out *measure.Results) error {
 				out.Bar(b.figure, of, b.want())
 				v = out.MedianOf(of, b.figure)
 			} else {
-				other := fsync
+				other := durability
 				if b.other != "" {
 					other = b.other
 				}

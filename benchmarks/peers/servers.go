@@ -52,6 +52,7 @@ const (
 	millGRPC    = "millstream-grpc"
 	kfakeSync   = "kfake-sync"
 	redisAlways = "redis-always"
+	millLoose   = "millstream-kafka-interval"
 	redisSecond = "redis-everysec"
 	jsAlways    = "jetstream-sync-always"
 	jsDefault   = "jetstream-default"
@@ -62,6 +63,9 @@ const natsVersion = "v1.55.0"
 
 func (c settings) servers() []peer {
 	kafka := func(p *server.Process) load.Door { return load.Kafka{Brokers: []string{p.Kafka}} }
+	loose := func(p *server.Process) load.Door {
+		return load.Kafka{Brokers: []string{p.Kafka}, Configs: map[string]string{"flush.policy": "interval"}}
+	}
 	grpc := func(p *server.Process) load.Door { return load.GRPC{Address: p.GRPC} }
 	jetstream := func(p *server.Process) load.Door { return jetStream{p.Kafka} }
 	redis := func(p *server.Process) load.Door { return redisStreams{p.Kafka} }
@@ -84,6 +88,7 @@ func (c settings) servers() []peer {
 		{redisAlways, "Redis streams, appendfsync always, pipelines on two connections a producer", fsync, false, noRedis,
 			startRedis("always"), redis},
 		{jsAlways, "JetStream R1 on files, sync always, asynchronous publishes", fsync, true, "", role("jetstream", "always"), jetstream},
+		{millLoose, "a member's topics with flush.policy=interval, driven by franz-go", pageCache, true, "", member, loose},
 		{redisSecond, "Redis streams, appendfsync everysec, pipelines on two connections a producer", pageCache, false, noRedis,
 			startRedis("everysec"), redis},
 		{jsDefault, "JetStream R1 on files, as it comes (sync every 2 minutes)", pageCache, true, "", role("jetstream", "default"), jetstream},

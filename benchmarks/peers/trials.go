@@ -118,6 +118,8 @@ var trials = []trial{
 			{figure: "p50_ms", of: millKafka, to: redisAlways, most: 0.75},
 			{figure: "p99_ms", of: millKafka, to: kfakeSync, most: 0.7},
 			{figure: "p50_ms", of: millGRPC, to: millKafka},
+			{figure: "p50_ms", of: millLoose, to: redisSecond, durability: pageCache},
+			{figure: "p50_ms", of: millLoose, to: jsDefault, durability: pageCache},
 			{figure: "server_cpu_s_per_m", of: millKafka, to: redisAlways},
 			{figure: "server_cpu_s_per_m", of: millKafka, to: kfakeSync},
 		},

@@ -88,7 +88,7 @@ func (s *shell) app() *urfave.App {
 		Commands: []*urfave.Command{
 			s.devCommand(), s.serverCommand(), s.topicCommand(), s.produceCommand(), s.consumeCommand(),
 			s.groupCommand(),
-			s.contextCommand(), s.doctorCommand(), s.debugCommand(), s.completionCommand(), s.versionCommand(), s.completeCommand(),
+			s.benchCommand(), s.contextCommand(), s.doctorCommand(), s.debugCommand(), s.completionCommand(), s.versionCommand(), s.completeCommand(),
 		},
 	}
 	app.Action = func(c *urfave.Context) error { return urfave.ShowAppHelp(c) }

@@ -81,7 +81,7 @@ func TestHelp(t *testing.T) {
 		"--help": "dev", "topic --help": "add-partitions", "topic ls --help": "--output",
 		"topic alter --help": "--delete-config", "topic trim --help": "--dry-run",
 		"consume --help": "--exit-at-end", "produce -h": "--acks", "server --help": "--kafka-listen",
-		"dev --help": "--demo", "doctor --help": "--addr", "debug": "dump-log", "debug dump-log --help": "--contents",
+		"dev --help": "--demo", "bench e2e --help": "--rate", "context": "use", "doctor --help": "--addr", "debug": "dump-log", "debug dump-log --help": "--contents",
 		"": "produce", "topic": "describe",
 	} {
 		o := commandLine(t, "", nil, strings.Fields(line)...).must(t, 0)
@@ -144,7 +144,9 @@ func TestEveryJSONIsGolden(t *testing.T) {
 	files := map[string]string{
 		"topic ls": "topic_ls.json", "topic describe": "topic_describe.json", "consume": "consume.json",
 		"group ls": "group.txt", "group describe": "group_describe.txt", "group lag": "group.txt", "group reset": "group.txt",
-		"doctor": "doctor_damage.json", "context ls": "context_ls.json", "debug dump-log": "debug_dump_log.txt",
+		"doctor": "doctor_damage.json", "context ls": "context_ls.json",
+		"bench produce": "bench.txt", "bench consume": "bench.txt", "bench e2e": "bench.txt",
+		"debug dump-log": "debug_dump_log.txt",
 	}
 	s := &shell{Process: Process{Stdout: io.Discard, Stderr: io.Discard}}
 	var walk func(path string, commands []*urfave.Command)
