@@ -32,6 +32,7 @@ var runs = []run{
 	{"restart", "restart", nil},
 	{"footprint", "footprint", nil},
 	{"statestore", "statestore", nil},
+	{"taskstate", "taskstate", nil},
 	{"groups", "groups", nil},
 	{"nexmark", "nexmark", nil},
 }
