@@ -248,8 +248,13 @@ func TestOneTaskIsStopped(t *testing.T) {
 		stopped := func(r cluster.TaskReport) bool { return r.State == cluster.TaskFailed }
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
-		for report := (cluster.AppReport{}); !slices.ContainsFunc(report.Tasks, stopped); <-tick.C {
+		var report cluster.AppReport
+		for ; !slices.ContainsFunc(report.Tasks, stopped); <-tick.C {
 			report, _ = m.App("pipe")
+		}
+		if r := report.Tasks[0]; r.Topic != "in" || r.Partition != 0 || r.Offset != 0 || r.Restarts == 0 ||
+			!strings.Contains(r.Error, "it is poison") || report.Tasks[1].State != cluster.TaskRunning {
+			t.Errorf("what is told: %+v", report)
 		}
 		put(t, m, "in", 1, "fine")
 		await(t, m, "out", "fine")
