@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -224,5 +225,33 @@ func TestReadmeTopologyIsTheExample(t *testing.T) {
 		if _, left, ok = strings.Cut(left, line); !ok {
 			t.Fatalf("the example has no line %q where README has it", line)
 		}
+	}
+}
+
+// Goal: README's table names every example, each by a command that runs it. Method: compare the table with the
+// folders that hold a program; their own tests run the programs.
+func TestReadmeNamesTheExamples(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(repository, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "## Examples")
+	table, _, _ := strings.Cut(rest, "\n## ")
+	row := regexp.MustCompile("\n\\| `go run \\./cmd/examples/([a-z0-9]+)` \\|")
+	var named []string
+	for _, m := range row.FindAllStringSubmatch(table, -1) {
+		named = append(named, m[1])
+	}
+	programs, err := filepath.Glob(filepath.Join(repository, "cmd/examples/*/main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var there []string
+	for _, p := range programs {
+		there = append(there, filepath.Base(filepath.Dir(p)))
+	}
+	slices.Sort(named)
+	if !slices.Equal(named, there) {
+		t.Errorf("README names %v, the folders are %v", named, there)
 	}
 }

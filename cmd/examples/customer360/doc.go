@@ -1,0 +1,9 @@
+// Command customer360 keeps one row for each customer with all that is known: the profile, what was ordered, and
+// the open tickets.
+//
+//	profiles ─ table ──────────────────┐
+//	orders ─ key: customer ─ aggregate ─┼ left joins → customers-360
+//	tickets ─ table ─ group: customer ──┘
+//
+// A change on any side makes a new row. Closing a ticket is a record without a value: the row loses it.
+package main
