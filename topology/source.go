@@ -37,12 +37,16 @@ func read[K, V any](b *Builder, n *node, t Topic[K, V]) *stream[K, V] {
 	s := &stream[K, V]{b: b, from: n, key: t.Key, value: t.Value}
 	n.stream = s
 	n.chain = func(in *instance) plan.Chain {
-		return &sourceChain[K, V]{
+		c := &sourceChain[K, V]{
 			in: in, node: n.Node, key: s.key, value: s.value, eventTime: t.eventTime, next: s.flow(in),
 			keyInfo:   serde.Info{Topic: t.Name, IsKey: true},
 			valueInfo: serde.Info{Topic: t.Name},
 			partition: in.rt.Partition(),
 		}
+		if c.eventTime != nil {
+			return &timedSource[K, V]{c}
+		}
+		return c
 	}
 	if !b.built {
 		b.sources[t.Name] = n
@@ -123,19 +127,32 @@ type sourceChain[K, V any] struct {
 // Process implements plan.Chain.
 func (c *sourceChain[K, V]) Process(raw *record.Record) error {
 	rec := &c.rec
+	if err := c.decode(raw, rec); err != nil {
+		return c.in.rt.Refuse(StageDecode, c.node, err)
+	}
+	if err := c.in.begin(rec.Time); err != nil {
+		return err
+	}
+	if err := c.next(rec); err != nil {
+		return err
+	}
+	return c.in.end()
+}
+
+// decode makes rec what raw says. The error is that of a serde.
+func (c *sourceChain[K, V]) decode(raw *record.Record, rec *Record[K, V]) (err error) {
 	*rec = Record[K, V]{Meta: Meta{
 		Time:  time.UnixMilli(raw.TimestampMs),
 		Topic: c.node.Topic, Partition: c.partition, Offset: raw.Offset,
 	}}
-	var err error
 	if rec.NullKey = raw.Key == nil; !rec.NullKey {
 		if rec.Key, err = c.key.Decode(raw.Key, c.keyInfo); err != nil {
-			return c.in.rt.Refuse(StageDecode, c.node, err)
+			return err
 		}
 	}
 	if rec.NullValue = raw.Value == nil; !rec.NullValue {
 		if rec.Value, err = c.value.Decode(raw.Value, c.valueInfo); err != nil {
-			return c.in.rt.Refuse(StageDecode, c.node, err)
+			return err
 		}
 	}
 	if len(raw.Headers) > 0 {
@@ -146,13 +163,21 @@ func (c *sourceChain[K, V]) Process(raw *record.Record) error {
 			rec.Time = t.Truncate(time.Millisecond)
 		}
 	}
-	if err := c.in.begin(rec.Time); err != nil {
-		return err
+	return nil
+}
+
+// timedSource is the source of a topic with an event time of its own: a task that reads several topics has to know
+// the times of records before it chooses the next one.
+type timedSource[K, V any] struct{ *sourceChain[K, V] }
+
+// EventTime implements plan.Timed. The record is decoded again when its turn comes: what it aliases may be gone
+// until then.
+func (c *timedSource[K, V]) EventTime(raw *record.Record) int64 {
+	var rec Record[K, V]
+	if err := c.decode(raw, &rec); err != nil {
+		return raw.TimestampMs // Process meets the error again, and refuses the record
 	}
-	if err := c.next(rec); err != nil {
-		return err
-	}
-	return c.in.end()
+	return rec.Time.UnixMilli()
 }
 
 // ownHeaders copies header values out of the batch, so that a processor may keep records beyond the batch's

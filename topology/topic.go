@@ -24,8 +24,10 @@ func NewTopic[K, V any](name string, key serde.Serde[K], value serde.Serde[V]) T
 }
 
 // EventTime returns a copy of the topic whose records take their time from f instead of the record's
-// timestamp. The time travels on to what the topology writes. f must not keep the record's headers; a zero
-// time leaves the record's own. For a record with a null value f sees the zero value and Record.NullValue.
+// timestamp. The time travels on to what the topology writes, and a task that reads several topics takes their
+// records in the order of it. f gives the same time whenever it is called for a record, which may be twice, and
+// must not keep the record's headers; a zero time leaves the record's own. For a record with a null value f sees
+// the zero value and Record.NullValue.
 func (t Topic[K, V]) EventTime(f func(Record[K, V]) time.Time) Topic[K, V] {
 	t.eventTime = f
 	return t

@@ -51,6 +51,16 @@ type Chain interface {
 	Process(r *record.Record) error
 }
 
+// Timed is a Chain whose records take their time from what they hold.
+type Timed interface {
+	Chain
+
+	// EventTime is the time that Process will give to a record of the source's topic, in milliseconds since 1970. It
+	// is the record's own timestamp where the record cannot be decoded. The record is read-only, and valid until
+	// EventTime returns.
+	EventTime(r *record.Record) int64
+}
+
 // Instance is a sub-topology as one task runs it. One goroutine at a time.
 type Instance interface {
 	// Init starts the processors, once, before the first record.

@@ -32,6 +32,7 @@ type inputPartition struct {
 	reading bool          // batch is being read
 	head    record.Record // the next record, where hasHead
 	hasHead bool
+	headMs  int64     // the event time of head
 	idle    time.Time // since when the others wait for records of this one; zero: they do not
 	again   time.Time // head is not tried again before
 	release func()
@@ -233,7 +234,7 @@ func (c *Core) nextInput() (next *inputPartition, until int64) {
 		if !in.hasHead {
 			return in, 0 // damage, which run meets again and reports
 		}
-		if next == nil || in.head.TimestampMs < next.head.TimestampMs {
+		if next == nil || in.headMs < next.headMs {
 			next = in
 		}
 	}
@@ -251,7 +252,7 @@ func (c *Core) offers(in *inputPartition) bool {
 	if in.empty() || !c.inOrder && c.now.Before(in.again) {
 		return false
 	}
-	return in.peek() != nil || in.hasHead
+	return c.peek(in) != nil || in.hasHead
 }
 
 // waits reports whether an input that has nothing to offer holds up the others.
@@ -284,9 +285,9 @@ func (c *Core) olderThanOthers(in *inputPartition) int64 {
 			before = false
 		case !other.hasHead:
 		case before:
-			until = min(until, other.head.TimestampMs-1)
+			until = min(until, other.headMs-1)
 		default:
-			until = min(until, other.head.TimestampMs)
+			until = min(until, other.headMs)
 		}
 	}
 	return until
@@ -304,8 +305,25 @@ func (in *inputPartition) wake(c *Core) time.Time {
 	return at
 }
 
-// peek makes head the next record to process, unless nothing is left. Its error is damage.
-func (in *inputPartition) peek() error {
+// peek makes head the next record to process, unless nothing is left, and headMs its time. Its error is damage.
+func (c *Core) peek(in *inputPartition) error {
+	if in.hasHead {
+		return nil
+	}
+	if err := in.read(); err != nil || !in.hasHead {
+		return err
+	}
+	in.headMs = in.head.TimestampMs
+	if timed, ok := in.chain.(plan.Timed); ok && c.inOrder {
+		c.current, c.raw = in, &in.head // whom a panic of the user's function is about
+		in.headMs = timed.EventTime(&in.head)
+		c.current, c.raw = nil, nil
+	}
+	return nil
+}
+
+// read makes head the next record to process, unless nothing is left. Its error is damage.
+func (in *inputPartition) read() error {
 	for !in.hasHead {
 		if err := in.cut(); err != nil || in.batch == nil {
 			return err
@@ -369,10 +387,10 @@ func (in *inputPartition) passed(next record.Offset) {
 // run processes records of in up to a time, until there are no more or there is no room for what they write.
 func (c *Core) run(in *inputPartition, until int64) error {
 	for !c.full() {
-		if err := in.peek(); err != nil {
+		if err := c.peek(in); err != nil {
 			return c.damaged(in, err)
 		}
-		if !in.hasHead || in.head.TimestampMs > until {
+		if !in.hasHead || in.headMs > until {
 			return nil
 		}
 		c.current, c.raw = in, &in.head

@@ -147,3 +147,34 @@ func TestNoSuchStore(t *testing.T) {
 		t.Errorf("complains %q", got)
 	}
 }
+
+// Goal: a task with several topics takes records in the order of their event times where a topic has its own, not in
+// that of the records' timestamps. Method: the row of a table that is written after the records that look it up,
+// and is older than one of them by what it says.
+func TestTopicsMeetInEventTime(t *testing.T) {
+	type said struct {
+		Word string
+		At   time.Time
+	}
+	at := func(r topology.Record[string, said]) time.Time { return r.Value.At }
+	words := topology.NewTopic("said-words", serde.String, serde.JSON[said]()).EventTime(at)
+	names := topology.NewTopic("said-names", serde.String, serde.JSON[said]()).EventTime(at)
+	out := topology.NewTopic("said", serde.String, serde.String)
+
+	b := topology.NewBuilder("said")
+	table := topology.TableFrom(b, names, topology.KV("said-names", serde.String, serde.JSON[said]()))
+	topology.LeftJoinTable(topology.From(b, words), table,
+		func(w, n said, _ bool) string { return n.Word + w.Word }).To(out)
+	topo, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := New(t, topo)
+	d.Stop() // so that all records are there when the task looks
+	Send(d, words, "1", said{"early", time.Unix(10, 0)})
+	Send(d, words, "1", said{"late", time.Unix(30, 0)})
+	d.Advance(time.Minute)
+	Send(d, names, "1", said{"Ada:", time.Unix(20, 0)})
+	d.Restart()
+	Expect(d, out, P("1", "early"), P("1", "Ada:late"))
+}
