@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
+	"time"
 
 	"github.com/millstream-io/millstream/cluster/client"
 	"github.com/millstream-io/millstream/cmd/examples/stage"
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/topology"
 )
 
 func main() { stage.Main("customer360", run) }
@@ -32,7 +33,16 @@ var (
 	}
 )
 
-// run is the whole program. It reads the rows until they are what the records add up to.
+// complete says what a customer's row has when all records are in it.
+var complete = []struct {
+	customer, city  string
+	orders, tickets int64
+}{
+	{"7", "London", 2, 1},
+	{"8", "Arlington", 1, 1},
+}
+
+// run is the whole program.
 func run(ctx context.Context, out io.Writer) error {
 	topo, err := Customer360()
 	if err != nil {
@@ -43,38 +53,45 @@ func run(ctx context.Context, out io.Writer) error {
 			stage.Send(ctx, c, Orders, orders...), stage.Send(ctx, c, Tickets, tickets...))
 	}
 	show := func(ctx context.Context, c *client.Client) error {
-		table, err := follow(ctx, c, func(table map[string]View) bool {
-			return table["7"].Bought.Orders == 2 && table["7"].Tickets == 1 &&
-				table["8"].Bought.Orders == 1 && table["8"].Tickets == 1 && table["8"].Profile.City == "Arlington"
-		})
-		if err != nil {
+		if _, err := stage.Read(ctx, c, Views, 1); err != nil { // the topology runs
 			return err
 		}
-		for _, k := range slices.Sorted(maps.Keys(table)) {
-			v := table[k]
-			fmt.Fprintf(out, "customer %s: %s of %s, %d orders for %d.%02d, %d open tickets\n",
-				k, v.Profile.Name, v.Profile.City, v.Bought.Orders, v.Bought.Cents/100, v.Bought.Cents%100, v.Tickets)
+		for _, want := range complete {
+			v, err := lookUp(ctx, c, topo.App(), want.customer, func(v View, _ bool) bool {
+				return v.Profile.City == want.city && v.Bought.Orders == want.orders && v.Tickets == want.tickets
+			})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(out, "customer %s: %s of %s, %d orders for %d.%02d, open tickets: %d\n", want.customer,
+				v.Profile.Name, v.Profile.City, v.Bought.Orders, v.Bought.Cents/100, v.Bought.Cents%100, v.Tickets)
 		}
-		return nil
+		_, err := lookUp(ctx, c, topo.App(), "9", func(_ View, ok bool) bool { return !ok })
+		if err == nil {
+			fmt.Fprintln(out, "customer 9: unknown")
+		}
+		return err
 	}
 	return stage.Run(ctx, topo, 2, feed, show)
 }
 
-// follow keeps the newest row of each customer until they are what they should be.
-func follow(ctx context.Context, c *client.Client, done func(map[string]View) bool) (map[string]View, error) {
-	k := c.Consumer()
-	defer k.Close()
-	if err := k.Assign(ctx, Views.Name, client.FromEarliest()); err != nil {
-		return nil, err
-	}
-	table := map[string]View{}
-	for r, err := range client.Records(ctx, k, Views) {
-		if err != nil {
-			return nil, err
+// lookUp asks for the row of a customer, and whether there is one, until done is content. A query sees what a task has committed, which it does
+// every now and then; the error TaskNotRunning says that the task with the row is about to start.
+func lookUp(
+	ctx context.Context, q topology.Querier, app, customer string, done func(v View, ok bool) bool,
+) (View, error) {
+	for {
+		v, ok, err := topology.Get(ctx, q, app, ViewTable, customer)
+		switch {
+		case err != nil && fault.CodeOf(err) != fault.TaskNotRunning:
+			return v, err
+		case err == nil && done(v, ok):
+			return v, nil
 		}
-		if table[r.Key] = r.Value; done(table) {
-			return table, nil
+		select {
+		case <-ctx.Done():
+			return v, context.Cause(ctx)
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	return nil, context.Cause(ctx)
 }

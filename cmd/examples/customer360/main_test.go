@@ -20,8 +20,9 @@ func Example() {
 		fmt.Println(err)
 	}
 	// Output:
-	// customer 7: Ada of London, 2 orders for 12.20, 1 open tickets
-	// customer 8: Grace of Arlington, 1 orders for 3.50, 1 open tickets
+	// customer 7: Ada of London, 2 orders for 12.20, open tickets: 1
+	// customer 8: Grace of Arlington, 1 orders for 3.50, open tickets: 1
+	// customer 9: unknown
 }
 
 // Goal: each side changes the row of its customer, in whatever order they come; a closed ticket and a deleted
@@ -47,6 +48,9 @@ func TestCustomer360(t *testing.T) {
 	row(View{ada, Bought{2, 570}, 0})
 	topologytest.SendRecord(d, Profiles, topology.Record[string, Profile]{Key: "7", NullValue: true})
 	topologytest.Expect(d, Views, topologytest.Pair[string, View]{Key: "7", NullValue: true})
+	if v, ok := topologytest.Store(d, ViewTable, "7"); ok {
+		t.Errorf("a row is left: %v", v)
+	}
 	if b, ok := topologytest.Store(d, BoughtTable, "7"); !ok || b.Orders != 2 {
 		t.Errorf("what they bought: %v, %v", b, ok)
 	}

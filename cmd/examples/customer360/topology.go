@@ -39,6 +39,7 @@ var (
 	BoughtTable  = topology.KV("bought", serde.String, serde.JSON[Bought]())
 	TicketTable  = topology.KV("tickets", serde.String, serde.JSON[Ticket]())
 	OpenTickets  = topology.KV("open-tickets", serde.String, serde.Int64)
+	ViewTable    = topology.KV("views", serde.String, serde.JSON[View]())
 )
 
 // Customer360 is the topology.
@@ -58,9 +59,11 @@ func Customer360() (*topology.Topology, error) {
 
 	view := topology.LeftJoinTables(profiles, bought,
 		func(p Profile, sum Bought, _ bool) View { return View{Profile: p, Bought: sum} })
-	topology.LeftJoinTables(view, open, func(v View, n int64, _ bool) View {
+	rows := topology.LeftJoinTables(view, open, func(v View, n int64, _ bool) View {
 		v.Tickets = n
 		return v
-	}).ToStream().To(Views)
+	}).ToStream()
+	rows.To(Views)
+	rows.ToTable(ViewTable) // for queries
 	return b.Build()
 }
