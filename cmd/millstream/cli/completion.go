@@ -83,7 +83,8 @@ func (s *shell) complete(ctx context.Context, app *urfave.App, words []string) [
 	last, before := words[len(words)-1], words[:len(words)-1]
 	commands, flags := app.Commands, app.Flags
 	var command *urfave.Command
-	brokers, wants := "", ""
+	brokers, grpc, wants := "", "", ""
+	var said []string // of the command's words, those before the last
 	for i, w := range before {
 		name := strings.TrimLeft(w, "-")
 		if strings.HasPrefix(w, "-") {
@@ -96,10 +97,15 @@ func (s *shell) complete(ctx context.Context, app *urfave.App, words []string) [
 			if name == "context" && i+1 < len(before) {
 				s.context = before[i+1]
 			}
+			if name == "grpc" && i+1 < len(before) {
+				grpc = before[i+1]
+			}
 			continue
 		}
 		if c := findCommand(commands, w); c != nil {
 			command, commands, flags = c, visible(c.Subcommands), c.Flags
+		} else if i == 0 || !flagTable(flags)[strings.TrimLeft(before[i-1], "-")] || !strings.HasPrefix(before[i-1], "-") {
+			said = append(said, w)
 		}
 	}
 	var found []string
@@ -122,16 +128,30 @@ func (s *shell) complete(ctx context.Context, app *urfave.App, words []string) [
 				found = append(found, c.Name)
 			}
 		}
-	case command != nil && command.Name == "completion":
-		found = []string{"bash", "zsh", "fish"}
-	case command != nil && slices.Contains(app.Command("context").Subcommands, command):
-		found = s.contextNames()
-	case command != nil && slices.Contains(app.Command("group").Subcommands, command):
-		found = s.groupNames(ctx, brokers)
-	case command != nil && takesTopic(command):
-		found = s.topicNames(ctx, brokers)
+	case command != nil:
+		found = s.argumentsOf(ctx, app, command, said, brokers, grpc)
 	}
 	return matching(found, last)
+}
+
+// argumentsOf is what the next word of a command may be that is no option.
+func (s *shell) argumentsOf(
+	ctx context.Context, app *urfave.App, command *urfave.Command, said []string, brokers, grpc string,
+) []string {
+	within := func(name string) bool { return slices.Contains(app.Command(name).Subcommands, command) }
+	switch {
+	case command.Name == "completion":
+		return []string{"bash", "zsh", "fish"}
+	case within("context"):
+		return s.contextNames()
+	case within("app"):
+		return s.appNames(ctx, grpc, command, said)
+	case within("group"):
+		return s.groupNames(ctx, brokers)
+	case takesTopic(command):
+		return s.topicNames(ctx, brokers)
+	}
+	return nil
 }
 
 // takesTopic reports whether a command's words are names of topics that are there.
@@ -169,9 +189,40 @@ func (s *shell) contextNames() []string {
 	return slices.Sorted(maps.Keys(c.Contexts))
 }
 
+// appNames asks a member at its gRPC door for what the next word of an app command may be: an application, and for a
+// query then a store.
+func (s *shell) appNames(ctx context.Context, grpc string, command *urfave.Command, said []string) (names []string) {
+	stores := command.Name == "query" && len(said) == 1
+	if command.Name == "ls" || len(said) > 0 && !stores {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionTime)
+	defer cancel()
+	cl, err := s.dialMember(ctx, grpc)
+	if err != nil {
+		return nil
+	}
+	defer cl.Close()
+	if stores {
+		d, _ := cl.DescribeApp(ctx, said[0], false)
+		for _, st := range d.Stores {
+			names = append(names, st.Name)
+		}
+		return names
+	}
+	apps, _ := cl.Apps(ctx)
+	for _, a := range apps {
+		names = append(names, a.Name)
+	}
+	return names
+}
+
+// completionTime is how long somebody waits who pressed a key.
+const completionTime = 700 * time.Millisecond
+
 // quickly asks a member in no more time than somebody waits who pressed a key.
 func (s *shell) quickly(ctx context.Context, brokers string, ask func(context.Context, *kadm.Client)) {
-	ctx, cancel := context.WithTimeout(ctx, 700*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, completionTime)
 	defer cancel()
 	cl, err := s.dial(ctx, brokers)
 	if err != nil {

@@ -87,8 +87,8 @@ func (s *shell) app() *urfave.App {
 		ExitErrHandler:            func(*urfave.Context, error) {}, // report does it
 		Commands: []*urfave.Command{
 			s.devCommand(), s.serverCommand(), s.topicCommand(), s.produceCommand(), s.consumeCommand(),
-			s.groupCommand(),
-			s.benchCommand(), s.contextCommand(), s.doctorCommand(), s.debugCommand(), s.completionCommand(), s.versionCommand(), s.completeCommand(),
+			s.groupCommand(), s.appCommand(), s.benchCommand(), s.contextCommand(), s.doctorCommand(), s.debugCommand(),
+			s.completionCommand(), s.versionCommand(), s.completeCommand(),
 		},
 	}
 	app.Action = func(c *urfave.Context) error { return urfave.ShowAppHelp(c) }
@@ -112,7 +112,7 @@ func (s *shell) tidy(commands []*urfave.Command) {
 		}
 		if c.Action != nil && !c.SkipFlagParsing {
 			known := flagTable(c.Flags)
-			if known[kafkaDoor.flag] || known[httpDoor.flag] {
+			if known[kafkaDoor.flag] || known[httpDoor.flag] || known[grpcDoor.flag] {
 				c.Flags = append(c.Flags, contextFlag())
 			}
 			c.Flags = append(c.Flags, quietFlag())
