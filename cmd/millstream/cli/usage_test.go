@@ -147,6 +147,7 @@ func TestEveryJSONIsGolden(t *testing.T) {
 		"doctor": "doctor_damage.json", "context ls": "context_ls.json",
 		"bench produce": "bench.txt", "bench consume": "bench.txt", "bench e2e": "bench.txt",
 		"debug dump-log": "debug_dump_log.txt",
+		"app ls":         "app.txt", "app describe": "app.txt", "app tasks": "app.txt", "app reset": "app.txt", "app query": "app.txt",
 	}
 	s := &shell{Process: Process{Stdout: io.Discard, Stderr: io.Discard}}
 	var walk func(path string, commands []*urfave.Command)
