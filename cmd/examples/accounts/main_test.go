@@ -35,8 +35,8 @@ func Example() {
 	//   partition 2  key grace   grace has 80.00
 }
 
-// Goal: accounts come out under their customer, whole, and those of one customer in one partition. Method: the
-// test driver on four partitions.
+// Goal: accounts come out under their customer, whole, and those of one customer in one partition. Method:
+// the test driver on four partitions.
 func TestRekey(t *testing.T) {
 	topo, err := Rekey()
 	if err != nil {

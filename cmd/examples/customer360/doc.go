@@ -1,5 +1,5 @@
-// Command customer360 keeps one row for each customer with all that is known: the profile, what was ordered, and
-// the open tickets. The program then looks customers up in that table, by key, while the topology runs.
+// Command customer360 keeps one row for each customer with all that is known: the profile, what was ordered,
+// and the open tickets. The program then looks customers up in that table, by key, while the topology runs.
 //
 //	profiles ─ table ──────────────────┐
 //	orders ─ key: customer ─ aggregate ─┼ left joins → customers-360, and a store to look into

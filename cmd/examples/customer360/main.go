@@ -75,8 +75,9 @@ func run(ctx context.Context, out io.Writer) error {
 	return stage.Run(ctx, topo, 2, feed, show)
 }
 
-// lookUp asks for the row of a customer, and whether there is one, until done is content. A query sees what a task has committed, which it does
-// every now and then; the error TaskNotRunning says that the task with the row is about to start.
+// lookUp asks for the row of a customer, and whether there is one, until done is content. A query sees what a
+// task has committed, which it does every now and then; the error TaskNotRunning says that the task with the
+// row is about to start.
 func lookUp(
 	ctx context.Context, q topology.Querier, app, customer string, done func(v View, ok bool) bool,
 ) (View, error) {

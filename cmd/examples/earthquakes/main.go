@@ -53,8 +53,8 @@ func run(ctx context.Context, out io.Writer) error {
 			}
 		}
 		first := late[0].Value
-		fmt.Fprintf(out, "%d reports came too late for one of their windows, the first one %s after the earthquake %s\n",
-			len(late), first.Updated.Sub(first.Time).Round(1e9), first.Place)
+		fmt.Fprintf(out, "%d reports came too late for a window, the first one %s after the earthquake %s\n", len(late),
+			first.Updated.Sub(first.Time).Round(1e9), first.Place)
 		return nil
 	}
 	return stage.Run(ctx, topo, 1, feed, show)

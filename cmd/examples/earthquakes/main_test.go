@@ -39,7 +39,7 @@ func Example() {
 	// 2018-02-05 00:00  us           22  5.3 200km W of Chichi-shima, Japan
 	// 2018-02-05 12:00  ak           54  4.0 259km ESE of Kodiak, Alaska
 	// 2018-02-05 12:00  us           22  5.3 200km W of Chichi-shima, Japan
-	// 514 reports came too late for one of their windows, the first one 13h2m48s after the earthquake 10km NE of Aguanga, CA
+	// 514 reports came too late for a window, the first one 13h2m48s after the earthquake 10km NE of Aguanga, CA
 }
 
 // window names one window of a network.
@@ -48,7 +48,8 @@ type window struct {
 	start   time.Time
 }
 
-// evaluate is the topology in a plain loop: the windows that are over at the end, and how many reports missed one.
+// evaluate is the topology in a plain loop: the windows that are over at the end, and how many reports missed
+// one.
 func evaluate() (over map[window]Strongest, late int) {
 	all := map[window]Strongest{}
 	var streamTime time.Time
@@ -76,9 +77,9 @@ func evaluate() (over map[window]Strongest, late int) {
 	return over, late
 }
 
-// Goal: each window comes once, with what a plain loop over the same reports says, though the task loses
-// its disk several times; late reports are all told. Method: the test driver on the whole week, with the disk lost
-// behind a commit.
+// Goal: each window comes once, with what a plain loop over the same reports says, though the task loses its
+// disk several times; late reports are all told. Method: the test driver on the whole week, with the disk
+// lost behind a commit.
 func TestStrongestPerDay(t *testing.T) {
 	topo, err := StrongestPerDay()
 	if err != nil {

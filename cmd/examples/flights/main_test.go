@@ -49,7 +49,8 @@ type cityDay struct {
 	start time.Time
 }
 
-// evaluate is the topology in a plain loop: the bad days among those that are over, and the number of late flights.
+// evaluate is the topology in a plain loop: the bad days among those that are over, and the number of late
+// flights.
 func evaluate() (bad map[cityDay]Delays, late int) {
 	airports := map[string]records.Airport{}
 	for a := range records.Airports() {
@@ -78,9 +79,9 @@ func evaluate() (bad map[cityDay]Delays, late int) {
 	return bad, late
 }
 
-// Goal: bad days and late flights are those of a plain loop over the same flights, though the tasks crash in the
-// middle. Method: the test driver on all flights, in batches, with a commit behind each and a crash behind each
-// fifth. (A crash between commits could count flights twice: at least once is what is promised.)
+// Goal: bad days and late flights are those of a plain loop over the same flights, though the tasks crash in
+// the middle. Method: the test driver on all flights, in batches, with a commit behind each and a crash
+// behind each fifth. (A crash between commits could count flights twice: at least once is what is promised.)
 func TestWorstDays(t *testing.T) {
 	topo, err := WorstDays()
 	if err != nil {

@@ -20,8 +20,9 @@ type Delays struct{ Flights, Minutes int }
 // Mean is the mean delay, in minutes.
 func (d Delays) Mean() int { return d.Minutes / max(d.Flights, 1) }
 
-// The topics. Flights are keyed by the code of their origin and have the time of the schedule. A task takes the
-// records of its topics by time; airports have been there for long, so they are given a time before any flight.
+// The topics. Flights are keyed by the code of their origin and have the time of the schedule. A task takes
+// the records of its topics by time; airports have been there for long, so they are given a time before any
+// flight.
 var (
 	Flights = topology.NewTopic("flights", serde.String, serde.JSON[records.Flight]()).
 		EventTime(func(r topology.Record[string, records.Flight]) time.Time { return r.Value.Scheduled })

@@ -1,5 +1,5 @@
-// Command fraud finds cards with more than three attempts to pay within five minutes. The attempts are generated;
-// no real card was ever seen here.
+// Command fraud finds cards with more than three attempts to pay within five minutes. The attempts are
+// generated; no real card was ever seen here.
 //
 //	authorization-attempts → key: card → count in windows of 5 minutes → more than 3? → possible-fraud
 //	                                         └ late → printed

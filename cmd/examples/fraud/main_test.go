@@ -26,8 +26,8 @@ func Example() {
 	// too late to count: card 4000-0001 at 12:00
 }
 
-// Goal: the fourth attempt of a card within a window is reported, and no fourth attempt over two windows; what
-// comes within the grace counts, what comes later is told as late. Method: the test driver.
+// Goal: the fourth attempt of a card within a window is reported, and no fourth attempt over two windows;
+// what comes within the grace counts, what comes later is told as late. Method: the test driver.
 func TestPossibleFraud(t *testing.T) {
 	topo, err := PossibleFraud()
 	if err != nil {

@@ -44,9 +44,9 @@ func Metrics(dial Dial) (*topology.Topology, error) {
 	return b.Build()
 }
 
-// graphite is a processor that writes each sum as a line of Graphite's plaintext protocol, and forwards nothing.
-// Every task has its own, with a connection of its own. A line may come twice after a failure, which does no
-// harm: it says what is, not what to add.
+// graphite is a processor that writes each sum as a line of Graphite's plaintext protocol, and forwards
+// nothing. Every task has its own, with a connection of its own. A line may come twice after a failure, which
+// does no harm: it says what is, not what to add.
 type graphite struct {
 	dial Dial
 	conn net.Conn // nil: none open

@@ -33,8 +33,8 @@ type Paid struct {
 	Name    string // of the customer
 }
 
-// The topics. All records carry their own time. A task takes the records of its topics in that order: customers who
-// have been there for long are in the table when the first order comes.
+// The topics. All records carry their own time. A task takes the records of its topics in that order:
+// customers who have been there for long are in the table when the first order comes.
 var (
 	Orders = topology.NewTopic("orders", serde.String, serde.JSON[Order]()).
 		EventTime(func(r topology.Record[string, Order]) time.Time { return r.Value.At })
@@ -57,7 +57,8 @@ func PaidOrders(seen func(customer string, p Paid)) (*topology.Topology, error) 
 	paid := topology.JoinStream(orders, payments, topology.Within(10*time.Minute).Grace(time.Minute),
 		"orders-payments", func(o Order, p Payment) Paid { return Paid{Order: o, Payment: p} }).
 		WithSerdes(nil, serde.JSON[Paid]())
-	byCustomer := topology.SelectKey(paid, serde.String, func(_ string, p Paid) string { return p.Order.Customer })
+	byCustomer := topology.SelectKey(paid, serde.String,
+		func(_ string, p Paid) string { return p.Order.Customer })
 	topology.LeftJoinTable(byCustomer, customers, func(p Paid, c Customer, ok bool) Paid {
 		if p.Name = "customer"; ok {
 			p.Name = c.Name

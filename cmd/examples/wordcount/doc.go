@@ -2,6 +2,6 @@
 //
 //	lines → split into words → key: word → repartition → count → word-counts
 //
-// Every line changes the counts of its words, and each new count is a record. Whoever reads the topic from its
-// start and keeps the newest record of each word has the table.
+// Every line changes the counts of its words, and each new count is a record. Whoever reads the topic from
+// its start and keeps the newest record of each word has the table.
 package main
