@@ -1,6 +1,6 @@
-// Package drive runs one load on one server and gives its figures: rate, processor time of server and client,
-// memory, bytes written, latencies. What was acknowledged is read back; a run that lost some of it is an error
-// that says so.
+// Package drive runs one load on one server and gives its figures: rate, processor time of server and
+// client, memory, bytes written, latencies. What was acknowledged is read back; a run that lost some of it
+// is an error that says so.
 //
 //	Server (door, process) + Load → Produce | Consume | EndToEnd → figures for measure.Results
 //

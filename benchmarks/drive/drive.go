@@ -79,9 +79,9 @@ func (l Load) writing(ctx context.Context, s Server) (w *load.Writing, closeAll 
 	return w, closeAll, nil
 }
 
-// Produce writes for a time, then reads everything back. Latency is measured for one publish at a time only: in
-// flight it would be that of the client's own queue. Error: an Invalid, beside the figures, where an acknowledged
-// record is missing.
+// Produce writes for a time, then reads everything back. Latency is measured for one publish at a time
+// only: in flight it would be that of the client's own queue. Error: an Invalid, beside the figures, where
+// an acknowledged record is missing.
 func Produce(ctx context.Context, s Server, l Load) (map[string]float64, error) {
 	w, closeAll, err := l.writing(ctx, s)
 	if err != nil {
@@ -145,7 +145,9 @@ func EndToEnd(ctx context.Context, s Server, l Load) (map[string]float64, error)
 }
 
 // readBack reads everything and adds how fast that went.
-func (l Load) readBack(ctx context.Context, s Server, w *load.Writing, out *load.Written, figures map[string]float64) error {
+func (l Load) readBack(ctx context.Context, s Server, w *load.Writing, out *load.Written,
+	figures map[string]float64,
+) error {
 	r, err := s.Door.Reader(ctx, l.topics()...)
 	if err != nil {
 		return err

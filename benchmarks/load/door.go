@@ -15,7 +15,8 @@ type Door interface {
 
 // Writer is one producer. One goroutine uses it.
 type Writer interface {
-	// Send gives a value away. It may wait for room. done runs exactly once, on any goroutine, and does not block.
+	// Send gives a value away. It may wait for room. done runs exactly once, on any goroutine, and does not
+	// block.
 	Send(ctx context.Context, value []byte, done func(error))
 	// Put sends a value and waits for its acknowledgement.
 	Put(ctx context.Context, value []byte) error

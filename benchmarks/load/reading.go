@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ReadBack reads until the tally has so many records, and returns how long that took. each, where it is not nil,
-// sees every record that counts. It blocks as long as ctx allows.
+// ReadBack reads until the tally has so many records, and returns how long that took. each, where it is not
+// nil, sees every record that counts. It blocks as long as ctx allows.
 func ReadBack(ctx context.Context, r Reader, t *Tally, records int64, each func(Mark)) (time.Duration, error) {
 	begin := time.Now()
 	for t.Taken() < records {
@@ -29,10 +29,12 @@ func ReadBack(ctx context.Context, r Reader, t *Tally, records int64, each func(
 	return time.Since(begin), nil
 }
 
-// EndToEnd runs a load and reads it beside, until everything that was acknowledged is there. The latencies are
-// those from the intended moment to the reader. patience bounds how long it reads after the last
+// EndToEnd runs a load and reads it beside, until everything that was acknowledged is there. The latencies
+// are those from the intended moment to the reader. patience bounds how long it reads after the last
 // acknowledgement. Error: also what was lost or is there twice.
-func EndToEnd(ctx context.Context, w *Writing, r Reader, ordered bool, patience time.Duration) (*Written, *Latencies, error) {
+func EndToEnd(ctx context.Context, w *Writing, r Reader, ordered bool, patience time.Duration) (
+	*Written, *Latencies, error,
+) {
 	w.Begin()
 	t, took := w.Tally(), NewLatencies()
 	reading, stop := context.WithCancel(ctx)

@@ -84,8 +84,8 @@ func (w *Writing) Acked() (n int64) {
 	return n
 }
 
-// Run sends and waits until all is answered. When ctx ends it stops to send, and returns what was done. A record that is
-// refused ends it with that error. It runs once.
+// Run sends and waits until all is answered. When ctx ends it stops to send, and returns what was done. A
+// record that is refused ends it with that error. It runs once.
 func (w *Writing) Run(ctx context.Context) (*Written, error) {
 	if w.ValueBytes < LeastValue || w.InFlight < 1 || len(w.Writers) == 0 {
 		return nil, fmt.Errorf("a load of %d producers with %d in flight and values of %d bytes, of which at least %d are needed",
@@ -93,7 +93,7 @@ func (w *Writing) Run(ctx context.Context) (*Written, error) {
 	}
 	w.Begin()
 	sending, stop := ctx, context.CancelFunc(func() {})
-	if w.Records == 0 {
+	if w.Records == 0 && w.Rate == 0 { // an open load sends all that it meant to, late or not
 		sending, stop = context.WithDeadline(ctx, w.begin.Add(w.WarmUp+w.For))
 	}
 	defer stop()
@@ -156,6 +156,9 @@ func until(ctx context.Context, at time.Time) {
 	}
 }
 
+// mostBehind is how late an open load may be before it gives up.
+const mostBehind = 30 * time.Second
+
 // produce is one producer's goroutine.
 func (w *Writing) produce(ctx context.Context, i int) {
 	l := w.lanes[i]
@@ -168,7 +171,14 @@ func (w *Writing) produce(ctx context.Context, i int) {
 		var due time.Duration
 		if pace != nil {
 			due = time.Duration((float64(n)*float64(len(w.lanes)) + float64(i)) / w.Rate * float64(time.Second))
+			if w.Records == 0 && due >= w.WarmUp+w.For {
+				break
+			}
 			pace.until(ctx, w.begin.Add(due))
+			if late := time.Since(w.begin) - due; late > mostBehind {
+				err := fmt.Errorf("the server is %s behind a load of %g records a second", late.Round(time.Second), w.Rate)
+				w.fails.CompareAndSwap(nil, &err)
+			}
 		}
 		if ctx.Err() != nil || w.fails.Load() != nil {
 			break

@@ -7,8 +7,8 @@ import (
 	"github.com/millstream-io/millstream/benchmarks/measure"
 )
 
-// bar is a line at the end: the ratio of a figure of two subjects of one trial, or with no `to` the figure itself. It
-// holds when it is at least, or at most, so much; with neither it is only told.
+// bar is a line at the end: the ratio of a figure of two subjects of one trial, or with no `to` the figure
+// itself. It holds when it is at least, or at most, so much; with neither it is only told.
 type bar struct {
 	figure, of, to string
 	durability     string // of both; fsync where it is empty

@@ -52,8 +52,12 @@ func (d jetStream) Writer(_ context.Context, topic string) (load.Writer, error) 
 	w := &jetStreamWriter{topic: topic, waits: map[*nats.Msg]func(error){}}
 	var err error
 	w.c, w.js, err = d.connect(jetstream.WithPublishAsyncMaxPending(mostPending),
-		jetstream.WithPublishAsyncAckHandler(func(_ jetstream.JetStream, m *nats.Msg, _ *jetstream.PubAck) { w.answered(m, nil) }),
-		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, m *nats.Msg, err error) { w.answered(m, err) }))
+		jetstream.WithPublishAsyncAckHandler(func(_ jetstream.JetStream, m *nats.Msg, _ *jetstream.PubAck) {
+			w.answered(m, nil)
+		}),
+		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, m *nats.Msg, err error) {
+			w.answered(m, err)
+		}))
 	return w, err
 }
 

@@ -41,8 +41,8 @@ func quick(t *testing.T, only string) string {
 	return out.String()
 }
 
-// Goal: every trial runs through with every server that needs nothing beside this module, finds its records again,
-// and prints the lines that it is there for. Method: tiny sizes.
+// Goal: every trial runs through with every server that needs nothing beside this module, finds its records
+// again, and prints the lines that it is there for. Method: tiny sizes.
 func TestQuick(t *testing.T) {
 	out := quick(t, "millstream|kfake|jetstream|raw|member|loop")
 	for _, want := range []string{

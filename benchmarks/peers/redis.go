@@ -140,7 +140,9 @@ func (r *redisReader) Read(ctx context.Context, each func([]byte) error) error {
 		for _, name := range r.topics {
 			streams = append(streams, r.last[name])
 		}
-		got, err := r.c.XRead(context.WithoutCancel(ctx), &redis.XReadArgs{Streams: streams, Count: redisRead, Block: redisWait}).Result()
+		got, err := r.c.XRead(context.WithoutCancel(ctx), &redis.XReadArgs{
+			Streams: streams, Count: redisRead, Block: redisWait,
+		}).Result()
 		if errors.Is(err, redis.Nil) {
 			continue
 		}

@@ -87,11 +87,13 @@ func (c settings) servers() []peer {
 		{kfakeSync, "franz-go's kfake with SyncWrites, driven by franz-go", fsync, true, "", role("kfake"), kafka},
 		{redisAlways, "Redis streams, appendfsync always, pipelines on two connections a producer", fsync, false, noRedis,
 			startRedis("always"), redis},
-		{jsAlways, "JetStream R1 on files, sync always, asynchronous publishes", fsync, true, "", role("jetstream", "always"), jetstream},
+		{jsAlways, "JetStream R1 on files, sync always, asynchronous publishes", fsync, true, "",
+			role("jetstream", "always"), jetstream},
 		{millLoose, "a member's topics with flush.policy=interval, driven by franz-go", pageCache, true, "", member, loose},
 		{redisSecond, "Redis streams, appendfsync everysec, pipelines on two connections a producer", pageCache, false, noRedis,
 			startRedis("everysec"), redis},
-		{jsDefault, "JetStream R1 on files, as it comes (sync every 2 minutes)", pageCache, true, "", role("jetstream", "default"), jetstream},
+		{jsDefault, "JetStream R1 on files, as it comes (sync every 2 minutes)", pageCache, true, "",
+			role("jetstream", "default"), jetstream},
 	}
 }
 
@@ -149,8 +151,8 @@ func serveJetStream(syncAlways bool, dir string) error {
 	return nil
 }
 
-// serveTransformer runs a member with its Kafka door until it is killed, and on it, from the signal SIGUSR1 on, the
-// text-transformer.
+// serveTransformer runs a member with its Kafka door until it is killed, and on it, from the signal SIGUSR1
+// on, the text-transformer.
 func serveTransformer(dir string) error {
 	begin := make(chan os.Signal, 1)
 	signal.Notify(begin, syscall.SIGUSR1)
@@ -169,7 +171,8 @@ func serveTransformer(dir string) error {
 	return m.Run(context.Background(), t)
 }
 
-// startRedis runs redis-server with the append-only file. It is not rewritten meanwhile, and there are no snapshots.
+// startRedis runs redis-server with the append-only file. It is not rewritten meanwhile, and there are no
+// snapshots.
 func startRedis(appendfsync string) func(string) (*server.Process, error) {
 	return func(data string) (*server.Process, error) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -19,7 +19,8 @@ import (
 	"github.com/millstream-io/millstream/topology"
 )
 
-// The two ways to transform text: a topology on the member, and a loop written by hand against the same member.
+// The two ways to transform text: a topology on the member, and a loop written by hand against the same
+// member.
 const (
 	topologyOnMember = "topology-on-member"
 	loopOnMember     = "franz-go-loop"
@@ -42,8 +43,8 @@ func transformer() (*topology.Topology, error) {
 // line is what the input holds at n: a number and a line of a book.
 func line(book []string, n int64) string { return fmt.Sprintf("%09d %s", n, book[n%int64(len(book))]) }
 
-// transform fills the input, has one of the two work on it, and measures from a tenth of the output to all of it, so
-// that neither's start counts. The output is verified line by line.
+// transform fills the input, has one of the two work on it, and measures from a tenth of the output to all
+// of it, so that neither's start counts. The output is verified line by line.
 func (c settings) transform(s peer) (figures map[string]float64, err error) {
 	var book []string
 	for l := range texts.Sherlock() {
@@ -100,8 +101,8 @@ func fillText(ctx context.Context, c *kgo.Client, book []string, records int64) 
 	return want, errors.Join(c.Flush(ctx), failed)
 }
 
-// loopByHand is the loop as one writes it with franz-go: at least once, the output acknowledged before the input is
-// committed.
+// loopByHand is the loop as one writes it with franz-go: at least once, the output acknowledged before the
+// input is committed.
 func loopByHand(ctx context.Context, address string) error {
 	c, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.ConsumerGroup("by-hand"), kgo.ConsumeTopics(inputTopic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(), kgo.DefaultProduceTopic(outputTopic),

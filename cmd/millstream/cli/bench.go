@@ -53,7 +53,8 @@ func writingFlags(rate float64, standing string) []urfave.Flag {
 		&urfave.IntFlag{Name: "size", Value: 1000, Usage: "`BYTES` of a value, at least " + strconv.Itoa(load.LeastValue)},
 		&urfave.BoolFlag{Name: "text", Usage: "values like JSON, which compress; else they do not"},
 		&urfave.IntFlag{Name: "partitions", Value: 1, Usage: "of the topic that is made"},
-		&urfave.IntFlag{Name: "in-flight", Value: 1000, Usage: "`RECORDS` that a client may have unanswered; with 1 it waits for each"},
+		&urfave.IntFlag{Name: "in-flight", Value: 1000,
+			Usage: "`RECORDS` that a client may have unanswered; with 1 it waits for each"},
 		&urfave.StringFlag{Name: "acks", Value: "all", Usage: "when a record counts as written: 0, 1 or all"},
 		&urfave.StringFlag{Name: "compression", Value: "none", Usage: "none, gzip, snappy, lz4 or zstd"},
 		&urfave.DurationFlag{Name: "warm-up", Value: time.Second, Usage: "`DURATION` that is not measured, first"},
@@ -174,7 +175,9 @@ func (b *bench) kafka(writes bool) (benchDoor, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := load.Kafka{Brokers: strings.Split(where, ","), Connect: []kgo.Opt{kgo.ClientID("millstream"), kgo.DialTimeout(dialTimeout)}}
+	k := load.Kafka{
+		Brokers: strings.Split(where, ","), Connect: []kgo.Opt{kgo.ClientID("millstream"), kgo.DialTimeout(dialTimeout)},
+	}
 	if writes {
 		if k.Options, err = produceOptions(b.c); err != nil {
 			return nil, err
@@ -204,7 +207,9 @@ func (b *bench) grpc(writes bool) (benchDoor, error) {
 		return nil, err
 	}
 	b.Acks, b.Compression = b.c.String("acks"), b.c.String("compression")
-	acks := map[string]client.Acks{"all": client.AcksAll, "-1": client.AcksAll, "1": client.AcksLeader, "0": client.AcksNone}[b.Acks]
+	acks := map[string]client.Acks{
+		"all": client.AcksAll, "-1": client.AcksAll, "1": client.AcksLeader, "0": client.AcksNone,
+	}[b.Acks]
 	codec, err := record.ParseCodec(b.Compression)
 	if err != nil {
 		return nil, err

@@ -117,7 +117,7 @@ func (s *shell) benchProduce(c *urfave.Context) (err error) {
 	out, err := w.Run(c.Context)
 	stop()
 	if err != nil {
-		return b.failed("a record was not accepted", err)
+		return b.failed("the load was not carried through", err)
 	}
 	if c.Context.Err() != nil {
 		return c.Context.Err()
@@ -216,8 +216,8 @@ type benchReader struct {
 	err            error
 }
 
-// benchIdle is how long nothing comes before a reader believes that it has all: after log compaction there are
-// fewer records than offsets.
+// benchIdle is how long nothing comes before a reader believes that it has all: after log compaction there
+// are fewer records than offsets.
 const benchIdle = 2 * time.Second
 
 // read reads until so many records are there, nothing more comes, or ctx ends.

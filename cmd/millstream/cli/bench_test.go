@@ -13,8 +13,8 @@ import (
 // figure are the numbers of a bench, which differ from run to run.
 var figure = regexp.MustCompile(`("(?:seconds|records|rate_per_s|mb_per_s|p50|p90|p99|p999|max)": )[0-9.e+-]+`)
 
-// Goal: bench measures through both doors, prints what stays the same, and leaves no topic behind. Method: a member
-// in this process, short times.
+// Goal: bench measures through both doors, prints what stays the same, and leaves no topic behind. Method:
+// a member in this process, short times.
 func TestBench(t *testing.T) {
 	t.Parallel()
 	m, err := cluster.Start(t.Context(), cluster.Config{Kafka: "127.0.0.1:0", GRPC: "127.0.0.1:0"})
@@ -68,8 +68,8 @@ func TestBench(t *testing.T) {
 	}
 }
 
-// Goal: what cannot be measured is refused before anything is dialled, and a door where nobody is is told. Method: a
-// table of command lines.
+// Goal: what cannot be measured is refused before anything is dialled, and a door where nobody is is told.
+// Method: a table of command lines.
 func TestBenchUsage(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]struct {

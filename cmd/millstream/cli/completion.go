@@ -72,7 +72,7 @@ func (s *shell) completeCommand() *urfave.Command {
 var fixedValues = map[string][]string{
 	"output": {"table", "json", "yaml", "name"}, "acks": {"0", "1", "all"},
 	"compression": {"none", "gzip", "snappy", "lz4", "zstd"}, "offset": {"start", "end"}, "o": {"start", "end"},
-	"to": {"end"},
+	"to": {"end"}, "door": {"kafka", "grpc"},
 }
 
 // complete returns what the last word could become, given the words before it.
@@ -157,7 +157,7 @@ func (s *shell) argumentsOf(
 // takesTopic reports whether a command's words are names of topics that are there.
 func takesTopic(c *urfave.Command) bool {
 	switch c.Name {
-	case "consume", "produce", "describe", "delete", "add-partitions", "alter", "trim":
+	case "consume", "produce", "e2e", "describe", "delete", "add-partitions", "alter", "trim":
 		return true
 	}
 	return false

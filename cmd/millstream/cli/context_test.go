@@ -60,9 +60,9 @@ func TestContexts(t *testing.T) {
 	do(2, "topic ls").says(t, "holds no contexts")
 }
 
-// Goal: every client command finds its cluster in the order option, --context, the door's variable, MILLSTREAM_CONTEXT,
-// current context; and a context without a door does not lead to another cluster. Method: one broker behind a
-// context, and addresses where nobody is.
+// Goal: every client command finds its cluster in the order option, --context, the door's variable,
+// MILLSTREAM_CONTEXT, current context; and a context without a door does not lead to another cluster.
+// Method: one broker behind a context, and addresses where nobody is.
 func TestContextsLead(t *testing.T) {
 	t.Parallel()
 	there := strings.TrimPrefix(fakeBroker(t, kfake.SeedTopics(1, "seen"))[0], "MILLSTREAM_BROKERS=")

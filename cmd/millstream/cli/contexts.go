@@ -112,8 +112,8 @@ func replaceFile(name string, text []byte) error {
 	return nil
 }
 
-// named is the context that commands use, "" where none is: --context, or else MILLSTREAM_CONTEXT, or else the
-// current one.
+// named is the context that commands use, "" where none is: --context, or else MILLSTREAM_CONTEXT, or else
+// the current one.
 func (s *shell) named(c contexts) string {
 	for _, name := range []string{s.context, s.env(contextVariable), c.Current} {
 		if name != "" {
@@ -138,9 +138,9 @@ var (
 	httpDoor  = door{"HTTP", "addr", "MILLSTREAM_HTTP_LISTEN", defaultHTTP, func(p place) string { return p.HTTP }}
 )
 
-// address is where a door is: the command's own option, or else the context that --context names, or else the
-// door's variable, or else the context that is used anyway, or else the standard. A context that does not know
-// the door is an error, so that nobody talks to another cluster by accident.
+// address is where a door is: the command's own option, or else the context that --context names, or else
+// the door's variable, or else the context that is used anyway, or else the standard. A context that does
+// not know the door is an error, so that nobody talks to another cluster by accident.
 func (s *shell) address(option string, d door) (string, error) {
 	if option != "" {
 		return option, nil
@@ -189,8 +189,8 @@ func checkAddresses(flag, value string) error {
 	return nil
 }
 
-// httpKnown is the HTTP door beside the Kafka door that a command uses, "" where nobody has named it: the door of
-// another cluster would tell of that one.
+// httpKnown is the HTTP door beside the Kafka door that a command uses, "" where nobody has named it: the
+// door of another cluster would tell of that one.
 func (s *shell) httpKnown(brokers string) string {
 	if s.context == "" {
 		if v := s.env(httpDoor.variable); v != "" {

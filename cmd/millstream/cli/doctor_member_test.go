@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Goal: over a connection, doctor judges each finding and says what mends it. Method: doors of the test's own that
-// tell one wrong thing each, and one that tells none.
+// Goal: over a connection, doctor judges each finding and says what mends it. Method: doors of the test's
+// own that tell one wrong thing each, and one that tells none.
 func TestDoctorOverAConnection(t *testing.T) {
 	t.Parallel()
 	well := map[string]string{

@@ -109,6 +109,8 @@ func TestComplete(t *testing.T) {
 		"topic a":            "add-partitions alter",
 		"produce x --acks ":  "0 1 all",
 		"completion ":        "bash fish zsh",
+		"bench e2e --door ":  "grpc kafka",
+		"bench consume o":    "other",
 		"consume -o ":        "end start",
 		"topic create ":      "",
 		"consume text-input -": "--brokers --context --exit-at-end --format --group --help --number --offset --output --partition " +
