@@ -12,7 +12,6 @@ import (
 
 	"github.com/millstream-io/millstream/benchmarks/measure"
 	"github.com/millstream-io/millstream/cluster/client"
-	"github.com/millstream-io/millstream/proto/record"
 )
 
 func (c settings) fullName() string { return fmt.Sprintf("%d tasks of %d keys", c.tasks, c.eachKeys) }
@@ -84,7 +83,7 @@ func (c settings) hold(what string, out io.Writer) error {
 	return errors.Join(err, m.Close())
 }
 
-// holdKeys waits until the tasks run, and gives each of them its keys.
+// holdKeys waits until the tasks run, and gives each of them its keys, some at a time.
 func (c settings) holdKeys(m member, a app, x *modifier, tasks, keys int) error {
 	if err := a.await(func() (bool, error) {
 		r, err := m.App(x.app)
@@ -92,14 +91,20 @@ func (c settings) holdKeys(m member, a app, x *modifier, tasks, keys int) error 
 	}); err != nil {
 		return err
 	}
-	err := m.produce(tasks*keys, func(i int) client.Record {
-		r := c.changeOf(x, uint64(i/tasks), i%tasks)
-		return r.At(record.Partition(i % tasks))
-	})
-	if err != nil {
-		return err
+	const some = 100 // keys of each task at a time: this is about what stays, not about a flood
+	for from := 0; from < keys; from += some {
+		more := min(some, keys-from)
+		err := m.produce(tasks*more, func(i int) client.Record {
+			return c.changeOf(x, uint64(from+i/tasks), i%tasks)
+		})
+		if err == nil {
+			err = a.await(func() (bool, error) { return x.done.Load() >= int64(tasks*(from+more)), nil })
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return a.await(func() (bool, error) { return x.done.Load() >= int64(tasks*keys), nil })
+	return nil
 }
 
 func (c settings) tell(out io.Writer) error {

@@ -103,6 +103,7 @@ func (c *Core) commit() error {
 	}
 	if len(commit.Offsets) == 0 {
 		k.waiting = nil
+		c.rest()
 		return nil
 	}
 	k.flying = true
@@ -152,6 +153,7 @@ func (c *Core) takeCommitted(a Committed) error {
 	}
 	k.waiting, k.retry = nil, time.Time{}
 	c.trim()
+	c.rest()
 	return nil
 }
 

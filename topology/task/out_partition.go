@@ -84,7 +84,10 @@ func (p *outPartition) close(o *outbox) error {
 		frame: frame, room: o.room, origins: p.origins, round: p.round, bytes: p.growing.Size(),
 	})
 	p.growing.Reset()
-	p.origins, p.spare = p.spare[:0], nil
+	n := len(p.origins)
+	if p.origins, p.spare = p.spare[:0], nil; p.origins == nil {
+		p.origins = make([]origin, 0, n) // the next batch is about as large
+	}
 	return nil
 }
 
