@@ -11,8 +11,8 @@ import (
 	"github.com/millstream-io/millstream/topology/topologytest"
 )
 
-// lasting are the endings that give out results when a window is over: somebody has to move the stream time on in
-// the end.
+// lasting are the endings that give out results when a window is over: somebody has to move the stream time
+// on in the end.
 var lasting = []string{"leftJoinStream", "finalWindows"}
 
 // closeWindows brings about the end of all windows of a topology, with records that operators skip.

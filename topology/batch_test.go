@@ -373,7 +373,8 @@ func TestBatchSeesLateRecords(t *testing.T) {
 	}
 	for _, e := range endings {
 		timed := slices.Contains([]string{
-			"tumbling", "hopping", "joinStream", "leftJoinStream", "aggregateWindowed", "finalWindows", "regroupedWindows",
+			"tumbling", "hopping", "joinStream", "leftJoinStream", "aggregateWindowed", "finalWindows",
+			"regroupedWindows",
 		}, e.name)
 		if differ[e.name] != timed {
 			t.Errorf("%s differs: %v", e.name, differ[e.name])
@@ -389,8 +390,8 @@ func feed(r *rig, t topology.Topic[string, int64], f fact) {
 	send(r, t, f.ms, f.key, f.v)
 }
 
-// finish moves the stream time far on where results are given out at the end of windows, with records that are
-// skipped.
+// finish moves the stream time far on where results are given out at the end of windows, with records that
+// are skipped.
 func finish(r *rig) {
 	for _, k := range r.order {
 		if k.stores["j-left"] == nil && k.stores["final"] == nil {

@@ -46,7 +46,8 @@ func run(c settings, w io.Writer) error {
 	if c.Quick {
 		c.events, c.chain = 5000, 5000
 	}
-	out := measure.NewResults(w, fmt.Sprintf("Nexmark, %d events a query, seed %d, in the task core", c.events, c.seed), c.Dir)
+	title := fmt.Sprintf("Nexmark, %d events a query, seed %d, in the task core", c.events, c.seed)
+	out := measure.NewResults(w, title, c.Dir)
 	for n := range c.Repetitions {
 		figures, err := c.fusedChain()
 		if err != nil {

@@ -20,8 +20,8 @@ import (
 	"github.com/millstream-io/millstream/topology/topologytest"
 )
 
-// The driver's clock stands still while a query runs, so commits come when that much has been changed: about as often
-// as the clock would bring them at a few hundred thousand events a second.
+// The driver's clock stands still while a query runs, so commits come when that much has been changed:
+// about as often as the clock would bring them at a few hundred thousand events a second.
 const dirtyBytes = 4 << 20
 
 // batchRecords is how many records one batch of an input holds.
@@ -34,9 +34,11 @@ type player struct {
 	sent   map[string]int64
 }
 
-// measured fills the inputs of a topology by fill, runs it, and says how much processor time the run took. unit names
-// what the inputs hold.
-func measured(topo *topology.Topology, unit string, fill func(*player) error) (figures map[string]float64, err error) {
+// measured fills the inputs of a topology by fill, runs it, and says how much processor time the run took.
+// unit names what the inputs hold.
+func measured(
+	topo *topology.Topology, unit string, fill func(*player) error,
+) (figures map[string]float64, err error) {
 	t := &stage{}
 	defer func() { err = errors.Join(err, t.end()) }()
 	d := topologytest.New(t, topo, topologytest.Tune(func(c *task.Config) { c.MaxDirtyBytes = dirtyBytes }))
@@ -71,8 +73,9 @@ func measured(topo *topology.Topology, unit string, fill func(*player) error) (f
 	// A run that is shorter than the kernel's tick is taken for one tick.
 	cpu := max(after-before, 10*time.Millisecond)
 	return map[string]float64{
-		unit + "s_per_cpu_s": float64(total) / cpu.Seconds(), "ns_per_" + unit: float64(cpu.Nanoseconds()) / float64(total),
-		"cpu_s": cpu.Seconds(), "wall_s": wall.Seconds(),
+		unit + "s_per_cpu_s": float64(total) / cpu.Seconds(),
+		"ns_per_" + unit:      float64(cpu.Nanoseconds()) / float64(total),
+		"cpu_s":               cpu.Seconds(), "wall_s": wall.Seconds(),
 	}, nil
 }
 

@@ -8,8 +8,9 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 )
 
-// committer brings positions to the group's offsets, one snapshot at a time: its changelog records are written when
-// the outputs before it are acknowledged, and it is committed when those are too, and its rows are in the database.
+// committer brings positions to the group's offsets, one snapshot at a time: its changelog records are
+// written when the outputs before it are acknowledged, and it is committed when those are too, and its rows
+// are in the database.
 type committer struct {
 	due     time.Time // of the next snapshot
 	waiting *snapshot // not committed yet
@@ -37,8 +38,8 @@ func (c *Core) dirty() bool {
 	return c.stores.changed()
 }
 
-// snapshot notes the positions, and freezes the rows, when it is time to. A task that drains does not wait for
-// the interval, nor does one whose rows need the room.
+// snapshot notes the positions, and freezes the rows, when it is time to. A task that drains does not wait
+// for the interval, nor does one whose rows need the room.
 func (c *Core) snapshot() (taken bool) {
 	k := &c.commits
 	if k.waiting != nil || !c.dirty() ||
@@ -60,9 +61,9 @@ func (c *Core) snapshot() (taken bool) {
 
 // logRows writes the snapshot's rows to the changelogs, once every output before it is acknowledged.
 //
-// Invariant: no row that a next life finds is younger than an output that may still get lost. What an operator
-// gives out once and notes as given out, such as the results of a window that is over, would else be lost with it:
-// doing the records again on the newer rows does not bring it back.
+// Invariant: no row that a next life finds is younger than an output that may still get lost. What an
+// operator gives out once and notes as given out, such as the results of a window that is over, would else
+// be lost with it: doing the records again on the newer rows does not bring it back.
 func (c *Core) logRows() error {
 	s := c.commits.waiting
 	if s == nil || s.logged || c.out.oldestRound() <= s.round {
@@ -111,8 +112,8 @@ func (c *Core) commit() error {
 	return nil
 }
 
-// apply brings the frozen rows to the databases. A full disk is waited out; what else goes wrong there ends this
-// life.
+// apply brings the frozen rows to the databases. A full disk is waited out; what else goes wrong there ends
+// this life.
 func (c *Core) apply(s *snapshot) (applied bool, err error) {
 	if s.applied {
 		return true, nil

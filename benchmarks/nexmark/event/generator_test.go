@@ -64,8 +64,9 @@ func (t *tally) bid(b Bid, base time.Time) {
 // share says how many in a thousand.
 func share(part, of int) int { return (part*1000 + of/2) / of }
 
-// Goal: a million events have the figures that Nexmark is known for. Method: count them. The kinds and the bids that
-// query 2 keeps follow from the ids and the first draws of a bid, so they are exact; the rest are shares.
+// Goal: a million events have the figures that Nexmark is known for. Method: count them. The kinds and the
+// bids that query 2 keeps follow from the ids and the first draws of a bid, so they are exact; the rest are
+// shares.
 func TestMillion(t *testing.T) {
 	got := count(Defaults(42), 1_000_000)
 	if got.persons != 20_000 || got.auctions != 60_000 || got.bids != 920_000 {
@@ -91,8 +92,8 @@ func TestMillion(t *testing.T) {
 	}
 }
 
-// Goal: disorder changes the order alone. Method: the same events with a Group of 1000 have the same sums; nearly all
-// come behind a later one, none by more than Disorder.
+// Goal: disorder changes the order alone. Method: the same events with a Group of 1000 have the same sums;
+// nearly all come behind a later one, none by more than Disorder.
 func TestDisorder(t *testing.T) {
 	const n = 100_000
 	g := Defaults(42)
@@ -116,8 +117,8 @@ func TestDisorder(t *testing.T) {
 	}
 }
 
-// Goal: an event does not depend on those before it. Method: At backwards, in another part of the stream, and with
-// another seed.
+// Goal: an event does not depend on those before it. Method: At backwards, in another part of the stream,
+// and with another seed.
 func TestAtIsPure(t *testing.T) {
 	g, later := Defaults(7), Defaults(7)
 	later.First = 500

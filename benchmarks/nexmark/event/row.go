@@ -7,7 +7,8 @@ import (
 	"github.com/millstream-io/millstream/state/serde"
 )
 
-// Row is a struct with a short binary form: its numbers and texts in one order. It is implemented by pointers.
+// Row is a struct with a short binary form: its numbers and texts in one order. It is implemented by
+// pointers.
 type Row interface {
 	// AppendTo appends the form to dst and returns the extended slice.
 	AppendTo(dst []byte) []byte

@@ -34,8 +34,8 @@ func roundTrip[T any](s serde.Serde[T], v T) (back T, err error) {
 	return s.Decode(b, serde.Info{})
 }
 
-// Goal: no bytes make a decoder panic, and what it takes has one form. Method: bytes that decode are encoded and
-// decoded again.
+// Goal: no bytes make a decoder panic, and what it takes has one form. Method: bytes that decode are
+// encoded and decoded again.
 func FuzzDecode(f *testing.F) {
 	for n := range int64(8) {
 		ev := Defaults(3).At(n)

@@ -18,8 +18,8 @@ type output struct {
 	read  func(d *topologytest.Driver) []line
 	table bool // the last record of each key counts
 
-	// repeats says whether a table may hold got in the place of want when some records were taken twice. nil: taking
-	// them twice changes nothing.
+	// repeats says whether a table may hold got in the place of want when some records were taken twice. nil:
+	// taking them twice changes nothing.
 	repeats func(got, want any) bool
 }
 
@@ -48,8 +48,9 @@ var outputs = map[string]output{
 	"q18": {read: reading(OutQ18), table: true},
 }
 
-// differs says how what a query wrote differs from what it should have written. With crashed records may be there more
-// than once, and tables may hold what comes of that. exact says whether there is any difference at all.
+// differs says how what a query wrote differs from what it should have written. With crashed records may be
+// there more than once, and tables may hold what comes of that. exact says whether there is any difference
+// at all.
 func (o output) differs(got, want []line, crashed bool) (wrong error, exact bool) {
 	if o.table {
 		return o.tableDiffers(lastOf(got), lastOf(want), crashed)
@@ -130,8 +131,8 @@ func newWorld(group int64) world {
 	return w
 }
 
-// run gives the events to a query in batches of random sizes, lets tasks crash in between if it is asked to, and
-// returns what was written.
+// run gives the events to a query in batches of random sizes, lets tasks crash in between if it is asked
+// to, and returns what was written.
 func (w world) run(t *testing.T, q Query) []line {
 	t.Helper()
 	topo, err := q.Build(w.settings)
@@ -145,6 +146,9 @@ func (w world) run(t *testing.T, q Query) []line {
 		n := min(1+rng.IntN(200), len(left))
 		if w.crashes && rng.IntN(3) == 0 {
 			d.CrashAfter(1 + rng.IntN(60))
+		}
+		if w.crashes && rng.IntN(20) == 0 {
+			d.LoseState()
 		}
 		send(d, q, left[:n])
 		d.Advance(time.Duration(rng.IntN(60)) * time.Millisecond)
@@ -180,9 +184,9 @@ func send(d *topologytest.Driver, q Query, events []event.Event) {
 	topologytest.SendBatch(d, Bids, bids...)
 }
 
-// Goal: every query gives what an evaluator gets that sees all events at once; with disorder inside the grace, on one
-// partition and on four. Method: each of the four on the same events; tables are compared by their last rows, the rest
-// record by record.
+// Goal: every query gives what an evaluator gets that sees all events at once; with disorder inside the
+// grace, on one partition and on four. Method: each of the four on the same events; tables are compared by
+// their last rows, the rest record by record.
 func TestEquivalence(t *testing.T) {
 	for _, group := range []int64{1, 1000} {
 		w := newWorld(group)
@@ -197,11 +201,12 @@ func TestEquivalence(t *testing.T) {
 	}
 }
 
-// Goal: crashes lose nothing, and what they repeat shows in the ways of at-least-once alone: q7 and q18 give exactly
-// the same tables, because taking a bid twice changes no maximum; q17 has the same rows, least and highest prices, and
-// counts and sums that are at least as high; q5 has the same windows, and winners with at least as many bids; the
-// others write every record at least once and no other. Method: as TestEquivalence, with tasks that crash between any
-// two requests or answers.
+// Goal: crashes lose nothing, and what they repeat shows in the ways of at-least-once alone: q7 and q18
+// give exactly the same tables, because taking a bid twice changes no maximum; q17 has the same rows, least
+// and highest prices, and counts and sums that are at least as high; q5 has the same windows, and winners
+// with at least as many bids; the others write every record at least once and no other. Method: as
+// TestEquivalence, with tasks that crash between any two requests or answers, and lose their disks at
+// times.
 func TestEquivalenceWithCrashes(t *testing.T) {
 	repeated := 0
 	for _, group := range []int64{1, 1000} {

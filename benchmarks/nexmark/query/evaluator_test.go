@@ -13,12 +13,15 @@ import (
 // line is one record that a query writes.
 type line struct{ key, value any }
 
-// evaluators say what each query has written in the end: all its records, or for one that writes a table the last of
-// each key. They see all events at once and share nothing with the topologies but the types of the rows.
+// evaluators say what each query has written in the end: all its records, or for one that writes a table
+// the last of each key. They see all events at once and share nothing with the topologies but the types of
+// the rows.
 var evaluators = map[string]func(events []event.Event, s Settings) []line{
 	"q0": eachBid(func(b event.Bid) (any, bool) { return b, true }),
 	"q1": eachBid(func(b event.Bid) (any, bool) {
-		return Converted{Auction: b.Auction, Bidder: b.Bidder, MilliCents: 908 * b.Cents, TimeMs: b.TimeMs, Extra: b.Extra}, true
+		return Converted{
+			Auction: b.Auction, Bidder: b.Bidder, MilliCents: 908 * b.Cents, TimeMs: b.TimeMs, Extra: b.Extra,
+		}, true
 	}),
 	"q2": eachBid(func(b event.Bid) (any, bool) {
 		return Selected{Auction: b.Auction, Cents: b.Cents}, b.Auction/123*123 == b.Auction
@@ -74,7 +77,8 @@ func calculated(b event.Bid) (any, bool) {
 var channelPattern = regexp.MustCompile(`(&|^)channel_id=([^&]*)`)
 
 func channelled(b event.Bid) (any, bool) {
-	id, known := map[string]string{"apple": "0", "google": "1", "facebook": "2", "baidu": "3"}[strings.ToLower(b.Channel)]
+	hot := map[string]string{"apple": "0", "google": "1", "facebook": "2", "baidu": "3"}
+	id, known := hot[strings.ToLower(b.Channel)]
 	if found := channelPattern.FindStringSubmatch(b.URL); !known && found != nil {
 		id, known = found[2], true
 	}
@@ -168,7 +172,8 @@ func lastBids(events []event.Event, _ Settings) (lines []line) {
 	}
 	for k, bids := range byPair {
 		lines = append(lines, line{k, slices.MaxFunc(bids, func(a, b event.Bid) int {
-			return cmp.Or(cmp.Compare(a.TimeMs, b.TimeMs), cmp.Compare(a.Cents, b.Cents), cmp.Compare(a.Extra, b.Extra))
+			return cmp.Or(cmp.Compare(a.TimeMs, b.TimeMs), cmp.Compare(a.Cents, b.Cents),
+				cmp.Compare(a.Extra, b.Extra))
 		})})
 	}
 	return lines

@@ -8,8 +8,8 @@ import (
 	"github.com/millstream-io/millstream/topology"
 )
 
-// The inputs. A bid has the key of its auction, so that both are in partitions of the same number. Their time is that
-// of the event.
+// The inputs. A bid has the key of its auction, so that both are in partitions of the same number. Their
+// time is that of the event.
 var (
 	Auctions = topology.NewTopic("auctions", serde.Int64, event.AuctionSerde).
 			EventTime(func(r topology.Record[int64, event.Auction]) time.Time { return r.Value.Time() })
@@ -25,8 +25,8 @@ type Settings struct {
 	Apart   time.Duration // how far an auction and its bids are apart at most, for q20
 }
 
-// Defaults are the settings that are usual, for events at 10,000 a second in order: all that is open at a time are the
-// last hundred auctions.
+// Defaults are the settings that are usual, for events at 10,000 a second in order: all that is open at a
+// time are the last hundred auctions.
 func Defaults() Settings {
 	return Settings{Window: 10 * time.Second, Advance: 2 * time.Second, Grace: 4 * time.Second, Apart: 2 * time.Second}
 }

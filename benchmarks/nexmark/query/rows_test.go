@@ -26,8 +26,8 @@ func TestTimeOfDay(t *testing.T) {
 	}
 }
 
-// Goal: every row comes back from its bytes, and no bytes make a decoder panic. Method: bytes that decode are encoded
-// and decoded again; the seeds are rows.
+// Goal: every row comes back from its bytes, and no bytes make a decoder panic. Method: bytes that decode
+// are encoded and decoded again; the seeds are rows.
 func FuzzDecode(f *testing.F) {
 	rows := []event.Row{
 		&Hottest{Bids: 3, Auctions: []int64{1000, 1001}}, &Split{1, 2, 3, "a", "b", "c", "d"}, &Statistic{Bids: 1},

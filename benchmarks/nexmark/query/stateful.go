@@ -9,7 +9,8 @@ import (
 	"github.com/millstream-io/millstream/topology"
 )
 
-// What the queries that keep state write. Those of windows have the start of the window as key, in milliseconds.
+// What the queries that keep state write. Those of windows have the start of the window as key, in
+// milliseconds.
 var (
 	OutQ5  = topology.NewTopic("q5-hot-items", serde.Int64, event.Serde[Hottest]())
 	OutQ7  = topology.NewTopic("q7-highest-bid", serde.Int64, event.BidSerde)
@@ -32,8 +33,8 @@ var (
 	bidderAuctions = event.Serde[BidderAuction]()
 )
 
-// HotItems is q5: bids are counted by auction and window, and when a window is over the auctions with the most are
-// gathered.
+// HotItems is q5: bids are counted by auction and window, and when a window is over the auctions with the
+// most are gathered.
 func HotItems(s Settings) (*topology.Topology, error) {
 	b := topology.NewBuilder("nexmark-q5")
 	windows := topology.Hopping(s.Window, s.Advance).Grace(s.Grace)
@@ -58,8 +59,8 @@ func (h Hottest) with(other Hottest) Hottest {
 	return Hottest{Bids: h.Bids, Auctions: slices.Compact(all)}
 }
 
-// HighestBid is q7. Of several with the highest price it is the first, and of those the one of the lowest bidder, then
-// of the lowest auction.
+// HighestBid is q7. Of several with the highest price it is the first, and of those the one of the lowest
+// bidder, then of the lowest auction.
 func HighestBid(s Settings) (*topology.Topology, error) {
 	b := topology.NewBuilder("nexmark-q7")
 	all := topology.GroupBy(topology.From(b, Bids), serde.Int64, func(int64, event.Bid) int64 { return 0 })
@@ -120,7 +121,8 @@ func (s Statistic) with(cents int64) Statistic {
 	return s
 }
 
-// LastBid is q18. Of several bids at the same time it is the highest, and of those the one whose extra text comes last.
+// LastBid is q18. Of several bids at the same time it is the highest, and of those the one whose extra text
+// comes last.
 func LastBid(Settings) (*topology.Topology, error) {
 	b := topology.NewBuilder("nexmark-q18")
 	pairs := topology.GroupBy(topology.From(b, Bids), bidderAuctions, func(_ int64, b event.Bid) BidderAuction {
@@ -143,8 +145,8 @@ func later(a, b event.Bid) event.Bid {
 // category is the one that q20 asks for.
 const category = 10
 
-// Expand is q20: bids meet auctions that begin up to Apart before them, or after them, because one bids on auctions to
-// come.
+// Expand is q20: bids meet auctions that begin up to Apart before them, or after them, because one bids on
+// auctions to come.
 func Expand(s Settings) (*topology.Topology, error) {
 	b := topology.NewBuilder("nexmark-q20")
 	auctions := topology.From(b, Auctions).
