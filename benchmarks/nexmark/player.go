@@ -74,8 +74,8 @@ func measured(
 	cpu := max(after-before, 10*time.Millisecond)
 	return map[string]float64{
 		unit + "s_per_cpu_s": float64(total) / cpu.Seconds(),
-		"ns_per_" + unit:      float64(cpu.Nanoseconds()) / float64(total),
-		"cpu_s":               cpu.Seconds(), "wall_s": wall.Seconds(),
+		"ns_per_" + unit:     float64(cpu.Nanoseconds()) / float64(total),
+		"cpu_s":              cpu.Seconds(), "wall_s": wall.Seconds(),
 	}, nil
 }
 

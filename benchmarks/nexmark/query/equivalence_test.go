@@ -117,12 +117,12 @@ type world struct {
 	crashes    bool
 }
 
-const count = 6000
+const count = 4000
 
-// newWorld makes events over 30 seconds around midnight. group is the disorder: with 1000 that are 5 seconds.
+// newWorld makes events over 20 seconds around midnight. group is the disorder: with 1000 that are 5 seconds.
 func newWorld(group int64) world {
 	g := event.Defaults(42)
-	g.Rate, g.Group, g.Base = 200, group, time.Date(2015, 7, 15, 23, 59, 45, 0, time.UTC)
+	g.Rate, g.Group, g.Base = 200, group, time.Date(2015, 7, 15, 23, 59, 50, 0, time.UTC)
 	w := world{settings: Defaults(), partitions: 1, seed: 1}
 	w.settings.Grace, w.settings.Apart = g.Disorder()+5*time.Second, time.Hour
 	for n := range int64(count) {
