@@ -25,6 +25,11 @@ func (m *Member) QueryPage(ctx context.Context, s query.Scan) (query.Page, error
 	if err != nil {
 		return query.Page{}, err
 	}
+	return t.page(ctx, s)
+}
+
+// page answers a scan.
+func (t *queried) page(ctx context.Context, s query.Scan) (query.Page, error) {
 	if s.Of != nil && t.store.Window == 0 {
 		return query.Page{}, fault.New(fault.InvalidRequest, "store %q has no windows to look for a key in", s.Store).
 			WithHint("ask for the row of the key")

@@ -104,7 +104,7 @@ func (c *Core) takeLocated(a Located) error {
 		c.cfg.Observer.Paused(c.cfg.ID, true)
 	}
 	if c.cfg.Publish != nil {
-		c.cfg.Publish(&View{disk: c.stores.disk, memory: c.stores.memory})
+		c.cfg.Publish(NewView(c.stores.disk, c.stores.memory))
 	}
 	c.begin()
 	if err := c.inst.Init(); err != nil {

@@ -13,6 +13,9 @@ import (
 // task ends, every call returns fault.Closing.
 type View struct{ disk, memory state.StateDB }
 
+// NewView makes the view of rows on the disk and of rows in memory; nil where there are none.
+func NewView(disk, memory state.StateDB) *View { return &View{disk: disk, memory: memory} }
+
 // Get appends the value of a row of a store to dst, and reports whether there is such a row. It may read the disk.
 // Errors: fault.CorruptRecord, fault.Closing.
 func (v *View) Get(s *plan.Store, dst, key []byte) (value []byte, ok bool, err error) {
