@@ -18,6 +18,7 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
+	"github.com/millstream-io/millstream/topology/query"
 )
 
 // bytesCodec sends bytes as they are.
@@ -42,6 +43,7 @@ func (p *heldPort) ListOffsets(_ broker.Who, q []broker.OffsetQuery, _ time.Time
 var fuzzed = []string{
 	apiv1.Records_Produce_FullMethodName, apiv1.Records_Fetch_FullMethodName, apiv1.Records_Publish_FullMethodName,
 	apiv1.Records_Read_FullMethodName, apiv1.Records_ListOffsets_FullMethodName,
+	apiv1.Apps_ScanRows_FullMethodName, apiv1.Apps_GetRow_FullMethodName,
 }
 
 // Goal: whatever a client sends, the door neither panics nor hangs, and a batch comes to the port with room in front,
@@ -57,6 +59,10 @@ func FuzzRequests(f *testing.F) {
 		&apiv1.PublishRequest{Topic: "t", Partition: &partition, Records: []*apiv1.Record{{Key: []byte("k")}}},
 		&apiv1.ReadRequest{Partitions: []*apiv1.ReadPartition{{Topic: "t"}}},
 		&apiv1.ListOffsetsRequest{Queries: []*apiv1.OffsetQuery{{Topic: "t", Position: from}}},
+		&apiv1.ScanRowsRequest{
+			Target: &apiv1.StoreTarget{App: "a", Store: "s"}, Of: []byte("k"), From: &apiv1.ScanCursor{After: []byte{}},
+		},
+		&apiv1.GetRowRequest{Row: []byte("k"), Partition: &partition},
 	} {
 		b, err := proto.Marshal(m)
 		if err != nil {
@@ -66,7 +72,7 @@ func FuzzRequests(f *testing.F) {
 	}
 	port := newHeldPort()
 	port.answer()
-	s := serve(f, port, Options{})
+	s := serve(f, port, Options{Apps: oneApp{make(chan query.Scan)}})
 	f.Fuzz(func(t *testing.T, method uint8, body []byte) {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
