@@ -26,6 +26,7 @@ import (
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 	"github.com/millstream-io/millstream/state/engine"
+	"github.com/millstream-io/millstream/state/engine/freespace"
 	"github.com/millstream-io/millstream/state/engine/statedb"
 	"github.com/millstream-io/millstream/topology/task"
 )
@@ -378,10 +379,11 @@ func (m *Member) controllerPorts(actors.Identity) controller.Ports {
 
 // volume tells where the logs are, and how much its volume holds and takes.
 func (m *Member) volume() (path string, total, usable int64) {
-	if total = volumeBytes(m.dir); total < 0 {
+	_, size, err := freespace.Of(m.dir)
+	if err != nil || size == 0 {
 		return m.dir, -1, -1
 	}
-	return m.dir, total, m.store.Free()
+	return m.dir, size, m.store.Free()
 }
 
 // describe tells the member's configuration as Kafka names it.

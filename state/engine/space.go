@@ -10,6 +10,7 @@ import (
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state"
+	"github.com/millstream-io/millstream/state/engine/freespace"
 )
 
 // smallestWatermark is the least that stays free on any volume when records are written; between it and the
@@ -86,7 +87,7 @@ func (sp *space) took(n int64) {
 func openSpace(o *Options) (*space, error) {
 	sp := &space{measure: o.Faults.Space, now: o.Now}
 	if sp.measure == nil {
-		sp.measure = func() (int64, int64, error) { return volumeSpace(o.Dir) }
+		sp.measure = func() (int64, int64, error) { return freespace.Of(o.Dir) }
 		sp.keep = keepFigure
 	}
 	free, total, err := sp.measure()

@@ -7,15 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// volumeSpace returns what an ordinary user may still write on dir's volume, and the volume's size.
-func volumeSpace(dir string) (free, total int64, err error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, 0, err
-	}
-	return int64(st.Bavail) * st.Frsize, int64(st.Blocks) * st.Frsize, nil
-}
-
 // syncData makes what was written to f durable, and no more of its metadata than that takes.
 func syncData(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state"
+	"github.com/millstream-io/millstream/state/gate"
 )
 
 // view is one state of a database: what stands in it never changes.
@@ -28,7 +29,7 @@ type shelf struct {
 type DB struct {
 	of     *States
 	shelf  *shelf
-	gate   *gate
+	gate   *gate.Gate
 	writer sync.Mutex
 }
 
@@ -43,7 +44,7 @@ func New() *DB {
 
 // Get appends the value of key to dst; see state.StateDB.
 func (d *DB) Get(dst, key []byte) (value []byte, ok bool, err error) {
-	if d.gate.isShut() {
+	if d.gate.IsShut() {
 		return dst, false, d.closing()
 	}
 	v, ok := d.shelf.applied.Load().root.get(key)
@@ -52,17 +53,17 @@ func (d *DB) Get(dst, key []byte) (value []byte, ok bool, err error) {
 
 // Range calls fn with the rows lo ≤ key < hi; see state.StateDB. It is in nobody's way, for as long as it takes.
 func (d *DB) Range(lo, hi []byte, reverse bool, fn func(key, value []byte) bool) error {
-	if !d.gate.enter() {
+	if !d.gate.Enter() {
 		return d.closing()
 	}
-	defer d.gate.leave()
+	defer d.gate.Leave()
 	root := d.shelf.applied.Load().root
 	if root == nil {
 		return nil
 	}
 	var err error
 	each := func(it item) bool {
-		if d.gate.isShut() {
+		if d.gate.IsShut() {
 			err = d.closing()
 		}
 		return err == nil && fn(it.key, it.value)
@@ -82,10 +83,10 @@ func (d *DB) Apply(rows []state.StateRow, mark []byte) error {
 			return err
 		}
 	}
-	if !d.gate.enter() {
+	if !d.gate.Enter() {
 		return d.closing()
 	}
-	defer d.gate.leave()
+	defer d.gate.Leave()
 	d.writer.Lock()
 	defer d.writer.Unlock()
 	v, o := *d.shelf.applied.Load(), new(owner)
@@ -120,8 +121,8 @@ func (d *DB) Close() error {
 
 // end refuses further use and waits for what goes on.
 func (d *DB) end() {
-	d.gate.shut()
-	d.gate.wait()
+	d.gate.Shut()
+	d.gate.Wait()
 }
 
 func (d *DB) closing() error {

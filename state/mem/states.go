@@ -7,6 +7,7 @@ import (
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state"
+	"github.com/millstream-io/millstream/state/gate"
 )
 
 // States keeps the databases of all tasks in memory. What was applied to one is there again when it is opened the
@@ -47,7 +48,7 @@ func (s *States) open(task string) (*DB, error) {
 		return nil, fault.New(fault.StorageError, "the state of task %s is open already", task).
 			WithHint("close it before it is opened again")
 	}
-	sh.open = &DB{of: s, shelf: sh, gate: newGate()}
+	sh.open = &DB{of: s, shelf: sh, gate: gate.New()}
 	return sh.open, nil
 }
 
@@ -78,7 +79,7 @@ func (s *States) List() ([]state.StateInfo, error) {
 // Their Close is still called, or not.
 func (s *States) Crash() {
 	for _, db := range s.drop() {
-		db.gate.shut()
+		db.gate.Shut()
 	}
 }
 

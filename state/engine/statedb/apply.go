@@ -27,7 +27,7 @@ func (d *DB) Apply(rows []state.StateRow, mark []byte) error {
 	if err := d.enter(); err != nil {
 		return err
 	}
-	defer d.gate.leave()
+	defer d.gate.Leave()
 	d.writer.Lock()
 	defer d.writer.Unlock()
 	if err := d.of.space.take(size, d.of.held()); err != nil {

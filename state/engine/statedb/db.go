@@ -14,6 +14,7 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state"
 	"github.com/millstream-io/millstream/state/engine/dirlock"
+	"github.com/millstream-io/millstream/state/gate"
 )
 
 // DB is the database of one task, open: a Badger of its own.
@@ -25,7 +26,7 @@ type DB struct {
 	boot   string
 
 	badger   *badger.DB
-	gate     *gate
+	gate     *gate.Gate
 	writer   sync.Mutex // held by Apply
 	versions versions
 	failed   atomic.Pointer[error]
@@ -86,11 +87,11 @@ func (d *DB) fail(err error) {
 
 // enter lets a call in, or says why not.
 func (d *DB) enter() error {
-	if !d.gate.enter() {
+	if !d.gate.Enter() {
 		return d.isClosed()
 	}
 	if err := d.failed.Load(); err != nil {
-		d.gate.leave()
+		d.gate.Leave()
 		return fault.New(fault.StorageError, "the state of task %s has failed: %w", d.task, *err).
 			WithHint("restart the task: its state is opened again, and restored where that takes it")
 	}
@@ -106,7 +107,7 @@ func (d *DB) Get(dst, key []byte) (value []byte, ok bool, err error) {
 	if err := d.enter(); err != nil {
 		return dst, false, err
 	}
-	defer d.gate.leave()
+	defer d.gate.Leave()
 	value, ok, known, version := d.versions.begin(dst, key)
 	if known {
 		return value, ok, nil
@@ -191,8 +192,8 @@ func (d *DB) Close() error {
 }
 
 func (d *DB) close() error {
-	d.gate.shut()
-	d.gate.wait()
+	d.gate.Shut()
+	d.gate.Wait()
 	defer d.of.forget(d)
 	d.versions.resize(0)
 	if err := d.badger.Close(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/state/engine/freespace"
 )
 
 const (
@@ -50,7 +51,7 @@ func (o Options) withDefaults() Options {
 		f.BootID = bootID
 	}
 	if f.Space == nil {
-		f.Space = func() (int64, int64, error) { return volumeSpace(o.Dir) }
+		f.Space = func() (int64, int64, error) { return freespace.Of(o.Dir) }
 	}
 	if f.Commit == nil {
 		f.Commit = func(int) error { return nil }

@@ -14,7 +14,7 @@ func (d *DB) Range(lo, hi []byte, reverse bool, fn func(key, value []byte) bool)
 	if err := d.enter(); err != nil {
 		return err
 	}
-	defer d.gate.leave()
+	defer d.gate.Leave()
 	version := d.versions.holdNewest()
 	defer d.versions.end(version, nil, nil, false)
 	txn := d.badger.NewTransactionAt(version, false)
@@ -45,7 +45,7 @@ func (d *DB) Range(lo, hi []byte, reverse bool, fn func(key, value []byte) bool)
 		if value, err = d.value(txn, item, value[:0], key[1:]); err != nil {
 			return err
 		}
-		if d.gate.isShut() {
+		if d.gate.IsShut() {
 			return d.isClosed()
 		}
 		if !fn(key[1:], value) {

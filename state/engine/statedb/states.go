@@ -14,6 +14,7 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state"
 	"github.com/millstream-io/millstream/state/engine/dirlock"
+	"github.com/millstream-io/millstream/state/gate"
 )
 
 // What a database has for what was written last. A larger memtable would be merged less often, but after a kill it is
@@ -124,7 +125,7 @@ func (s *States) begin(task string) (*DB, error) {
 		return nil, err
 	}
 	s.open[task] = nil
-	d := &DB{of: s, task: task, dir: filepath.Join(s.o.Dir, dirName(task)), boot: s.o.Faults.BootID(), gate: newGate(),
+	d := &DB{of: s, task: task, dir: filepath.Join(s.o.Dir, dirName(task)), boot: s.o.Faults.BootID(), gate: gate.New(),
 		memory: s.memTable()}
 	d.versions.cache = newRowCache()
 	s.mem.Add(d.memory)
