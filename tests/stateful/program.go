@@ -2,9 +2,11 @@ package stateful
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -12,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/millstream-io/millstream/cluster"
+	"github.com/millstream-io/millstream/cluster/app"
 	"github.com/millstream-io/millstream/tests/harness"
 )
 
@@ -44,7 +47,7 @@ func serve(dir string, idle bool) error {
 		return err
 	}
 	m, err := cluster.Start(ctx, cluster.Config{
-		DataDir: dir, Kafka: "127.0.0.1:0", AutoCreateTopics: true, DefaultPartitions: Partitions,
+		DataDir: dir, Kafka: "127.0.0.1:0", HTTP: "127.0.0.1:0", AutoCreateTopics: true, DefaultPartitions: Partitions,
 		Logger: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
 	})
 	if err != nil {
@@ -64,6 +67,30 @@ func Start(t testing.TB, dir string) *harness.Server { return start(t, dirVariab
 // StartIdle runs the same member without the application, to look at what that has left.
 func StartIdle(t testing.TB, dir string) *harness.Server {
 	return start(t, dirVariable+"="+dir, idleVariable+"=1")
+}
+
+// AwaitRunning waits until every task of the application has its rows back and processes records: before that a stop
+// leaves no more than the task has come to.
+func AwaitRunning(t testing.TB, s *harness.Server) {
+	t.Helper()
+	harness.Await(t, limit, func() bool {
+		resp, err := http.Get("http://" + s.HTTP() + "/apps/" + appName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var a app.Report
+		if resp.StatusCode != http.StatusOK || json.NewDecoder(resp.Body).Decode(&a) != nil {
+			return false // it is starting
+		}
+		running := 0
+		for _, task := range a.Tasks {
+			if task.State == app.TaskRunning {
+				running++
+			}
+		}
+		return running == subs*Partitions
+	}, "all tasks to run")
 }
 
 func start(t testing.TB, variables ...string) *harness.Server {

@@ -13,6 +13,12 @@ import (
 // Partitions is how many every topic has.
 const Partitions = 3
 
+// The application's name, and how many sub-topologies it has.
+const (
+	appName = "ledger"
+	subs    = 2
+)
+
 // Names of the topics that the application reads and writes.
 const (
 	OrdersTopic    = "orders"
@@ -54,7 +60,7 @@ func (p Progress) of(round int) int {
 // build is the application: orders meet the name of their customer, are counted in short windows that expire, and
 // by a key of their own in another sub-topology.
 func build() (*topology.Topology, error) {
-	b := topology.NewBuilder("ledger")
+	b := topology.NewBuilder(appName)
 	orders := topology.From(b, topology.NewTopic(OrdersTopic, serde.String, serde.String), topology.FromEarliest())
 	customers := topology.TableFrom(b, topology.NewTopic(CustomersTopic, serde.String, serde.String),
 		topology.KV("customers", serde.String, serde.String), topology.FromEarliest())
