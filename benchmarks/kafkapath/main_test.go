@@ -33,6 +33,9 @@ func TestMain(m *testing.M) {
 // The program runs through with tiny sizes, finds every record again and prints every figure that it is there
 // for.
 func TestQuick(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a tenth of a second is too short for what is slowed down")
+	}
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("the Go tool, which reads profiles, is not there")
 	}

@@ -183,7 +183,7 @@ func (p *producing) broken(err error) error {
 func (p *producing) send(s *produceStream, r *request) bool {
 	p.mu.Lock()
 	r.on = s
-	gone := r.answered
+	gone, frame := r.answered, r.b.Frame // an answer from elsewhere takes the frame away
 	p.mu.Unlock()
 	if gone {
 		return true
@@ -197,7 +197,7 @@ func (p *producing) send(s *produceStream, r *request) bool {
 	err := s.Send(&apiv1.ProduceRequest{
 		Id: r.id, Topic: r.b.Topic, TopicId: idOf(r.b.TopicID), Partition: &part, Acks: acks(r.b.Acks),
 		TimeoutMs: uint32(max(left.Milliseconds(), 1)),
-		Content:   &apiv1.ProduceRequest_Batches{Batches: r.b.Frame[state.FrameRoom:]},
+		Content:   &apiv1.ProduceRequest_Batches{Batches: frame[state.FrameRoom:]},
 	})
 	if err == nil {
 		return true
