@@ -86,9 +86,7 @@ func (s *consumer) Consume(g rpc.BidiStreamingServer[apiv1.ConsumeRequest, apiv1
 	if err := c.begin(join.CreditBytes, int64(request.Credit)); err != nil {
 		return err
 	}
-	read := make(chan error, 1)
-	s.d.wg.Go(func() { read <- c.read() })
-	return c.run(read)
+	return c.run(s.d.beside(apiv1.Consumer_Consume_FullMethodName, c.read))
 }
 
 func (d *door) newConsume(g rpc.BidiStreamingServer[apiv1.ConsumeRequest, apiv1.ConsumeResponse], j *apiv1.ConsumeJoin) *consumeStream {
