@@ -28,6 +28,13 @@ type settings struct {
 }
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "kfake" { // the peer, in a process of its own
+		if err := server.Kfake(os.Args[2], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "kfake:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var c settings
 	c.Register(flag.CommandLine)
 	flag.IntVar(&c.members, "members", 10, "members of the group")
@@ -64,7 +71,7 @@ func run(c settings, w io.Writer) error {
 		defer os.RemoveAll(dir)
 		var err1, err2 error
 		c.member, err1 = server.Build(dir, "./cmd/millstream")
-		c.peer, err2 = server.Build(dir, "./benchmarks/peers/kfakeserver")
+		c.peer, err2 = os.Executable()
 		if err := errors.Join(err1, err2); err != nil {
 			return err
 		}
@@ -91,7 +98,7 @@ func (c settings) idleName(groups int) string { return fmt.Sprintf("%s/idle/grou
 
 // repetition measures both servers, in turns which of them is first, each step on a server of its own.
 func (c settings) repetition(out *measure.Results, n int) error {
-	commands := map[string][]string{ours: server.Command(c.member, "--groups-rebalance-delay", "0s"), theirs: {c.peer}}
+	commands := map[string][]string{ours: server.Command(c.member, "--groups-rebalance-delay", "0s"), theirs: {c.peer, "kfake"}}
 	names := []string{ours, theirs}
 	for i := range names {
 		name := names[(i+n)%2]

@@ -21,13 +21,13 @@ func TestMain(m *testing.M) {
 		os.Exit(cli.Main(cli.Process{
 			Args: os.Args, Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		}))
-	case len(os.Args) == 2 && !strings.HasPrefix(os.Args[1], "-"):
-		os.Exit(peer(os.Args[1]))
+	case len(os.Args) == 3 && os.Args[1] == "kfake":
+		os.Exit(peer(os.Args[2]))
 	}
 	os.Exit(m.Run())
 }
 
-// peer is kfakeserver.
+// peer is kfake whose groups wait for nobody at first.
 func peer(dir string) int {
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(dir), kfake.SyncWrites(),
 		kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
