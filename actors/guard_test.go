@@ -51,24 +51,27 @@ func (l *logText) logger() *slog.Logger {
 }
 
 // Goal: a panic in somebody's reply function or stop hook costs neither the actor nor the process. Method:
-// both panic, by a reply and by a deadline; the actor still answers and Close still ends.
+// both panic, by a reply and by a deadline; the actor still answers and Close still ends. In a bubble, because
+// a panic is logged after the function is left, which only the bubble can wait for.
 func TestForeignPanics(t *testing.T) {
-	var log logText
-	s, ref := start(t, Options{Logger: log.logger(), OnStopped: func(Identity, error) { panic("in hook") }},
-		kindOf("k", supervise.Policy{}, func(c Context, m any) {
-			if m == "echo" {
-				c.Reply(m)
-			}
-		}))
-	expired := make(chan struct{})
-	ref.Ask(time.Now().Add(limit), "echo", func(any, error) { panic("in reply") })
-	ref.Ask(time.Now().Add(time.Millisecond), "mute", func(any, error) { defer close(expired); panic("in timeout") })
-	<-expired
-	if a := ask(t, ref, "echo"); a.m != "echo" {
-		t.Fatalf("got %v", a)
-	}
-	s.Close()
-	log.has(t, "in reply", "in timeout", "in hook")
+	synctest.Test(t, func(t *testing.T) {
+		var log logText
+		s, ref := start(t, Options{Logger: log.logger(), OnStopped: func(Identity, error) { panic("in hook") }},
+			kindOf("k", supervise.Policy{}, func(c Context, m any) {
+				if m == "echo" {
+					c.Reply(m)
+				}
+			}))
+		ref.Ask(time.Now().Add(limit), "echo", func(any, error) { panic("in reply") })
+		ref.Ask(time.Now().Add(time.Millisecond), "mute", func(any, error) { panic("in timeout") })
+		advance(2 * time.Millisecond)
+		if a := ask(t, ref, "echo"); a.m != "echo" {
+			t.Fatalf("got %v", a)
+		}
+		s.Close()
+		synctest.Wait()
+		log.has(t, "in reply", "in timeout", "in hook")
+	})
 }
 
 // Goal: the log says who crashed, where and why, and never what the messages held. Method: an actor crashes
