@@ -104,12 +104,6 @@ func (i *Inspection) Close() error {
 	return errors.Join(faults...)
 }
 
-// ClusterID names the cluster that the directory belongs to.
-func (i *Inspection) ClusterID() string { return i.id.cluster }
-
-// MemberID is the member that the directory belongs to.
-func (i *Inspection) MemberID() record.MemberID { return i.id.member }
-
 // MetadataErr says why the metadata log cannot tell the partitions' names; nil where it can.
 func (i *Inspection) MetadataErr() error { return i.tableErr }
 

@@ -54,13 +54,6 @@ func (l *Log) Write(s state.LogStore, size int) (time.Duration, error) {
 	return time.Since(begin), err
 }
 
-// Trim forgets everything below index first.
-func (l *Log) Trim(s state.LogStore, first uint64) error {
-	l.Tail.First, l.Tail.LogStart = first, record.Offset(first-1)
-	s.Append(l.Class, state.Write{Replica: l.ID, Tail: l.Tail, Sync: true}, func(err error) { l.done <- err })
-	return <-l.done
-}
-
 // Read reads the log from its beginning, at most maxBytes at a time, and returns the bytes of its payloads.
 // An entry that is missing or out of turn is an error; the store has verified what is in them.
 func (l *Log) Read(s state.LogStore, maxBytes int) (payload int64, err error) {

@@ -10,7 +10,6 @@ import (
 	"github.com/millstream-io/millstream/benchmarks/measure"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
-	"github.com/millstream-io/millstream/state/changelog"
 	"github.com/millstream-io/millstream/state/engine/statedb"
 )
 
@@ -65,11 +64,9 @@ func (c settings) restore(db state.StateDB, out *measure.Results, n int) error {
 	rows := make([]state.StateRow, 0, restoreRows)
 	var keys []byte
 	for i, rec := range records {
-		row, more, err := changelog.AppendRow(keys, 1, rec)
-		if err != nil {
-			return err
-		}
-		rows, keys = append(rows, row), more
+		from := len(keys)
+		keys = state.RowKey(keys, 1, rec.Key)
+		rows = append(rows, state.StateRow{Key: keys[from:len(keys):len(keys)], Value: rec.Value})
 		if len(rows) == restoreRows || i == len(records)-1 {
 			if err := db.Apply(rows, fmt.Append(nil, i)); err != nil {
 				return err

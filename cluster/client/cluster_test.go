@@ -1,7 +1,6 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -429,10 +428,4 @@ func newClient(t testing.TB, f *fakeCluster, opts ...Option) *Client {
 		}
 	})
 	return c
-}
-
-func sortRecords(rs []Record) {
-	slices.SortFunc(rs, func(a, b Record) int {
-		return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
-	})
 }

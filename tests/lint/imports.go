@@ -21,7 +21,7 @@ var testPackages = []string{
 }
 
 // clientState is what topology may know of state: it links no engine.
-var clientState = []string{"state", "state/serde", "state/changelog", "state/mem"}
+var clientState = []string{"state", "state/serde", "state/mem"}
 
 // kinds are the folders of actors that hold one actor kind each.
 var kinds = []string{

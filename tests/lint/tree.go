@@ -63,16 +63,6 @@ func importName(im *ast.ImportSpec, to string) string {
 // under reports whether the file lies in one of the folders or below.
 func (s *source) under(folders ...string) bool { return inFolders(s.dir, folders) }
 
-// in reports whether the file lies in exactly one of the folders.
-func (s *source) in(folders ...string) bool {
-	for _, f := range folders {
-		if s.dir == f {
-			return true
-		}
-	}
-	return false
-}
-
 // line is where a node starts, as a number for messages.
 func (s *source) line(n ast.Node) int { return s.fset.Position(n.Pos()).Line }
 
