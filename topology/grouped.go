@@ -2,10 +2,8 @@ package topology
 
 import (
 	"context"
-	"time"
 
 	"github.com/millstream-io/millstream/state/serde"
-	"github.com/millstream-io/millstream/topology/plan"
 )
 
 // Grouped is a stream whose records are gathered by key. Operators on it go through one repartition topic, if
@@ -147,15 +145,9 @@ func aggregate[K, V, A any](
 ) Table[K, A] {
 	s := g.ready(store.name)
 	n := s.b.add(kind, gather(opts), 0)
-	n.meets = true
-	d := s.b.own(n, store, 0)
-	t := newTable[K, A](s.b, n, store.key, store.value, store.name)
-	t.look = func(in *instance) lookup[K, A] { return lookIn(openRows(in, d.Store, store.decl)) }
+	t, open := resultsIn(s.b, n, store)
 	s.attach(n, func(in *instance) flow[K, V] {
-		a := &aggregator[K, V, A]{
-			in: in, node: n.Node, rows: openRows(in, d.Store, store.decl), update: f,
-			next: t.flow(in), old: t.old, again: t.old && mutable[A](),
-		}
+		a := &aggregator[K, V, A]{results: open(in), update: f}
 		return a.take
 	})
 	return Table[K, A]{t}
@@ -163,14 +155,8 @@ func aggregate[K, V, A any](
 
 // aggregator keeps one result a key.
 type aggregator[K, V, A any] struct {
-	in     *instance
-	node   *plan.Node
-	rows   *rowsOf[K, A]
+	results[K, K, A]
 	update update[K, V, A]
-	old    bool // changes carry the row before them
-	again  bool // it is read again, because update may change the one it is given
-	out    change[K, A]
-	next   tableFlow[K, A]
 }
 
 func (a *aggregator[K, V, A]) take(r *Record[K, V]) error {
@@ -187,30 +173,16 @@ func (a *aggregator[K, V, A]) take(r *Record[K, V]) error {
 	case key == nil:
 		return a.in.skip(a.node, whyNullKey)
 	}
-	sum, ms, has, err := a.rows.get(key)
+	sum, err := a.begin(key, &r.Meta)
 	if err != nil {
 		return err
 	}
-	a.out = change[K, A]{Key: r.Key, Meta: r.Meta}
-	if a.old && has {
-		a.out.Old, a.out.HasOld = sum, true
-	}
-	if sum, err = a.update(a.in, r, sum, has); err != nil {
+	a.out.Key = r.Key
+	if sum, err = a.update(a.in, r, sum, a.has); err != nil {
 		return a.in.rt.Refuse(StageProcess, a.node, err)
 	}
-	if a.again && has {
-		if a.out.Old, _, _, err = a.rows.get(key); err != nil {
-			return err
-		}
-	}
-	if has && ms > r.Time.UnixMilli() {
-		a.out.Time = time.UnixMilli(ms)
-	}
-	if a.out.HasNew, err = a.rows.put(key, sum, a.out.Time.UnixMilli()); err != nil {
-		return a.in.stopped(a.node, err)
-	}
-	if a.out.HasNew {
-		a.out.New = sum
+	if kept, err := a.keep(key, sum); err != nil || !kept {
+		return err
 	}
 	return a.next(&a.out)
 }

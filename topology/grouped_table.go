@@ -2,7 +2,6 @@ package topology
 
 import (
 	"context"
-	"time"
 
 	"github.com/millstream-io/millstream/state/serde"
 	"github.com/millstream-io/millstream/topology/plan"
@@ -183,17 +182,11 @@ func aggregateTable[K, V, A any](
 ) Table[K, A] {
 	c := g.ready(store.name)
 	n := g.b.add(kind, gather(opts), 0)
-	n.meets = true
-	d := g.b.own(n, store, 0)
-	t := newTable[K, A](g.b, n, store.key, store.value, store.name)
-	t.look = func(in *instance) lookup[K, A] { return lookIn(openRows(in, d.Store, store.decl)) }
+	t, open := resultsIn(g.b, n, store)
 	if !g.b.built {
 		g.b.connect(c.from, n)
 		c.outs = append(c.outs, func(in *instance) tableFlow[K, V] {
-			a := &tableAggregator[K, V, A]{
-				in: in, node: n.Node, rows: openRows(in, d.Store, store.decl), fold: f,
-				next: t.flow(in), old: t.old, again: t.old && mutable[A](),
-			}
+			a := &tableAggregator[K, V, A]{results: open(in), fold: f}
 			return a.take
 		})
 	}
@@ -202,13 +195,8 @@ func aggregateTable[K, V, A any](
 
 // tableAggregator keeps one result a group.
 type tableAggregator[K, V, A any] struct {
-	in         *instance
-	node       *plan.Node
-	rows       *rowsOf[K, A]
-	fold       fold[K, V, A]
-	old, again bool
-	out        change[K, A]
-	next       tableFlow[K, A]
+	results[K, K, A]
+	fold fold[K, V, A]
 }
 
 func (a *tableAggregator[K, V, A]) take(c *change[K, V]) error {
@@ -216,34 +204,20 @@ func (a *tableAggregator[K, V, A]) take(c *change[K, V]) error {
 	if err != nil {
 		return a.in.stopped(a.node, err)
 	}
-	before, ms, has, err := a.rows.get(key)
+	before, err := a.begin(key, &c.Meta)
 	if err != nil {
 		return err
 	}
-	a.out = change[K, A]{Key: c.Key, Meta: c.Meta}
-	if a.old && has {
-		a.out.Old, a.out.HasOld = before, true
-	}
-	sum, there, err := a.apply(c, before, has)
+	a.out.Key = c.Key
+	sum, there, err := a.apply(c, before, a.has)
 	if err != nil {
 		return a.in.rt.Refuse(StageProcess, a.node, err)
 	}
 	if !there {
 		return nil
 	}
-	if a.again && has {
-		if a.out.Old, _, _, err = a.rows.get(key); err != nil {
-			return err
-		}
-	}
-	if has && ms > c.Time.UnixMilli() {
-		a.out.Time = time.UnixMilli(ms)
-	}
-	if a.out.HasNew, err = a.rows.put(key, sum, a.out.Time.UnixMilli()); err != nil {
-		return a.in.stopped(a.node, err)
-	}
-	if a.out.HasNew {
-		a.out.New = sum
+	if kept, err := a.keep(key, sum); err != nil || !kept {
+		return err
 	}
 	return a.next(&a.out)
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/millstream-io/millstream/state/serde"
-	"github.com/millstream-io/millstream/topology/plan"
 	"github.com/millstream-io/millstream/topology/window"
 )
 
@@ -93,9 +92,8 @@ func aggregateWindowed[K, V, A any](
 	late := s.emittedBy(n)
 	s.attach(n, func(in *instance) flow[K, V] {
 		a := &windowAggregator[K, V, A]{
-			in: in, node: n.Node, rows: openRows(in, d.Store, store.decl), windows: w, update: f,
-			final: o.emitFinal, next: t.flow(in), late: late.flow(in),
-			old: t.old && !o.emitFinal, again: t.old && !o.emitFinal && mutable[A](),
+			results: openResults(in, n, openRows(in, d.Store, store.decl), t, t.old && !o.emitFinal),
+			windows: w, update: f, final: o.emitFinal, late: late.flow(in),
 		}
 		a.visitOver, a.visitExpired = a.emitRow, a.expireRow
 		in.inits = append(in.inits, a.init)
@@ -126,20 +124,15 @@ func lookInWindows[K, A any](
 
 // windowAggregator keeps one result a key and window.
 type windowAggregator[K, V, A any] struct {
-	in         *instance
-	node       *plan.Node
-	rows       *rowsOf[K, A]
-	windows    Windows
-	update     update[K, V, A]
-	final      bool // results are given out when their window is over
-	old, again bool // as in aggregator
+	results[K, Windowed[K], A]
+	windows Windows
+	update  update[K, V, A]
+	final   bool // results are given out when their window is over
+	late    flow[K, V]
 
-	row  []byte // a row key
-	lo   []byte // bounds of a range
-	hi   []byte
-	out  change[Windowed[K], A]
-	next tableFlow[Windowed[K], A]
-	late flow[K, V]
+	row []byte // a row key
+	lo  []byte // bounds of a range
+	hi  []byte
 
 	emitted      int64 // start of the first window that is not given out yet
 	expired      int64 // start of the first window that has not expired
@@ -185,33 +178,16 @@ func (a *windowAggregator[K, V, A]) take(r *Record[K, V]) error {
 // into brings a record into one window; taken is false where the record was refused and dealt with.
 func (a *windowAggregator[K, V, A]) into(start int64, key []byte, r *Record[K, V]) (taken bool, err error) {
 	a.row = window.AppendKey(a.row[:0], start, key)
-	sum, ms, has, err := a.rows.get(a.row)
+	sum, err := a.begin(a.row, &r.Meta)
 	if err != nil {
 		return false, err
 	}
-	a.out = change[Windowed[K], A]{Key: a.windowed(r.Key, start), Meta: r.Meta}
-	if a.old && has {
-		a.out.Old, a.out.HasOld = sum, true
-	}
-	if sum, err = a.update(a.in, r, sum, has); err != nil {
+	a.out.Key = a.windowed(r.Key, start)
+	if sum, err = a.update(a.in, r, sum, a.has); err != nil {
 		return false, a.in.rt.Refuse(StageProcess, a.node, err)
 	}
-	if a.again && has {
-		if a.out.Old, _, _, err = a.rows.get(a.row); err != nil {
-			return false, err
-		}
-	}
-	if has && ms > r.Time.UnixMilli() {
-		a.out.Time = time.UnixMilli(ms)
-	}
-	if a.out.HasNew, err = a.rows.put(a.row, sum, a.out.Time.UnixMilli()); err != nil {
-		return false, a.in.stopped(a.node, err)
-	}
-	if a.final {
-		return true, nil
-	}
-	if a.out.HasNew {
-		a.out.New = sum
+	if kept, err := a.keep(a.row, sum); err != nil || !kept || a.final {
+		return kept, err
 	}
 	return true, a.next(&a.out)
 }
