@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"time"
 
 	"github.com/millstream-io/millstream/cluster/broker"
 	"github.com/millstream-io/millstream/cluster/client"
@@ -87,17 +88,32 @@ func (l local) DescribeGroups(ctx context.Context, names []string) ([]client.Gro
 			Name: d.Name, State: d.State.String(), Generation: d.Generation, ProtocolType: d.ProtocolType,
 			Protocol: d.Protocol, Err: d.Err,
 		}
+		if d.Err == nil {
+			out[i].Coordinator = l.m.broker.Self() // another member's groups are refused
+		}
 		if d.Err == nil && d.State == group.Dead {
 			out[i].Err = fault.New(fault.GroupIDNotFound, "group %q does not exist", d.Name).
 				WithHint("check the name with a group listing")
 		}
 		for _, m := range d.Members {
-			out[i].Members = append(out[i].Members, client.GroupMember{
-				ID: m.ID, Instance: m.Instance, ClientID: m.ClientID, ClientHost: m.ClientHost,
+			out[i].Members = append(out[i].Members, clientMember(d.ProtocolType, m))
+		}
+		for _, e := range d.Journal {
+			out[i].Journal = append(out[i].Journal, client.JournalLine{
+				At: time.UnixMilli(e.At.UnixMilli()), Generation: e.Generation, Member: e.Member, What: e.What,
 			})
 		}
 	}
 	return out, nil
+}
+
+func clientMember(protocolType string, m group.DescribedMember) client.GroupMember {
+	of := client.GroupMember{ID: m.ID, Instance: m.Instance, ClientID: m.ClientID, ClientHost: m.ClientHost}
+	parts, _ := group.Assigned(protocolType, m.Assignment) // bytes that are not understood name none
+	for _, p := range parts {
+		of.Partitions = append(of.Partitions, client.TopicPartition(p))
+	}
+	return of
 }
 
 // DeleteGroups implements client.Transport.

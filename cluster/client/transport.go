@@ -51,6 +51,12 @@ type Transport interface {
 	// the order of p.
 	DeleteRecords(ctx context.Context, p []Position) ([]RecordsDeleted, error)
 
+	// DescribeLogs tells how long and how large the logs of topics are; answers are in the order of the names.
+	DescribeLogs(ctx context.Context, topics []string) ([]TopicLogs, error)
+
+	// DescribeCluster tells who is in the cluster.
+	DescribeCluster(ctx context.Context) (ClusterDescription, error)
+
 	GroupTransport
 	AppTransport
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"time"
 
 	"github.com/millstream-io/millstream/proto/record"
 )
@@ -49,21 +50,34 @@ type GroupListing struct {
 	Members      int
 }
 
-// GroupDescription tells what a group is. Err is fault.GroupIDNotFound where it does not exist.
+// GroupDescription tells what a group is. Coordinator is the member that keeps it. Journal is what happened last, oldest
+// first; the coordinator keeps it in memory. Err is fault.GroupIDNotFound where the group does not exist.
 type GroupDescription struct {
 	Name         string
 	State        string
 	Generation   int32
 	ProtocolType string
 	Protocol     string // the assignment strategy that its members agreed on
+	Coordinator  record.MemberID
 	Members      []GroupMember
+	Journal      []JournalLine
 	Err          error
 }
 
-// GroupMember is one member of a group. Instance is empty for a member that is not static.
+// GroupMember is one member of a group. Instance is empty for a member that is not static. Partitions are what it was
+// given, ascending, where the group is one of Kafka's clients or of this one.
 type GroupMember struct {
 	ID, Instance         string
 	ClientID, ClientHost string
+	Partitions           []TopicPartition
+}
+
+// JournalLine is something that happened to a group. Member is who caused it, empty for nobody.
+type JournalLine struct {
+	At         time.Time // in whole milliseconds
+	Generation int32
+	Member     string
+	What       string
 }
 
 // GroupOffset is a committed position of a group: the offset that it reads next, and what the committer noted

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"time"
 
 	apiv1 "github.com/millstream-io/millstream/proto/api/v1"
 	"github.com/millstream-io/millstream/proto/api/wire"
@@ -34,10 +35,18 @@ func (t *transport) DescribeGroups(ctx context.Context, names []string) ([]clien
 func groupDescription(g *apiv1.GroupDescription) client.GroupDescription {
 	d := client.GroupDescription{
 		Name: g.Name, State: g.State, Generation: g.Generation, ProtocolType: g.ProtocolType, Protocol: g.Protocol,
-		Err: wire.Refusal(g.Error),
+		Coordinator: record.MemberID(g.CoordinatorId), Err: wire.Refusal(g.Error),
 		Members: convert(g.Members, func(m *apiv1.GroupMember) client.GroupMember {
 			return client.GroupMember{
 				ID: m.MemberId, Instance: m.InstanceId, ClientID: m.ClientId, ClientHost: m.ClientHost,
+				Partitions: convert(m.Partitions, func(p *apiv1.TopicPartition) client.TopicPartition {
+					return client.TopicPartition{Topic: p.Topic, Partition: record.Partition(p.Partition)}
+				}),
+			}
+		}),
+		Journal: convert(g.Journal, func(e *apiv1.GroupEvent) client.JournalLine {
+			return client.JournalLine{
+				At: time.UnixMilli(e.TimestampMs), Generation: e.Generation, Member: e.MemberId, What: e.What,
 			}
 		}),
 	}

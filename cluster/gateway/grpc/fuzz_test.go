@@ -39,11 +39,15 @@ func (p *heldPort) ListOffsets(_ broker.Who, q []broker.OffsetQuery, _ time.Time
 	done(make([]broker.OffsetAnswer, len(q)))
 }
 
+func (p *heldPort) DescribeLogDir(_ broker.Who, _ []broker.PartitionName, _ time.Time, done func(broker.LogDir)) {
+	done(broker.LogDir{})
+}
+
 // fuzzed are the calls that requests are made up for.
 var fuzzed = []string{
 	apiv1.Records_Produce_FullMethodName, apiv1.Records_Fetch_FullMethodName, apiv1.Records_Publish_FullMethodName,
 	apiv1.Records_Read_FullMethodName, apiv1.Records_ListOffsets_FullMethodName,
-	apiv1.Apps_ScanRows_FullMethodName, apiv1.Apps_GetRow_FullMethodName,
+	apiv1.Apps_ScanRows_FullMethodName, apiv1.Apps_GetRow_FullMethodName, apiv1.Topics_DescribeLogs_FullMethodName,
 }
 
 // Goal: whatever a client sends, the door neither panics nor hangs, and a batch comes to the port with room in front,
@@ -63,6 +67,7 @@ func FuzzRequests(f *testing.F) {
 			Target: &apiv1.StoreTarget{App: "a", Store: "s"}, Of: []byte("k"), From: &apiv1.ScanCursor{After: []byte{}},
 		},
 		&apiv1.GetRowRequest{Row: []byte("k"), Partition: &partition},
+		&apiv1.DescribeLogsRequest{Topics: []string{"t", "u"}},
 	} {
 		b, err := proto.Marshal(m)
 		if err != nil {

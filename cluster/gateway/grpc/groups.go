@@ -56,7 +56,11 @@ func (s *groups) DescribeGroups(ctx context.Context, r *apiv1.DescribeGroupsRequ
 	}
 	out := &apiv1.DescribeGroupsResponse{}
 	for _, g := range a {
-		out.Groups = append(out.Groups, descriptionOf(g))
+		d := descriptionOf(g)
+		if g.Err == nil {
+			d.CoordinatorId = uint64(s.d.port.Self()) // another member's groups are refused
+		}
+		out.Groups = append(out.Groups, d)
 	}
 	return out, nil
 }
@@ -76,11 +80,16 @@ func descriptionOf(g broker.DescribedGroup) *apiv1.GroupDescription {
 		Positions: int32(g.Positions),
 	}
 	for _, m := range g.Members {
-		d.Members = append(d.Members, &apiv1.GroupMember{
+		of := &apiv1.GroupMember{
 			MemberId: m.ID, InstanceId: m.Instance, ClientId: m.ClientID, ClientHost: m.ClientHost,
 			SessionTimeoutMs: uint32(m.Session.Milliseconds()), RebalanceTimeoutMs: uint32(m.Rebalance.Milliseconds()),
 			Metadata: m.Metadata, Assignment: m.Assignment,
-		})
+		}
+		parts, _ := group.Assigned(g.ProtocolType, m.Assignment) // bytes that are not understood name none
+		for _, p := range parts {
+			of.Partitions = append(of.Partitions, &apiv1.TopicPartition{Topic: p.Topic, Partition: int32(p.Partition)})
+		}
+		d.Members = append(d.Members, of)
 	}
 	for _, e := range g.Journal {
 		d.Journal = append(d.Journal, &apiv1.GroupEvent{

@@ -272,8 +272,10 @@ type GroupDescription struct {
 	// Committed offsets.
 	Positions int32 `protobuf:"varint,7,opt,name=positions,proto3" json:"positions,omitempty"`
 	// What happened last, oldest first; kept in memory by the coordinator.
-	Journal       []*GroupEvent `protobuf:"bytes,8,rep,name=journal,proto3" json:"journal,omitempty"`
-	Error         *Error        `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
+	Journal []*GroupEvent `protobuf:"bytes,8,rep,name=journal,proto3" json:"journal,omitempty"`
+	Error   *Error        `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
+	// The member that keeps the group.
+	CoordinatorId uint64 `protobuf:"varint,10,opt,name=coordinator_id,json=coordinatorId,proto3" json:"coordinator_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -371,6 +373,13 @@ func (x *GroupDescription) GetError() *Error {
 	return nil
 }
 
+func (x *GroupDescription) GetCoordinatorId() uint64 {
+	if x != nil {
+		return x.CoordinatorId
+	}
+	return 0
+}
+
 type GroupMember struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	MemberId string                 `protobuf:"bytes,1,opt,name=member_id,json=memberId,proto3" json:"member_id,omitempty"`
@@ -381,8 +390,10 @@ type GroupMember struct {
 	SessionTimeoutMs   uint32 `protobuf:"varint,5,opt,name=session_timeout_ms,json=sessionTimeoutMs,proto3" json:"session_timeout_ms,omitempty"`
 	RebalanceTimeoutMs uint32 `protobuf:"varint,6,opt,name=rebalance_timeout_ms,json=rebalanceTimeoutMs,proto3" json:"rebalance_timeout_ms,omitempty"`
 	// What the member told about itself and what it was given, in the encoding of the group's protocol.
-	Metadata      []byte `protobuf:"bytes,7,opt,name=metadata,proto3" json:"metadata,omitempty"`
-	Assignment    []byte `protobuf:"bytes,8,opt,name=assignment,proto3" json:"assignment,omitempty"`
+	Metadata   []byte `protobuf:"bytes,7,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	Assignment []byte `protobuf:"bytes,8,opt,name=assignment,proto3" json:"assignment,omitempty"`
+	// The assignment in this contract's own words, ascending: filled for the protocol types "consumer" and "millstream".
+	Partitions    []*TopicPartition `protobuf:"bytes,9,rep,name=partitions,proto3" json:"partitions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -469,6 +480,13 @@ func (x *GroupMember) GetMetadata() []byte {
 func (x *GroupMember) GetAssignment() []byte {
 	if x != nil {
 		return x.Assignment
+	}
+	return nil
+}
+
+func (x *GroupMember) GetPartitions() []*TopicPartition {
+	if x != nil {
+		return x.Partitions
 	}
 	return nil
 }
@@ -1395,7 +1413,7 @@ const file_proto_api_v1_groups_proto_rawDesc = "" +
 	"\x15DescribeGroupsRequest\x12\x14\n" +
 	"\x05names\x18\x01 \x03(\tR\x05names\"U\n" +
 	"\x16DescribeGroupsResponse\x12;\n" +
-	"\x06groups\x18\x01 \x03(\v2#.millstream.api.v1.GroupDescriptionR\x06groups\"\xde\x02\n" +
+	"\x06groups\x18\x01 \x03(\v2#.millstream.api.v1.GroupDescriptionR\x06groups\"\x85\x03\n" +
 	"\x10GroupDescription\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x1e\n" +
@@ -1407,7 +1425,9 @@ const file_proto_api_v1_groups_proto_rawDesc = "" +
 	"\amembers\x18\x06 \x03(\v2\x1e.millstream.api.v1.GroupMemberR\amembers\x12\x1c\n" +
 	"\tpositions\x18\a \x01(\x05R\tpositions\x127\n" +
 	"\ajournal\x18\b \x03(\v2\x1d.millstream.api.v1.GroupEventR\ajournal\x12.\n" +
-	"\x05error\x18\t \x01(\v2\x18.millstream.api.v1.ErrorR\x05error\"\xa5\x02\n" +
+	"\x05error\x18\t \x01(\v2\x18.millstream.api.v1.ErrorR\x05error\x12%\n" +
+	"\x0ecoordinator_id\x18\n" +
+	" \x01(\x04R\rcoordinatorId\"\xe8\x02\n" +
 	"\vGroupMember\x12\x1b\n" +
 	"\tmember_id\x18\x01 \x01(\tR\bmemberId\x12\x1f\n" +
 	"\vinstance_id\x18\x02 \x01(\tR\n" +
@@ -1420,7 +1440,10 @@ const file_proto_api_v1_groups_proto_rawDesc = "" +
 	"\bmetadata\x18\a \x01(\fR\bmetadata\x12\x1e\n" +
 	"\n" +
 	"assignment\x18\b \x01(\fR\n" +
-	"assignment\"\x80\x01\n" +
+	"assignment\x12A\n" +
+	"\n" +
+	"partitions\x18\t \x03(\v2!.millstream.api.v1.TopicPartitionR\n" +
+	"partitions\"\x80\x01\n" +
 	"\n" +
 	"GroupEvent\x12!\n" +
 	"\ftimestamp_ms\x18\x01 \x01(\x03R\vtimestampMs\x12\x1e\n" +
@@ -1547,38 +1570,39 @@ var file_proto_api_v1_groups_proto_depIdxs = []int32{
 	6,  // 2: millstream.api.v1.GroupDescription.members:type_name -> millstream.api.v1.GroupMember
 	7,  // 3: millstream.api.v1.GroupDescription.journal:type_name -> millstream.api.v1.GroupEvent
 	22, // 4: millstream.api.v1.GroupDescription.error:type_name -> millstream.api.v1.Error
-	10, // 5: millstream.api.v1.DeleteGroupsResponse.groups:type_name -> millstream.api.v1.GroupResult
-	22, // 6: millstream.api.v1.GroupResult.error:type_name -> millstream.api.v1.Error
-	11, // 7: millstream.api.v1.CommitOffsetsRequest.offsets:type_name -> millstream.api.v1.CommittedOffset
-	14, // 8: millstream.api.v1.CommitOffsetsResponse.offsets:type_name -> millstream.api.v1.OffsetResult
-	22, // 9: millstream.api.v1.OffsetResult.error:type_name -> millstream.api.v1.Error
-	23, // 10: millstream.api.v1.FetchOffsetsRequest.partitions:type_name -> millstream.api.v1.TopicPartition
-	11, // 11: millstream.api.v1.FetchOffsetsResponse.offsets:type_name -> millstream.api.v1.CommittedOffset
-	23, // 12: millstream.api.v1.DeleteOffsetsRequest.partitions:type_name -> millstream.api.v1.TopicPartition
-	14, // 13: millstream.api.v1.DeleteOffsetsResponse.offsets:type_name -> millstream.api.v1.OffsetResult
-	23, // 14: millstream.api.v1.ResetOffsetsRequest.partitions:type_name -> millstream.api.v1.TopicPartition
-	24, // 15: millstream.api.v1.ResetOffsetsRequest.position:type_name -> millstream.api.v1.Position
-	21, // 16: millstream.api.v1.ResetOffsetsResponse.offsets:type_name -> millstream.api.v1.OffsetMove
-	22, // 17: millstream.api.v1.OffsetMove.error:type_name -> millstream.api.v1.Error
-	0,  // 18: millstream.api.v1.Groups.ListGroups:input_type -> millstream.api.v1.ListGroupsRequest
-	3,  // 19: millstream.api.v1.Groups.DescribeGroups:input_type -> millstream.api.v1.DescribeGroupsRequest
-	8,  // 20: millstream.api.v1.Groups.DeleteGroups:input_type -> millstream.api.v1.DeleteGroupsRequest
-	12, // 21: millstream.api.v1.Groups.CommitOffsets:input_type -> millstream.api.v1.CommitOffsetsRequest
-	15, // 22: millstream.api.v1.Groups.FetchOffsets:input_type -> millstream.api.v1.FetchOffsetsRequest
-	17, // 23: millstream.api.v1.Groups.DeleteOffsets:input_type -> millstream.api.v1.DeleteOffsetsRequest
-	19, // 24: millstream.api.v1.Groups.ResetOffsets:input_type -> millstream.api.v1.ResetOffsetsRequest
-	1,  // 25: millstream.api.v1.Groups.ListGroups:output_type -> millstream.api.v1.ListGroupsResponse
-	4,  // 26: millstream.api.v1.Groups.DescribeGroups:output_type -> millstream.api.v1.DescribeGroupsResponse
-	9,  // 27: millstream.api.v1.Groups.DeleteGroups:output_type -> millstream.api.v1.DeleteGroupsResponse
-	13, // 28: millstream.api.v1.Groups.CommitOffsets:output_type -> millstream.api.v1.CommitOffsetsResponse
-	16, // 29: millstream.api.v1.Groups.FetchOffsets:output_type -> millstream.api.v1.FetchOffsetsResponse
-	18, // 30: millstream.api.v1.Groups.DeleteOffsets:output_type -> millstream.api.v1.DeleteOffsetsResponse
-	20, // 31: millstream.api.v1.Groups.ResetOffsets:output_type -> millstream.api.v1.ResetOffsetsResponse
-	25, // [25:32] is the sub-list for method output_type
-	18, // [18:25] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	23, // 5: millstream.api.v1.GroupMember.partitions:type_name -> millstream.api.v1.TopicPartition
+	10, // 6: millstream.api.v1.DeleteGroupsResponse.groups:type_name -> millstream.api.v1.GroupResult
+	22, // 7: millstream.api.v1.GroupResult.error:type_name -> millstream.api.v1.Error
+	11, // 8: millstream.api.v1.CommitOffsetsRequest.offsets:type_name -> millstream.api.v1.CommittedOffset
+	14, // 9: millstream.api.v1.CommitOffsetsResponse.offsets:type_name -> millstream.api.v1.OffsetResult
+	22, // 10: millstream.api.v1.OffsetResult.error:type_name -> millstream.api.v1.Error
+	23, // 11: millstream.api.v1.FetchOffsetsRequest.partitions:type_name -> millstream.api.v1.TopicPartition
+	11, // 12: millstream.api.v1.FetchOffsetsResponse.offsets:type_name -> millstream.api.v1.CommittedOffset
+	23, // 13: millstream.api.v1.DeleteOffsetsRequest.partitions:type_name -> millstream.api.v1.TopicPartition
+	14, // 14: millstream.api.v1.DeleteOffsetsResponse.offsets:type_name -> millstream.api.v1.OffsetResult
+	23, // 15: millstream.api.v1.ResetOffsetsRequest.partitions:type_name -> millstream.api.v1.TopicPartition
+	24, // 16: millstream.api.v1.ResetOffsetsRequest.position:type_name -> millstream.api.v1.Position
+	21, // 17: millstream.api.v1.ResetOffsetsResponse.offsets:type_name -> millstream.api.v1.OffsetMove
+	22, // 18: millstream.api.v1.OffsetMove.error:type_name -> millstream.api.v1.Error
+	0,  // 19: millstream.api.v1.Groups.ListGroups:input_type -> millstream.api.v1.ListGroupsRequest
+	3,  // 20: millstream.api.v1.Groups.DescribeGroups:input_type -> millstream.api.v1.DescribeGroupsRequest
+	8,  // 21: millstream.api.v1.Groups.DeleteGroups:input_type -> millstream.api.v1.DeleteGroupsRequest
+	12, // 22: millstream.api.v1.Groups.CommitOffsets:input_type -> millstream.api.v1.CommitOffsetsRequest
+	15, // 23: millstream.api.v1.Groups.FetchOffsets:input_type -> millstream.api.v1.FetchOffsetsRequest
+	17, // 24: millstream.api.v1.Groups.DeleteOffsets:input_type -> millstream.api.v1.DeleteOffsetsRequest
+	19, // 25: millstream.api.v1.Groups.ResetOffsets:input_type -> millstream.api.v1.ResetOffsetsRequest
+	1,  // 26: millstream.api.v1.Groups.ListGroups:output_type -> millstream.api.v1.ListGroupsResponse
+	4,  // 27: millstream.api.v1.Groups.DescribeGroups:output_type -> millstream.api.v1.DescribeGroupsResponse
+	9,  // 28: millstream.api.v1.Groups.DeleteGroups:output_type -> millstream.api.v1.DeleteGroupsResponse
+	13, // 29: millstream.api.v1.Groups.CommitOffsets:output_type -> millstream.api.v1.CommitOffsetsResponse
+	16, // 30: millstream.api.v1.Groups.FetchOffsets:output_type -> millstream.api.v1.FetchOffsetsResponse
+	18, // 31: millstream.api.v1.Groups.DeleteOffsets:output_type -> millstream.api.v1.DeleteOffsetsResponse
+	20, // 32: millstream.api.v1.Groups.ResetOffsets:output_type -> millstream.api.v1.ResetOffsetsResponse
+	26, // [26:33] is the sub-list for method output_type
+	19, // [19:26] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_proto_api_v1_groups_proto_init() }

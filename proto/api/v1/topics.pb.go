@@ -1271,6 +1271,245 @@ func (x *AlterConfigsResponse) GetTopics() []*TopicResult {
 	return nil
 }
 
+type DescribeLogsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Topics        []string               `protobuf:"bytes,1,rep,name=topics,proto3" json:"topics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeLogsRequest) Reset() {
+	*x = DescribeLogsRequest{}
+	mi := &file_proto_api_v1_topics_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeLogsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeLogsRequest) ProtoMessage() {}
+
+func (x *DescribeLogsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_api_v1_topics_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeLogsRequest.ProtoReflect.Descriptor instead.
+func (*DescribeLogsRequest) Descriptor() ([]byte, []int) {
+	return file_proto_api_v1_topics_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *DescribeLogsRequest) GetTopics() []string {
+	if x != nil {
+		return x.Topics
+	}
+	return nil
+}
+
+type DescribeLogsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Topics        []*TopicLogs           `protobuf:"bytes,1,rep,name=topics,proto3" json:"topics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeLogsResponse) Reset() {
+	*x = DescribeLogsResponse{}
+	mi := &file_proto_api_v1_topics_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeLogsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeLogsResponse) ProtoMessage() {}
+
+func (x *DescribeLogsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_api_v1_topics_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeLogsResponse.ProtoReflect.Descriptor instead.
+func (*DescribeLogsResponse) Descriptor() ([]byte, []int) {
+	return file_proto_api_v1_topics_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DescribeLogsResponse) GetTopics() []*TopicLogs {
+	if x != nil {
+		return x.Topics
+	}
+	return nil
+}
+
+type TopicLogs struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Topic string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	// In order, from 0 on.
+	Partitions    []*PartitionLog `protobuf:"bytes,2,rep,name=partitions,proto3" json:"partitions,omitempty"`
+	Error         *Error          `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopicLogs) Reset() {
+	*x = TopicLogs{}
+	mi := &file_proto_api_v1_topics_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopicLogs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopicLogs) ProtoMessage() {}
+
+func (x *TopicLogs) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_api_v1_topics_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopicLogs.ProtoReflect.Descriptor instead.
+func (*TopicLogs) Descriptor() ([]byte, []int) {
+	return file_proto_api_v1_topics_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *TopicLogs) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *TopicLogs) GetPartitions() []*PartitionLog {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
+func (x *TopicLogs) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+// PartitionLog is the log of a partition.
+type PartitionLog struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Partition int32                  `protobuf:"varint,1,opt,name=partition,proto3" json:"partition,omitempty"`
+	// The oldest offset that is kept; -1 with an error.
+	LogStart int64 `protobuf:"varint,2,opt,name=log_start,json=logStart,proto3" json:"log_start,omitempty"`
+	// Behind the newest record that can be read; -1 with an error.
+	HighWatermark int64 `protobuf:"varint,3,opt,name=high_watermark,json=highWatermark,proto3" json:"high_watermark,omitempty"`
+	// The largest timestamp of a record, in milliseconds since 1970; -1 where there is none.
+	NewestTimestampMs int64 `protobuf:"varint,4,opt,name=newest_timestamp_ms,json=newestTimestampMs,proto3" json:"newest_timestamp_ms,omitempty"`
+	// Bytes on the disk of the member that answers; -1 where it does not know them.
+	SizeBytes int64 `protobuf:"varint,5,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	// Why the offsets are not told.
+	Error         *Error `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PartitionLog) Reset() {
+	*x = PartitionLog{}
+	mi := &file_proto_api_v1_topics_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartitionLog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartitionLog) ProtoMessage() {}
+
+func (x *PartitionLog) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_api_v1_topics_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartitionLog.ProtoReflect.Descriptor instead.
+func (*PartitionLog) Descriptor() ([]byte, []int) {
+	return file_proto_api_v1_topics_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *PartitionLog) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *PartitionLog) GetLogStart() int64 {
+	if x != nil {
+		return x.LogStart
+	}
+	return 0
+}
+
+func (x *PartitionLog) GetHighWatermark() int64 {
+	if x != nil {
+		return x.HighWatermark
+	}
+	return 0
+}
+
+func (x *PartitionLog) GetNewestTimestampMs() int64 {
+	if x != nil {
+		return x.NewestTimestampMs
+	}
+	return 0
+}
+
+func (x *PartitionLog) GetSizeBytes() int64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *PartitionLog) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 type DescribeClusterRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1279,7 +1518,7 @@ type DescribeClusterRequest struct {
 
 func (x *DescribeClusterRequest) Reset() {
 	*x = DescribeClusterRequest{}
-	mi := &file_proto_api_v1_topics_proto_msgTypes[21]
+	mi := &file_proto_api_v1_topics_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1291,7 +1530,7 @@ func (x *DescribeClusterRequest) String() string {
 func (*DescribeClusterRequest) ProtoMessage() {}
 
 func (x *DescribeClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_api_v1_topics_proto_msgTypes[21]
+	mi := &file_proto_api_v1_topics_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1304,7 +1543,7 @@ func (x *DescribeClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeClusterRequest.ProtoReflect.Descriptor instead.
 func (*DescribeClusterRequest) Descriptor() ([]byte, []int) {
-	return file_proto_api_v1_topics_proto_rawDescGZIP(), []int{21}
+	return file_proto_api_v1_topics_proto_rawDescGZIP(), []int{25}
 }
 
 type DescribeClusterResponse struct {
@@ -1322,7 +1561,7 @@ type DescribeClusterResponse struct {
 
 func (x *DescribeClusterResponse) Reset() {
 	*x = DescribeClusterResponse{}
-	mi := &file_proto_api_v1_topics_proto_msgTypes[22]
+	mi := &file_proto_api_v1_topics_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1334,7 +1573,7 @@ func (x *DescribeClusterResponse) String() string {
 func (*DescribeClusterResponse) ProtoMessage() {}
 
 func (x *DescribeClusterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_api_v1_topics_proto_msgTypes[22]
+	mi := &file_proto_api_v1_topics_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1347,7 +1586,7 @@ func (x *DescribeClusterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeClusterResponse.ProtoReflect.Descriptor instead.
 func (*DescribeClusterResponse) Descriptor() ([]byte, []int) {
-	return file_proto_api_v1_topics_proto_rawDescGZIP(), []int{22}
+	return file_proto_api_v1_topics_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DescribeClusterResponse) GetClusterId() string {
@@ -1390,7 +1629,7 @@ type MemberDescription struct {
 
 func (x *MemberDescription) Reset() {
 	*x = MemberDescription{}
-	mi := &file_proto_api_v1_topics_proto_msgTypes[23]
+	mi := &file_proto_api_v1_topics_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1402,7 +1641,7 @@ func (x *MemberDescription) String() string {
 func (*MemberDescription) ProtoMessage() {}
 
 func (x *MemberDescription) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_api_v1_topics_proto_msgTypes[23]
+	mi := &file_proto_api_v1_topics_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1415,7 +1654,7 @@ func (x *MemberDescription) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberDescription.ProtoReflect.Descriptor instead.
 func (*MemberDescription) Descriptor() ([]byte, []int) {
-	return file_proto_api_v1_topics_proto_rawDescGZIP(), []int{23}
+	return file_proto_api_v1_topics_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *MemberDescription) GetMemberId() uint64 {
@@ -1525,7 +1764,25 @@ const file_proto_api_v1_topics_proto_rawDesc = "" +
 	"\x04verb\x18\x02 \x01(\x0e2\x1d.millstream.api.v1.ConfigVerbR\x04verb\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\tR\x05value\"N\n" +
 	"\x14AlterConfigsResponse\x126\n" +
-	"\x06topics\x18\x01 \x03(\v2\x1e.millstream.api.v1.TopicResultR\x06topics\"\x18\n" +
+	"\x06topics\x18\x01 \x03(\v2\x1e.millstream.api.v1.TopicResultR\x06topics\"-\n" +
+	"\x13DescribeLogsRequest\x12\x16\n" +
+	"\x06topics\x18\x01 \x03(\tR\x06topics\"L\n" +
+	"\x14DescribeLogsResponse\x124\n" +
+	"\x06topics\x18\x01 \x03(\v2\x1c.millstream.api.v1.TopicLogsR\x06topics\"\x92\x01\n" +
+	"\tTopicLogs\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12?\n" +
+	"\n" +
+	"partitions\x18\x02 \x03(\v2\x1f.millstream.api.v1.PartitionLogR\n" +
+	"partitions\x12.\n" +
+	"\x05error\x18\x03 \x01(\v2\x18.millstream.api.v1.ErrorR\x05error\"\xef\x01\n" +
+	"\fPartitionLog\x12\x1c\n" +
+	"\tpartition\x18\x01 \x01(\x05R\tpartition\x12\x1b\n" +
+	"\tlog_start\x18\x02 \x01(\x03R\blogStart\x12%\n" +
+	"\x0ehigh_watermark\x18\x03 \x01(\x03R\rhighWatermark\x12.\n" +
+	"\x13newest_timestamp_ms\x18\x04 \x01(\x03R\x11newestTimestampMs\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x05 \x01(\x03R\tsizeBytes\x12.\n" +
+	"\x05error\x18\x06 \x01(\v2\x18.millstream.api.v1.ErrorR\x05error\"\x18\n" +
 	"\x16DescribeClusterRequest\"\xba\x01\n" +
 	"\x17DescribeClusterResponse\x12\x1d\n" +
 	"\n" +
@@ -1543,14 +1800,15 @@ const file_proto_api_v1_topics_proto_rawDesc = "" +
 	"\x0fCONFIG_VERB_SET\x10\x01\x12\x16\n" +
 	"\x12CONFIG_VERB_DELETE\x10\x02\x12\x16\n" +
 	"\x12CONFIG_VERB_APPEND\x10\x03\x12\x18\n" +
-	"\x14CONFIG_VERB_SUBTRACT\x10\x042\xd3\x05\n" +
+	"\x14CONFIG_VERB_SUBTRACT\x10\x042\xb4\x06\n" +
 	"\x06Topics\x12e\n" +
 	"\x0eDescribeTopics\x12(.millstream.api.v1.DescribeTopicsRequest\x1a).millstream.api.v1.DescribeTopicsResponse\x12_\n" +
 	"\fCreateTopics\x12&.millstream.api.v1.CreateTopicsRequest\x1a'.millstream.api.v1.CreateTopicsResponse\x12_\n" +
 	"\fDeleteTopics\x12&.millstream.api.v1.DeleteTopicsRequest\x1a'.millstream.api.v1.DeleteTopicsResponse\x12k\n" +
 	"\x10CreatePartitions\x12*.millstream.api.v1.CreatePartitionsRequest\x1a+.millstream.api.v1.CreatePartitionsResponse\x12h\n" +
 	"\x0fDescribeConfigs\x12).millstream.api.v1.DescribeConfigsRequest\x1a*.millstream.api.v1.DescribeConfigsResponse\x12_\n" +
-	"\fAlterConfigs\x12&.millstream.api.v1.AlterConfigsRequest\x1a'.millstream.api.v1.AlterConfigsResponse\x12h\n" +
+	"\fAlterConfigs\x12&.millstream.api.v1.AlterConfigsRequest\x1a'.millstream.api.v1.AlterConfigsResponse\x12_\n" +
+	"\fDescribeLogs\x12&.millstream.api.v1.DescribeLogsRequest\x1a'.millstream.api.v1.DescribeLogsResponse\x12h\n" +
 	"\x0fDescribeCluster\x12).millstream.api.v1.DescribeClusterRequest\x1a*.millstream.api.v1.DescribeClusterResponseB8Z6github.com/millstream-io/millstream/proto/api/v1;apiv1b\x06proto3"
 
 var (
@@ -1566,7 +1824,7 @@ func file_proto_api_v1_topics_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_api_v1_topics_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_proto_api_v1_topics_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_proto_api_v1_topics_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_proto_api_v1_topics_proto_goTypes = []any{
 	(ConfigVerb)(0),                  // 0: millstream.api.v1.ConfigVerb
 	(*DescribeTopicsRequest)(nil),    // 1: millstream.api.v1.DescribeTopicsRequest
@@ -1590,51 +1848,61 @@ var file_proto_api_v1_topics_proto_goTypes = []any{
 	(*TopicChange)(nil),              // 19: millstream.api.v1.TopicChange
 	(*ConfigOp)(nil),                 // 20: millstream.api.v1.ConfigOp
 	(*AlterConfigsResponse)(nil),     // 21: millstream.api.v1.AlterConfigsResponse
-	(*DescribeClusterRequest)(nil),   // 22: millstream.api.v1.DescribeClusterRequest
-	(*DescribeClusterResponse)(nil),  // 23: millstream.api.v1.DescribeClusterResponse
-	(*MemberDescription)(nil),        // 24: millstream.api.v1.MemberDescription
-	nil,                              // 25: millstream.api.v1.NewTopic.ConfigsEntry
-	(*Error)(nil),                    // 26: millstream.api.v1.Error
+	(*DescribeLogsRequest)(nil),      // 22: millstream.api.v1.DescribeLogsRequest
+	(*DescribeLogsResponse)(nil),     // 23: millstream.api.v1.DescribeLogsResponse
+	(*TopicLogs)(nil),                // 24: millstream.api.v1.TopicLogs
+	(*PartitionLog)(nil),             // 25: millstream.api.v1.PartitionLog
+	(*DescribeClusterRequest)(nil),   // 26: millstream.api.v1.DescribeClusterRequest
+	(*DescribeClusterResponse)(nil),  // 27: millstream.api.v1.DescribeClusterResponse
+	(*MemberDescription)(nil),        // 28: millstream.api.v1.MemberDescription
+	nil,                              // 29: millstream.api.v1.NewTopic.ConfigsEntry
+	(*Error)(nil),                    // 30: millstream.api.v1.Error
 }
 var file_proto_api_v1_topics_proto_depIdxs = []int32{
 	3,  // 0: millstream.api.v1.DescribeTopicsResponse.topics:type_name -> millstream.api.v1.TopicDescription
 	4,  // 1: millstream.api.v1.TopicDescription.partitions:type_name -> millstream.api.v1.PartitionDescription
-	26, // 2: millstream.api.v1.TopicDescription.error:type_name -> millstream.api.v1.Error
-	26, // 3: millstream.api.v1.PartitionDescription.error:type_name -> millstream.api.v1.Error
+	30, // 2: millstream.api.v1.TopicDescription.error:type_name -> millstream.api.v1.Error
+	30, // 3: millstream.api.v1.PartitionDescription.error:type_name -> millstream.api.v1.Error
 	6,  // 4: millstream.api.v1.CreateTopicsRequest.topics:type_name -> millstream.api.v1.NewTopic
-	25, // 5: millstream.api.v1.NewTopic.configs:type_name -> millstream.api.v1.NewTopic.ConfigsEntry
+	29, // 5: millstream.api.v1.NewTopic.configs:type_name -> millstream.api.v1.NewTopic.ConfigsEntry
 	8,  // 6: millstream.api.v1.CreateTopicsResponse.topics:type_name -> millstream.api.v1.TopicResult
-	26, // 7: millstream.api.v1.TopicResult.error:type_name -> millstream.api.v1.Error
+	30, // 7: millstream.api.v1.TopicResult.error:type_name -> millstream.api.v1.Error
 	8,  // 8: millstream.api.v1.DeleteTopicsResponse.topics:type_name -> millstream.api.v1.TopicResult
 	12, // 9: millstream.api.v1.CreatePartitionsRequest.topics:type_name -> millstream.api.v1.MorePartitions
 	8,  // 10: millstream.api.v1.CreatePartitionsResponse.topics:type_name -> millstream.api.v1.TopicResult
 	16, // 11: millstream.api.v1.DescribeConfigsResponse.topics:type_name -> millstream.api.v1.TopicConfigs
 	17, // 12: millstream.api.v1.TopicConfigs.entries:type_name -> millstream.api.v1.ConfigEntry
-	26, // 13: millstream.api.v1.TopicConfigs.error:type_name -> millstream.api.v1.Error
+	30, // 13: millstream.api.v1.TopicConfigs.error:type_name -> millstream.api.v1.Error
 	19, // 14: millstream.api.v1.AlterConfigsRequest.topics:type_name -> millstream.api.v1.TopicChange
 	20, // 15: millstream.api.v1.TopicChange.ops:type_name -> millstream.api.v1.ConfigOp
 	0,  // 16: millstream.api.v1.ConfigOp.verb:type_name -> millstream.api.v1.ConfigVerb
 	8,  // 17: millstream.api.v1.AlterConfigsResponse.topics:type_name -> millstream.api.v1.TopicResult
-	24, // 18: millstream.api.v1.DescribeClusterResponse.members:type_name -> millstream.api.v1.MemberDescription
-	1,  // 19: millstream.api.v1.Topics.DescribeTopics:input_type -> millstream.api.v1.DescribeTopicsRequest
-	5,  // 20: millstream.api.v1.Topics.CreateTopics:input_type -> millstream.api.v1.CreateTopicsRequest
-	9,  // 21: millstream.api.v1.Topics.DeleteTopics:input_type -> millstream.api.v1.DeleteTopicsRequest
-	11, // 22: millstream.api.v1.Topics.CreatePartitions:input_type -> millstream.api.v1.CreatePartitionsRequest
-	14, // 23: millstream.api.v1.Topics.DescribeConfigs:input_type -> millstream.api.v1.DescribeConfigsRequest
-	18, // 24: millstream.api.v1.Topics.AlterConfigs:input_type -> millstream.api.v1.AlterConfigsRequest
-	22, // 25: millstream.api.v1.Topics.DescribeCluster:input_type -> millstream.api.v1.DescribeClusterRequest
-	2,  // 26: millstream.api.v1.Topics.DescribeTopics:output_type -> millstream.api.v1.DescribeTopicsResponse
-	7,  // 27: millstream.api.v1.Topics.CreateTopics:output_type -> millstream.api.v1.CreateTopicsResponse
-	10, // 28: millstream.api.v1.Topics.DeleteTopics:output_type -> millstream.api.v1.DeleteTopicsResponse
-	13, // 29: millstream.api.v1.Topics.CreatePartitions:output_type -> millstream.api.v1.CreatePartitionsResponse
-	15, // 30: millstream.api.v1.Topics.DescribeConfigs:output_type -> millstream.api.v1.DescribeConfigsResponse
-	21, // 31: millstream.api.v1.Topics.AlterConfigs:output_type -> millstream.api.v1.AlterConfigsResponse
-	23, // 32: millstream.api.v1.Topics.DescribeCluster:output_type -> millstream.api.v1.DescribeClusterResponse
-	26, // [26:33] is the sub-list for method output_type
-	19, // [19:26] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	24, // 18: millstream.api.v1.DescribeLogsResponse.topics:type_name -> millstream.api.v1.TopicLogs
+	25, // 19: millstream.api.v1.TopicLogs.partitions:type_name -> millstream.api.v1.PartitionLog
+	30, // 20: millstream.api.v1.TopicLogs.error:type_name -> millstream.api.v1.Error
+	30, // 21: millstream.api.v1.PartitionLog.error:type_name -> millstream.api.v1.Error
+	28, // 22: millstream.api.v1.DescribeClusterResponse.members:type_name -> millstream.api.v1.MemberDescription
+	1,  // 23: millstream.api.v1.Topics.DescribeTopics:input_type -> millstream.api.v1.DescribeTopicsRequest
+	5,  // 24: millstream.api.v1.Topics.CreateTopics:input_type -> millstream.api.v1.CreateTopicsRequest
+	9,  // 25: millstream.api.v1.Topics.DeleteTopics:input_type -> millstream.api.v1.DeleteTopicsRequest
+	11, // 26: millstream.api.v1.Topics.CreatePartitions:input_type -> millstream.api.v1.CreatePartitionsRequest
+	14, // 27: millstream.api.v1.Topics.DescribeConfigs:input_type -> millstream.api.v1.DescribeConfigsRequest
+	18, // 28: millstream.api.v1.Topics.AlterConfigs:input_type -> millstream.api.v1.AlterConfigsRequest
+	22, // 29: millstream.api.v1.Topics.DescribeLogs:input_type -> millstream.api.v1.DescribeLogsRequest
+	26, // 30: millstream.api.v1.Topics.DescribeCluster:input_type -> millstream.api.v1.DescribeClusterRequest
+	2,  // 31: millstream.api.v1.Topics.DescribeTopics:output_type -> millstream.api.v1.DescribeTopicsResponse
+	7,  // 32: millstream.api.v1.Topics.CreateTopics:output_type -> millstream.api.v1.CreateTopicsResponse
+	10, // 33: millstream.api.v1.Topics.DeleteTopics:output_type -> millstream.api.v1.DeleteTopicsResponse
+	13, // 34: millstream.api.v1.Topics.CreatePartitions:output_type -> millstream.api.v1.CreatePartitionsResponse
+	15, // 35: millstream.api.v1.Topics.DescribeConfigs:output_type -> millstream.api.v1.DescribeConfigsResponse
+	21, // 36: millstream.api.v1.Topics.AlterConfigs:output_type -> millstream.api.v1.AlterConfigsResponse
+	23, // 37: millstream.api.v1.Topics.DescribeLogs:output_type -> millstream.api.v1.DescribeLogsResponse
+	27, // 38: millstream.api.v1.Topics.DescribeCluster:output_type -> millstream.api.v1.DescribeClusterResponse
+	31, // [31:39] is the sub-list for method output_type
+	23, // [23:31] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_proto_api_v1_topics_proto_init() }
@@ -1649,7 +1917,7 @@ func file_proto_api_v1_topics_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_api_v1_topics_proto_rawDesc), len(file_proto_api_v1_topics_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   25,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

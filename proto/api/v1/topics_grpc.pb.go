@@ -25,6 +25,7 @@ const (
 	Topics_CreatePartitions_FullMethodName = "/millstream.api.v1.Topics/CreatePartitions"
 	Topics_DescribeConfigs_FullMethodName  = "/millstream.api.v1.Topics/DescribeConfigs"
 	Topics_AlterConfigs_FullMethodName     = "/millstream.api.v1.Topics/AlterConfigs"
+	Topics_DescribeLogs_FullMethodName     = "/millstream.api.v1.Topics/DescribeLogs"
 	Topics_DescribeCluster_FullMethodName  = "/millstream.api.v1.Topics/DescribeCluster"
 )
 
@@ -47,6 +48,8 @@ type TopicsClient interface {
 	DescribeConfigs(ctx context.Context, in *DescribeConfigsRequest, opts ...grpc.CallOption) (*DescribeConfigsResponse, error)
 	// AlterConfigs changes keys of topics; all operations of a topic are done, or none.
 	AlterConfigs(ctx context.Context, in *AlterConfigsRequest, opts ...grpc.CallOption) (*AlterConfigsResponse, error)
+	// DescribeLogs tells where the logs of topics begin and end, how young they are and how large. It reads from the disk.
+	DescribeLogs(ctx context.Context, in *DescribeLogsRequest, opts ...grpc.CallOption) (*DescribeLogsResponse, error)
 	// DescribeCluster tells who is in the cluster.
 	DescribeCluster(ctx context.Context, in *DescribeClusterRequest, opts ...grpc.CallOption) (*DescribeClusterResponse, error)
 }
@@ -119,6 +122,16 @@ func (c *topicsClient) AlterConfigs(ctx context.Context, in *AlterConfigsRequest
 	return out, nil
 }
 
+func (c *topicsClient) DescribeLogs(ctx context.Context, in *DescribeLogsRequest, opts ...grpc.CallOption) (*DescribeLogsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DescribeLogsResponse)
+	err := c.cc.Invoke(ctx, Topics_DescribeLogs_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *topicsClient) DescribeCluster(ctx context.Context, in *DescribeClusterRequest, opts ...grpc.CallOption) (*DescribeClusterResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DescribeClusterResponse)
@@ -148,6 +161,8 @@ type TopicsServer interface {
 	DescribeConfigs(context.Context, *DescribeConfigsRequest) (*DescribeConfigsResponse, error)
 	// AlterConfigs changes keys of topics; all operations of a topic are done, or none.
 	AlterConfigs(context.Context, *AlterConfigsRequest) (*AlterConfigsResponse, error)
+	// DescribeLogs tells where the logs of topics begin and end, how young they are and how large. It reads from the disk.
+	DescribeLogs(context.Context, *DescribeLogsRequest) (*DescribeLogsResponse, error)
 	// DescribeCluster tells who is in the cluster.
 	DescribeCluster(context.Context, *DescribeClusterRequest) (*DescribeClusterResponse, error)
 	mustEmbedUnimplementedTopicsServer()
@@ -177,6 +192,9 @@ func (UnimplementedTopicsServer) DescribeConfigs(context.Context, *DescribeConfi
 }
 func (UnimplementedTopicsServer) AlterConfigs(context.Context, *AlterConfigsRequest) (*AlterConfigsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AlterConfigs not implemented")
+}
+func (UnimplementedTopicsServer) DescribeLogs(context.Context, *DescribeLogsRequest) (*DescribeLogsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DescribeLogs not implemented")
 }
 func (UnimplementedTopicsServer) DescribeCluster(context.Context, *DescribeClusterRequest) (*DescribeClusterResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DescribeCluster not implemented")
@@ -310,6 +328,24 @@ func _Topics_AlterConfigs_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Topics_DescribeLogs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DescribeLogsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopicsServer).DescribeLogs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Topics_DescribeLogs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopicsServer).DescribeLogs(ctx, req.(*DescribeLogsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Topics_DescribeCluster_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DescribeClusterRequest)
 	if err := dec(in); err != nil {
@@ -358,6 +394,10 @@ var Topics_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AlterConfigs",
 			Handler:    _Topics_AlterConfigs_Handler,
+		},
+		{
+			MethodName: "DescribeLogs",
+			Handler:    _Topics_DescribeLogs_Handler,
 		},
 		{
 			MethodName: "DescribeCluster",
