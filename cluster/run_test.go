@@ -407,33 +407,43 @@ func TestOutputTopicMadeAnew(t *testing.T) {
 	}
 }
 
-// Goal: user code that does not come back ends a Run after its time, with an error that says what follows;
-// its context ends then. Method: user code that waits for its context, on fake time.
+// Goal: user code that does not come back ends a Run after its time, with an error that says what follows; its context
+// ends then, and what does not look at it holds up nobody but the member's Close. Method: user code that waits for its
+// context, and for a channel; fake time.
 func TestStopHasALimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m, err := cluster.Start(testContext(t), cluster.Config{DataDir: t.TempDir()})
-		if err != nil {
-			t.Fatal(err)
+	for _, heeds := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) { stopStuck(t, heeds) })
+	}
+}
+
+func stopStuck(t *testing.T, heeds bool) {
+	m, err := cluster.Start(testContext(t), cluster.Config{DataDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	makeTopics(t, m, 1, "in", "out")
+	b := topology.NewBuilder("pipe")
+	in := topology.From(b, topology.NewTopic("in", serde.String, serde.String), topology.FromEarliest())
+	reached, gate := make(chan struct{}, 1), make(chan struct{})
+	topology.TryMapValues(in, func(ctx context.Context, r topology.Record[string, string]) (string, error) {
+		reached <- struct{}{}
+		if !heeds {
+			<-gate
+			return r.Value, nil
 		}
-		defer m.Close()
-		makeTopics(t, m, 1, "in", "out")
-		b := topology.NewBuilder("pipe")
-		in := topology.From(b, topology.NewTopic("in", serde.String, serde.String), topology.FromEarliest())
-		reached := make(chan struct{}, 1)
-		topology.TryMapValues(in, func(ctx context.Context, r topology.Record[string, string]) (string, error) {
-			reached <- struct{}{}
-			<-ctx.Done()
-			return "", ctx.Err()
-		}).To(topology.NewTopic("out", serde.String, serde.String))
-		r := run(m, built(t, b))
-		put(t, m, "in", 0, "v")
-		<-reached
-		begin := time.Now()
-		r.stop()
-		if err := r.wait(t); err == nil || !strings.Contains(err.Error(), "did not stop") || time.Since(begin) > 20*time.Second {
-			t.Fatalf("after %s: %v", time.Since(begin), err)
-		}
-	})
+		<-ctx.Done()
+		return "", ctx.Err()
+	}).To(topology.NewTopic("out", serde.String, serde.String))
+	r := run(m, built(t, b))
+	put(t, m, "in", 0, "v")
+	<-reached
+	begin := time.Now()
+	r.stop()
+	if err := r.wait(t); err == nil || !strings.Contains(err.Error(), "did not stop") || time.Since(begin) > 20*time.Second {
+		t.Errorf("after %s: %v", time.Since(begin), err)
+	}
+	close(gate)
 }
 
 // Goal: a new version of an application processes everything from offset 0 beside the one that is at work, under an id

@@ -2,12 +2,14 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/millstream-io/millstream/cluster"
+	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state/serde"
 	"github.com/millstream-io/millstream/topology"
 )
@@ -74,4 +76,74 @@ func slowPipe(t *testing.T, app, in, out string) *topology.Topology {
 		return r.Value, nil
 	}).To(topology.NewTopic(out, serde.String, serde.String))
 	return built(t, b)
+}
+
+// Goal: a record that takes for ever holds up the pause and the stop of its task no longer than itself, however many
+// are fetched behind it; other tasks pause meanwhile, and a pause that is waited for says who has not. Nothing is lost
+// or done twice. Method: fake time; ten records of one batch, each waits on a channel that nothing but the test feeds.
+func TestSlowRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, err := cluster.Start(testContext(t), cluster.Config{DataDir: t.TempDir(), TaskWorkers: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		makeTopics(t, m, 2, "in", "out")
+		gate, reached := make(chan struct{}), make(chan string, 100)
+		topo := pipe(t, func(v string) (string, error) {
+			if strings.HasPrefix(v, "slow") {
+				reached <- v
+				<-gate
+			}
+			return v, nil
+		})
+		put(t, m, "in", 0, numbered("slow", 10)...)
+		r := run(m, topo)
+		<-reached
+		put(t, m, "in", 1, "quick")
+		await(t, m, "out", "quick")
+
+		ctx, cancel := context.WithTimeout(testContext(t), 5*time.Second)
+		defer cancel()
+		err = m.PauseApp(ctx, "pipe")
+		if !errors.Is(err, fault.RequestTimedOut) || !strings.Contains(err.Error(), "[0_0]") {
+			t.Errorf("a pause within a record: %v", err)
+		}
+		wantStates(t, m, cluster.TaskRunning, cluster.TaskPaused)
+		gate <- struct{}{}
+		if err := m.PauseApp(testContext(t), "pipe"); err != nil || len(reached) != 0 {
+			t.Errorf("behind the record: %v, %d more were taken", err, len(reached))
+		}
+		wantStates(t, m, cluster.TaskPaused, cluster.TaskPaused)
+		if err := m.ResumeApp(testContext(t), "pipe"); err != nil {
+			t.Fatal(err)
+		}
+		if v := <-reached; v != "slow1" {
+			t.Errorf("it goes on at %s", v)
+		}
+		r.stop()
+		synctest.Wait() // it has been told
+		gate <- struct{}{}
+		if err := r.wait(t); err != nil || len(reached) != 0 {
+			t.Errorf("stopped behind the record: %v, %d more were taken", err, len(reached))
+		}
+		close(gate)
+		r = run(m, topo)
+		records := await(t, m, "out", numbered("slow", 10)...)
+		once(t, "after a pause and a stop", records, 11)
+		stopRun(t, r)
+	})
+}
+
+func wantStates(t *testing.T, m *cluster.Member, want ...cluster.TaskState) {
+	t.Helper()
+	report, err := m.App("pipe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range report.Tasks {
+		if r.State != want[i] {
+			t.Errorf("task %s is %s, want %s", r.Task, r.State, want[i])
+		}
+	}
 }

@@ -68,7 +68,9 @@ type shell struct {
 	submit  func(job func()) error
 	core    atomic.Pointer[task.Core] // nil before the first job
 	queue   []task.Input
-	running bool // a job works on the core
+	urgent  []task.Input // go in front of queue
+	hurry   atomic.Bool  // something urgent waits: the job that runs is to end behind its record
+	running bool         // a job works on the core
 	over    bool
 	owner   atomic.Uint32
 	revoke  context.CancelFunc // tells user code to give up
@@ -105,9 +107,9 @@ func (s *shell) Receive(c actors.Context, m any) {
 	case stepped:
 		s.finish(c, m)
 	case task.Pause:
-		s.take(c, m)
+		s.interrupt(c, m)
 	case Halt:
-		s.take(c, task.Stop{})
+		s.interrupt(c, task.Stop{})
 	case actors.Stopping:
 		s.stop()
 	default:
@@ -122,6 +124,7 @@ func (s *shell) start(c actors.Context) {
 		base = context.Background()
 	}
 	s.p.Config.Context, s.revoke = context.WithCancel(base)
+	s.p.Config.Interrupted = s.hurry.Load
 	s.take(c, task.Open{})
 }
 
@@ -131,14 +134,23 @@ func (s *shell) take(c actors.Context, in task.Input) {
 	s.run(c)
 }
 
+// interrupt is take for what does not wait until everything that was fetched is processed: a batch of slow records
+// may take hours. It waits for the record that user code is at.
+func (s *shell) interrupt(c actors.Context, in task.Input) {
+	s.urgent = append(s.urgent, in)
+	s.hurry.Store(true)
+	s.run(c)
+}
+
 func (s *shell) run(c actors.Context) {
-	if s.running || len(s.queue) == 0 || s.over {
+	if s.running || len(s.urgent)+len(s.queue) == 0 || s.over {
 		return
 	}
 	s.running = true
+	s.hurry.Store(false)
 	s.owner.Store(ownedByJob)
-	queue, now, post := s.queue, c.Now(), s.post
-	s.queue = nil
+	queue, now, post := append(s.urgent, s.queue...), c.Now(), s.post
+	s.queue, s.urgent = nil, nil
 	err := s.submit(func() {
 		done, core := steps(s.core.Load(), s.p.Config, now, queue)
 		s.core.Store(core)
@@ -234,6 +246,7 @@ func (s *shell) stop() {
 		s.revoke()
 	}
 	s.over = true
+	s.hurry.Store(true)
 	core := s.core.Load()
 	if !s.owner.CompareAndSwap(ownedByJob, leftToJob) && core != nil {
 		if err := s.submit(func() { closeCore(core) }); err != nil {

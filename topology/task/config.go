@@ -29,6 +29,10 @@ type Config struct {
 	// Paused begins the task paused; see Pause.
 	Paused bool
 
+	// Interrupted is asked in front of every record and must be quick: true leaves that and all that follow to a
+	// later Step, which wants to be soon. nil: never.
+	Interrupted func() bool
+
 	// Context ends when user code should give up at once: the task was revoked, the member closes. nil:
 	// never.
 	Context context.Context
@@ -84,6 +88,9 @@ func (c Config) withDefaults() Config {
 	def(&c.BatchBytes, DefaultBatchBytes)
 	if c.Context == nil {
 		c.Context = context.Background()
+	}
+	if c.Interrupted == nil {
+		c.Interrupted = func() bool { return false }
 	}
 	if c.Observer == nil {
 		c.Observer = nobody{}

@@ -39,6 +39,7 @@ type Core struct {
 	current *inputPartition // whose record is being processed
 	raw     *record.Record  // that record
 	taken   int             // records of this Step
+	cut     bool            // this Step was interrupted
 	located pause           // between Locates that failed
 }
 
@@ -92,7 +93,7 @@ func (c *Core) Step(now time.Time, in Input) (Effects, error) {
 	if now.After(c.now) {
 		c.now = now
 	}
-	c.effects, c.taken, c.out.written = Effects{}, 0, 0
+	c.effects, c.taken, c.out.written, c.cut = Effects{}, 0, 0, false
 	err := c.take(in)
 	if err == nil {
 		err = c.work()
@@ -263,13 +264,13 @@ func (c *Core) process() error {
 	if c.paused {
 		return nil
 	}
-	if at := c.inst.NextPunctuation(); !at.IsZero() && !c.now.Before(at) && !c.full() {
+	if at := c.inst.NextPunctuation(); !at.IsZero() && !c.now.Before(at) && c.room() {
 		c.begin()
 		if err := c.undone(c.inst.Punctuate(c.now)); err != nil {
 			return err
 		}
 	}
-	for !c.full() {
+	for c.room() {
 		in, until := c.nextInput()
 		if in == nil {
 			return nil
@@ -284,6 +285,15 @@ func (c *Core) process() error {
 // full reports whether nothing more may be written: outputs wait for acknowledgements, or changed rows for a
 // snapshot.
 func (c *Core) full() bool { return c.out.full() || c.stores.full() }
+
+// room reports whether user code may be called once more in this Step.
+func (c *Core) room() bool {
+	if c.full() {
+		return false
+	}
+	c.cut = c.cut || c.cfg.Interrupted()
+	return !c.cut
+}
 
 // begin starts what undone takes back: one record, or one punctuation.
 func (c *Core) begin() {
@@ -344,6 +354,9 @@ func (c *Core) wake() {
 	case phaseRunning:
 		if c.paused || c.full() {
 			return // the next answer wakes the task; a time that has passed would do so for nothing
+		}
+		if c.cut {
+			soonest(w, c.now)
 		}
 		soonest(w, c.inst.NextPunctuation())
 		for _, in := range c.inputs {

@@ -386,7 +386,7 @@ func (in *inputPartition) passed(next record.Offset) {
 
 // run processes records of in up to a time, until there are no more or there is no room for what they write.
 func (c *Core) run(in *inputPartition, until int64) error {
-	for !c.full() {
+	for c.room() {
 		if err := c.peek(in); err != nil {
 			return c.damaged(in, err)
 		}

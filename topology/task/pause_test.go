@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/millstream-io/millstream/topology"
 	"github.com/millstream-io/millstream/topology/task"
 )
 
@@ -56,4 +57,28 @@ func TestBeginPaused(t *testing.T) {
 	if e := h.step(task.Pause{}); len(e.Fetch) != 1 {
 		t.Fatalf("told to go on, it fetches %+v", e.Fetch)
 	}
+}
+
+// Goal: an interrupted Step ends in front of the next record and is to be followed by another one at once, which goes
+// on where it was; a Stop that comes then leaves the rest of the batch alone. Method: user code that takes long enough
+// for an interruption, twice.
+func TestInterrupted(t *testing.T) {
+	interrupted := false
+	topo := build(t, func(b *topology.Builder) {
+		topology.From(b, in).Peek(func(_, v string) { interrupted = v == "b" || v == "c" }).To(out)
+	})
+	h := newHarness(t, topo, func(c *task.Config) { c.Interrupted = func() bool { return interrupted } })
+	h.begin()
+	e := h.fetched(0, "a", "b", "c", "d")
+	if !e.Wake.Equal(h.now) || len(e.Fetch) != 0 {
+		t.Fatalf("interrupted, it wants %+v at %v", e, h.now)
+	}
+	wantValues(t, h.open(e, 1), "a", "b")
+	interrupted = false
+	e = h.acknowledge(task.Send{Seq: 1})
+	wantCommit(t, e, 2)
+	wantValues(t, e.Send, "c")
+	h.step(task.Stop{})
+	h.acknowledge(e.Send...)
+	wantCommit(t, h.step(task.Committed{}), 3)
 }
