@@ -207,17 +207,19 @@ func TestOnStopped(t *testing.T) {
 		}, errBroken},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var heard stops
-			s, ref := start(t, Options{OnStopped: heard.hook}, kindOf("k", supervise.Policy{}, c.receive))
-			<-asked(ref, time.Now().Add(time.Millisecond), "go")
-			<-s.Stop("k", "one")
-			<-s.Stop("k", "one")
-			if all := heard.all(); len(all) != 1 || !errors.Is(all[0], c.want) {
-				t.Fatalf("heard %v, want %v once", all, c.want)
-			}
-			if _, ok := s.Lookup("k", "one"); ok {
-				t.Fatal("still found")
-			}
+			synctest.Test(t, func(t *testing.T) {
+				var heard stops
+				s, ref := start(t, Options{OnStopped: heard.hook}, kindOf("k", supervise.Policy{}, c.receive))
+				<-asked(ref, time.Now().Add(time.Millisecond), "go")
+				<-s.Stop("k", "one")
+				<-s.Stop("k", "one")
+				if all := heard.all(); len(all) != 1 || !errors.Is(all[0], c.want) {
+					t.Fatalf("heard %v, want %v once", all, c.want)
+				}
+				if _, ok := s.Lookup("k", "one"); ok {
+					t.Fatal("still found")
+				}
+			})
 		})
 	}
 }

@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // limit is how long a test waits for a named fact; far more than it takes.
-const limit = 20 * time.Second
+const limit = time.Minute
 
 // script is an actor made of one function.
 type script func(c Context, m any)

@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // limit is how long a test waits for a named fact; far more than it takes.
-const limit = 20 * time.Second
+const limit = time.Minute
 
 // fakeLog stands for the metadata replica: it applies what is proposed, in order, and publishes the table
 // before done. While it is held it only queues.

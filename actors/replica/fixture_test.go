@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // limit is how long a test waits for a named fact; far more than it takes.
-const limit = 20 * time.Second
+const limit = time.Minute
 
 // drive is a store in memory that settles what it is given at once, unless a test wants to look in between.
 type drive struct {

@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // limit is how long a test waits for a named fact; far more than it takes.
-const limit = 20 * time.Second
+const limit = time.Minute
 
 // world is what the tasks of a test read and write: one input partition, of single-record batches, and what
 // became of it.

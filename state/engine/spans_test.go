@@ -79,7 +79,7 @@ func testSpans(t *testing.T, s state.LogStore) {
 	known := checkSpans(t, s, nil)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(20 * time.Second); !known[0].Sealed && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); !known[0].Sealed && time.Now().Before(end); {
 		<-tick.C
 		known = checkSpans(t, s, nil)
 	}
