@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
@@ -147,7 +148,9 @@ func TestTooLargeBatchesAreSplit(t *testing.T) {
 
 // Goal: the buffer is bounded; a full one makes producers wait in line, as long as their ctx allows. Method:
 // hold the answers back, fill it, and let it go.
-func TestBufferIsBounded(t *testing.T) {
+func TestBufferIsBounded(t *testing.T) { synctest.Test(t, bufferIsBounded) }
+
+func bufferIsBounded(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	release := hold(f)
 	c := newClient(t, f, WithMaxBufferedBytes(10<<10))
@@ -289,7 +292,9 @@ func TestTopicChanges(t *testing.T) {
 
 // Goal: without a producer id nothing is sent; trouble that passes delays, a refusal is told. Method: both
 // kinds.
-func TestProducerIDTrouble(t *testing.T) {
+func TestProducerIDTrouble(t *testing.T) { synctest.Test(t, producerIDTrouble) }
+
+func producerIDTrouble(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	calls := 0
 	f.initErr = func() error {
@@ -321,7 +326,9 @@ func TestProducerIDTrouble(t *testing.T) {
 // Goal: Close waits for records under way; after its time they get an error, and nothing is left running.
 // Method: a cluster that answers, and one that does not until after Close. The test main looks for
 // goroutines.
-func TestClose(t *testing.T) {
+func TestClose(t *testing.T) { synctest.Test(t, closeWaits) }
+
+func closeWaits(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	c := New(f, WithLinger(time.Hour))
 	var got atomic.Int32

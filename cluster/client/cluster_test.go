@@ -415,7 +415,7 @@ var impatient = optionFunc(func(o *options) { o.leastBackoff = 100 * time.Micros
 
 func within(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -116,7 +117,9 @@ func TestStarts(t *testing.T) {
 
 // Goal: a poll waits for records, over several partitions, and ends with its ctx. Method: nothing there, then
 // one.
-func TestPollWaits(t *testing.T) {
+func TestPollWaits(t *testing.T) { synctest.Test(t, pollWaits) }
+
+func pollWaits(t *testing.T) {
 	f := newCluster(map[string]int{"t": 2})
 	c := newClient(t, f)
 	k := c.Consumer(WithMaxWait(50 * time.Millisecond))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
@@ -178,7 +179,9 @@ func poll(t *testing.T, g *Group, want ...int) {
 
 // Goal: what the call before returned is committed, in time, when partitions go and in Close; what the last one
 // returned is not. Credit and buffers come back. Method: a script of events.
-func TestAutoCommit(t *testing.T) {
+func TestAutoCommit(t *testing.T) { synctest.Test(t, autoCommit) }
+
+func autoCommit(t *testing.T) {
 	g, f := member(t, WithAutoCommit(time.Millisecond))
 	f.tell(some(t, 0, 0, 3))
 	poll(t, g, 0, 1, 2)
@@ -282,7 +285,9 @@ func TestCommitRefused(t *testing.T) {
 
 // Goal: callbacks tell what comes and goes, with positions, and in time: what they commit is committed before the
 // partition is given back. Method: assign, revoke, lose.
-func TestGroupCallbacks(t *testing.T) {
+func TestGroupCallbacks(t *testing.T) { synctest.Test(t, groupCallbacks) }
+
+func groupCallbacks(t *testing.T) {
 	var told []string
 	var g *Group
 	at := func(what string, p []Position) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -265,7 +266,9 @@ func TestRefusedForGood(t *testing.T) {
 
 // Goal: what may have been written is told so and never sent under another id. Method: one batch whose every
 // attempt is answered with a timeout, until its time is over.
-func TestDoubtfulIsToldAndNotRepeated(t *testing.T) {
+func TestDoubtfulIsToldAndNotRepeated(t *testing.T) { synctest.Test(t, doubtfulIsToldAndNotRepeated) }
+
+func doubtfulIsToldAndNotRepeated(t *testing.T) {
 	f := newCluster(map[string]int{"t": 1})
 	f.trouble = func(int, Outgoing) mishap { return mishap{lose: fault.New(fault.RequestTimedOut, "no answer")} }
 	c := newClient(t, f, WithDeliveryTimeout(100*time.Millisecond))

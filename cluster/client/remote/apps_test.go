@@ -67,7 +67,9 @@ func openShop(t *testing.T, topo *topology.Topology) *shop {
 	return s
 }
 
+// run begins the application and returns when the member knows it.
 func (s *shop) run(topo *topology.Topology) {
+	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.member.Run(ctx, topo) }()
@@ -77,6 +79,10 @@ func (s *shop) run(topo *topology.Topology) {
 		done <- err
 		return err
 	}
+	eventually(s.t, "the member knows the application", func() bool {
+		_, err := s.member.DescribeApp(within(s.t), "shop", false)
+		return err == nil
+	})
 }
 
 // visit writes one visit.

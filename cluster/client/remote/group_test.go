@@ -175,6 +175,7 @@ func TestMembershipOutlivesConnections(t *testing.T) {
 	w.topic(cl, "t", 3)
 	lost := make(chan error, 100)
 	g, err := cl.Group(within(t), "g", []string{"t"}, client.WithStart(client.FromEarliest()), client.WithAutoCommit(time.Millisecond),
+		client.WithSessionTimeout(6*time.Second), // a membership that a cut left behind is waited for that long
 		client.OnLost(func(_ []client.Position, why error) { lost <- why }))
 	if err != nil {
 		t.Fatal(err)
