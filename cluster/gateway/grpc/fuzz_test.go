@@ -79,7 +79,7 @@ func FuzzRequests(f *testing.F) {
 	port.answer()
 	s := serve(f, port, Options{Apps: oneApp{make(chan query.Scan)}})
 	f.Fuzz(func(t *testing.T, method uint8, body []byte) {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		desc := &rpc.StreamDesc{ServerStreams: true, ClientStreams: true}
 		c, err := s.conn.NewStream(ctx, desc, fuzzed[int(method)%len(fuzzed)], rpc.ForceCodecV2(bytesCodec{}))

@@ -29,6 +29,26 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
 func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 9092} }
 
+// servePipes serves port over net.Pipe, in a bubble, until stop; dial opens a connection.
+func servePipes(t *testing.T, port *memPort, o Options) (dial func() *raw, stop func()) {
+	t.Helper()
+	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error)
+	go func() { served <- Serve(ctx, l, port, o) }()
+	dial = func() *raw {
+		here, there := net.Pipe()
+		l.conns <- there
+		return &raw{t: t, nc: here, r: bufio.NewReader(here)}
+	}
+	return dial, func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Goal: the door runs in fake time, and its times are what they say. Method: in a bubble, over net.Pipe:
 // a long poll of an hour ends after an hour, the connection ten idle minutes later, a half-open one after
 // its thirty seconds.
@@ -36,15 +56,8 @@ func TestDoorInFakeTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		port := newMemPort()
 		id := port.topic("t", 1).ID
-		l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-		ctx, cancel := context.WithCancel(t.Context())
-		served := make(chan error)
-		go func() { served <- Serve(ctx, l, port, Options{}) }()
-		dial := func() *raw {
-			here, there := net.Pipe()
-			l.conns <- there
-			return &raw{t: t, nc: here, r: bufio.NewReader(here)}
-		}
+		dial, stop := servePipes(t, port, Options{})
+		defer stop()
 		began := time.Now()
 		half := dial()
 		half.write([]byte{0, 0})
@@ -63,9 +76,35 @@ func TestDoorInFakeTime(t *testing.T) {
 		if took := time.Since(began); took != time.Hour+DefaultIdleTimeout {
 			t.Fatalf("connection ended after %v", took)
 		}
-		cancel()
-		if err := <-served; err != nil {
-			t.Fatal(err)
+	})
+}
+
+// Goal: an idle connection ends, one that waits for its answer does not. Method: a short idle time, a
+// longer poll, in fake time.
+func TestIdleTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		port := newMemPort()
+		id := port.topic("t", 1).ID
+		const idleFor, wait = 30 * time.Millisecond, 300 * time.Millisecond
+		dial, stop := servePipes(t, port, Options{IdleTimeout: idleFor})
+		defer stop()
+		began := time.Now()
+		idle, waiting := dial(), dial()
+		req := fetchRequest(12, "t", id, 0)
+		req.MaxWaitMillis = int32(wait / time.Millisecond)
+		waiting.send(req)
+		for _, step := range []struct {
+			what string
+			come func()
+			at   time.Duration
+		}{
+			{"the idle one ended", idle.closed, idleFor},
+			{"the other got its answer", func() { waiting.answer() }, wait},
+			{"and ended", waiting.closed, wait + idleFor},
+		} {
+			if step.come(); time.Since(began) != step.at {
+				t.Errorf("%s after %v, want %v", step.what, time.Since(began), step.at)
+			}
 		}
 	})
 }

@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for a fact that must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // door is a served memPort.
 type door struct {
