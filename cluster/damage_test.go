@@ -228,13 +228,13 @@ func TestReadOnlyPartition(t *testing.T) {
 // waitsAtTheEnd wants a reader at the end of "lines" to wait, as one of a whole log does.
 func waitsAtTheEnd(t *testing.T, m *Member, end record.Offset) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
 	c := m.Client().Consumer()
 	defer c.Close()
-	if err := c.Assign(ctx, "lines", client.FromOffset(end)); err != nil {
+	if err := c.Assign(t.Context(), "lines", client.FromOffset(end)); err != nil {
 		t.Error(err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
 	if rs, err := c.Poll(ctx); len(rs) > 0 || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("at the end: %d records, %v", len(rs), err)
 	}

@@ -178,7 +178,7 @@ func TestSendEndsWithItsLife(t *testing.T) {
 		if s.Err == nil {
 			t.Fatal("written to a topic that does not exist")
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(groupLimit):
 		t.Fatal("it is still tried")
 	}
 }
@@ -216,7 +216,7 @@ func TestOlderCommitIsRefused(t *testing.T) {
 		code  fault.Code
 	}{{4, fault.None}, {5, fault.None}, {4, fault.IllegalGeneration}, {5, fault.None}} {
 		err := commit(test.epoch, record.Offset(i))
-		for end := time.Now().Add(20 * time.Second); fault.CodeOf(err).Retryable() && time.Now().Before(end); {
+		for end := time.Now().Add(groupLimit); fault.CodeOf(err).Retryable() && time.Now().Before(end); {
 			err = commit(test.epoch, record.Offset(i)) // the coordinator comes up
 		}
 		if fault.CodeOf(err) != test.code {
