@@ -143,9 +143,9 @@ func startDemo(t *testing.T, binary string) (addr string) {
 	case text := <-ended:
 		ended <- text
 		t.Fatalf("the demonstration ended:\n%s", text)
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		_ = cmd.Process.Kill()
-		t.Fatal("the demonstration showed nothing within 30 seconds")
+		t.Fatal("the demonstration showed nothing within a minute")
 	}
 	return addr
 }

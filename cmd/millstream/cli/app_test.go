@@ -66,7 +66,7 @@ func shopAt(t *testing.T) (env []string, m *cluster.Member, end func()) {
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for limit := time.After(30 * time.Second); !settled(); {
+	for limit := time.After(time.Minute); !settled(); {
 		select {
 		case <-tick.C:
 		case <-limit:

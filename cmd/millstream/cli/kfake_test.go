@@ -24,7 +24,7 @@ type outcome struct {
 // commandLine runs one command line in this process, with a limit of time.
 func commandLine(t *testing.T, stdin string, environ []string, args ...string) outcome {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
 	code := run(ctx, Process{

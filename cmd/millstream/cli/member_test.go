@@ -62,7 +62,7 @@ func inBackground(t *testing.T, args ...string) *background {
 // says waits until the command has printed what the pattern matches, and returns the first group.
 func (b *background) says(pattern string) string {
 	b.t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		if m := regexp.MustCompile(pattern).FindStringSubmatch(b.console.all()); m != nil {
 			return m[len(m)-1]
@@ -86,7 +86,7 @@ func (b *background) ends() {
 		if code != 0 {
 			b.t.Errorf("exit code %d after an interrupt, want 0:\n%s", code, b.console.all())
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		b.t.Fatalf("an interrupt does not end the command:\n%s", b.console.all())
 	}
 }
@@ -98,15 +98,7 @@ const kafkaLine = `Kafka +(\S+)`
 func TestDev(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	t.Setenv("TMPDIR", t.TempDir())
-	if l, err := net.Listen("tcp", defaultBrokers); err == nil {
-		defer l.Close() // whoever has it, it is taken
-	}
-	if l, err := net.Listen("tcp", defaultHTTP); err == nil {
-		defer l.Close()
-	}
-	if l, err := net.Listen("tcp", defaultGRPC); err == nil {
-		defer l.Close()
-	}
+	takePorts(t, defaultBrokers, defaultHTTP, defaultGRPC)
 	b := inBackground(t, "dev")
 	b.says("9092 is in use: taking a free port")
 	b.says("7070 is in use: taking a free port")
@@ -125,6 +117,30 @@ func TestDev(t *testing.T) {
 	for _, option := range []string{"--kafka=" + defaultBrokers, "--grpc=" + defaultGRPC, "--http=" + defaultHTTP} {
 		o := commandLine(t, "", nil, "dev", option).must(t, exitConflict)
 		o.says(t, "did not start", "address already in use", option[:6])
+	}
+}
+
+// takePorts has the addresses taken until the test ends: by itself, or by somebody who has them for longer. A test of
+// another package may have one for a while: taken is only what stays so.
+func takePorts(t *testing.T, addresses ...string) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(time.Minute)
+	for _, addr := range addresses {
+		for theirs := false; !theirs; {
+			l, err := net.Listen("tcp", addr)
+			if err == nil {
+				t.Cleanup(func() { _ = l.Close() })
+				break
+			}
+			select {
+			case <-tick.C:
+			case <-limit:
+				t.Logf("%s is not ours: %v", addr, err)
+				theirs, limit = true, time.After(0)
+			}
+		}
 	}
 }
 
