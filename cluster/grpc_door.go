@@ -46,7 +46,8 @@ func (m *Member) openGRPC(l net.Listener) {
 	d := &grpcDoor{address: l.Addr().String(), cancel: cancel, done: make(chan error, 1)}
 	o := grpc.Options{
 		Logger: m.config.Logger, Now: m.config.Now, MemberBytes: m.inFlight, DrainTimeout: closeTimeout,
-		Observer: m.metrics.GRPC(), Apps: m,
+		ReadBytes: m.config.RequestBytes / 4,
+		Observer:  m.metrics.GRPC(), Apps: m,
 	}
 	m.grpc = d
 	go func() {

@@ -25,6 +25,7 @@ type methodMeter struct {
 	open     prometheus.Gauge
 	took     prometheus.Observer
 	panicked prometheus.Counter
+	stuck    prometheus.Counter
 }
 
 var _ grpc.Observer = (*grpcMeter)(nil)
@@ -41,6 +42,8 @@ func newGRPCMeter(r *prometheus.Registry) *grpcMeter {
 		Name: "millstream_grpc_open_calls", Help: "Calls and streams that are open.",
 	}, []string{"api"})
 	r.MustRegister(took, open)
+	stuck := counters(r, "millstream_grpc_stuck_calls_total",
+		"Streams that were ended because their client took nothing.", "api")
 	panics := counters(r, "millstream_grpc_handler_panics_total", "Handlers that panicked.", "api")
 	return &grpcMeter{
 		opened:    counter(r, "millstream_grpc_opened_connections_total", "Connections that were taken."),
@@ -60,6 +63,7 @@ func newGRPCMeter(r *prometheus.Registry) *grpcMeter {
 			}
 			return &methodMeter{
 				name, open.WithLabelValues(name), took.WithLabelValues(name), panics.WithLabelValues(name),
+				stuck.WithLabelValues(name),
 			}
 		}),
 	}
@@ -102,6 +106,9 @@ func (g *grpcMeter) Throttled(took time.Duration) {
 	g.throttles.Inc()
 	g.throttling.Add(took.Seconds())
 }
+
+// Stuck implements grpc.Observer.
+func (g *grpcMeter) Stuck(method string) { g.methods.of(method).stuck.Inc() }
 
 // Panicked implements grpc.Observer.
 func (g *grpcMeter) Panicked(method string) { g.methods.of(method).panicked.Inc() }

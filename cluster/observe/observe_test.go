@@ -66,6 +66,7 @@ func busy(n int, o Options) *Metrics {
 		h.Answered(odd, 200, time.Millisecond)
 		h.Refused()
 		g := m.GRPC()
+		g.Stuck("/millstream.api.v1.Records/Fetch")
 		g.Opened()
 		g.Closed()
 		g.Refused()

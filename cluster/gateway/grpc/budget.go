@@ -54,6 +54,13 @@ func (a *account) give(n int64) {
 	a.budget.Give(n)
 }
 
+// held is what is out.
+func (a *account) held() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.out
+}
+
 // settle gives back what is out, once and for all.
 func (a *account) settle() {
 	a.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	rpc "google.golang.org/grpc"
@@ -46,18 +47,48 @@ func (d *door) stream(srv any, s rpc.ServerStream, info *rpc.StreamServerInfo, n
 	if err := d.admit(); err != nil {
 		return err
 	}
+	// Returning ends the stream, and so what the handler waits for.
+	w := &watched{ServerStream: s, begun: time.Now()}
+	ended := d.beside(info.FullMethod, func() error { return next(srv, w) })
+	draining := d.draining
 	if strings.HasPrefix(info.FullMethod, ownMethods) {
-		return next(srv, s)
+		draining = nil // they see to it; streams of health and reflection know nothing of it
 	}
-	// Streams of health and reflection know nothing of draining.
-	ended := make(chan error, 1)
-	d.wg.Go(func() { ended <- next(srv, s) })
-	select {
-	case err := <-ended:
-		return err
-	case <-d.draining:
-		return closing() // which ends the stream, and so the handler
+	look := time.NewTicker(max(d.o.SendTimeout/4, time.Millisecond))
+	defer look.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-draining:
+			return closing()
+		case <-look.C:
+			if w.stuck(d.o.SendTimeout) {
+				d.o.Observer.Stuck(info.FullMethod)
+				return fault.New(fault.RequestTimedOut, "the client has not taken a message for %s", d.o.SendTimeout).
+					WithHint("read the stream, or give less credit")
+			}
+		}
 	}
+}
+
+// watched is a stream that tells how long the message that is being sent has been waiting.
+type watched struct {
+	rpc.ServerStream
+	begun time.Time
+	since atomic.Int64 // nanoseconds from begun to when sending began; 0: none is being sent
+}
+
+// SendMsg implements grpc.ServerStream.
+func (w *watched) SendMsg(m any) error {
+	w.since.Store(int64(time.Since(w.begun)) + 1)
+	defer w.since.Store(0)
+	return w.ServerStream.SendMsg(m)
+}
+
+func (w *watched) stuck(long time.Duration) bool {
+	since := w.since.Load()
+	return since > 0 && int64(time.Since(w.begun))-since > int64(long)
 }
 
 // ownMethods begin the names of this project's calls.

@@ -39,7 +39,7 @@ type consumeStream struct {
 	group    string
 	form     apiv1.Form
 	maxBytes int
-	account  *account
+	reader   *reader
 	answers  *inbox[*apiv1.ConsumeCommitted]
 	commits  chan struct{} // holds a value for each commit that is under way
 
@@ -77,7 +77,7 @@ func (s *consumer) Consume(g rpc.BidiStreamingServer[apiv1.ConsumeRequest, apiv1
 	}
 	who := whoOf(g.Context())
 	request.ClientID = who.ClientID
-	c.sub, err = subscription.Open(request, subscription.Options{Port: s.d.port, Who: who, Now: s.d.o.Now})
+	c.sub, err = subscription.Open(request, subscription.Options{Port: readerPort{s.d.port, c.reader}, Who: who, Now: s.d.o.Now})
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (s *consumer) Consume(g rpc.BidiStreamingServer[apiv1.ConsumeRequest, apiv1
 func (d *door) newConsume(g rpc.BidiStreamingServer[apiv1.ConsumeRequest, apiv1.ConsumeResponse], j *apiv1.ConsumeJoin) *consumeStream {
 	return &consumeStream{
 		d: d, ctx: g.Context(), s: g, group: j.Group, form: j.Form, maxBytes: answerBytes(j.MaxMessageBytes),
-		account: &account{budget: d.o.MemberBytes}, answers: newInbox[*apiv1.ConsumeCommitted](),
+		reader: d.newReader(), answers: newInbox[*apiv1.ConsumeCommitted](),
 		commits:     make(chan struct{}, consumeCommits),
 		revocations: map[uint64][]client.TopicPartition{}, positions: map[client.TopicPartition]uint32{},
 		stopped: map[client.TopicPartition]bool{},
@@ -139,7 +139,7 @@ func (c *consumeStream) end() {
 	cancel()
 	_ = c.sub.Close(gone) // it is told to end, and not waited for
 	c.answers.close()
-	c.account.settle()
+	c.reader.settle()
 }
 
 // run is the stream: it sends what there is to tell.

@@ -108,12 +108,10 @@ func (c *consumeStream) sendRecords(e client.GroupRecords) error {
 		return c.sendStructured(e)
 	}
 	n := int64(e.Bytes)
-	c.account.force(n)
 	data := c.head(e)
 	data.NextOffset = int64(e.Next)
 	return c.s.SendMsg(&wire.Consumed{Data: data, Size: uint64(n), Batches: e.Batches, Sent: func() {
 		e.Free()
-		c.account.give(n)
 		c.sent(n)
 	}})
 }
@@ -150,7 +148,7 @@ func (c *consumeStream) sendStructured(e client.GroupRecords) error {
 	defer c.sent(n)
 	o := opener{from: e.From}
 	for rest := e.Batches; ; {
-		list, _, err := o.records(c.maxBytes)
+		list, _, err := o.records(min(c.maxBytes, structuredBytes))
 		if err != nil {
 			return c.unopened(tp, e, err)
 		}

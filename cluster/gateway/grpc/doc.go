@@ -10,7 +10,9 @@
 // Invariants:
 //   - What a stream holds in flight is bounded: requests by number and bytes, answers by what a reader granted and by
 //     one message in the making. What all streams hold is charged to the member's budget, which all doors share.
-//   - A client that does not read costs its own stream: its handler waits, nobody else does.
+//   - A client that does not read costs its own stream: its handler waits, nobody else does, and after SendTimeout the
+//     stream is ended. What all readers have read ahead of their clients is bounded by ReadBytes, and beyond that by one
+//     small answer for each.
 //   - Every call ends when its context does, and gives back everything; Serve returns after every goroutine that it
 //     started.
 //   - A panic in a handler costs its own call.

@@ -34,7 +34,7 @@ type fetchStream struct {
 	maxBytes int
 	minBytes int
 	wait     time.Duration
-	account  *account
+	reader   *reader
 	commands chan *apiv1.FetchRequest
 	news     *inbox[news]
 
@@ -108,8 +108,8 @@ func (d *door) newFetch(ctx context.Context, s rpc.ServerStream, start *apiv1.Fe
 	f := &fetchStream{
 		d: d, ctx: ctx, s: s, who: whoOf(ctx), form: start.Form, isolated: committed(start.Isolation),
 		maxBytes: answerBytes(start.MaxMessageBytes), minBytes: int(max(1, min(start.MinBytes, maxAnswerBytes))),
-		wait:    min(time.Duration(start.MaxWaitMs)*time.Millisecond, maxFetchWait),
-		account: &account{budget: d.o.MemberBytes}, commands: make(chan *apiv1.FetchRequest, commandsAhead),
+		wait:   min(time.Duration(start.MaxWaitMs)*time.Millisecond, maxFetchWait),
+		reader: d.newReader(), commands: make(chan *apiv1.FetchRequest, commandsAhead),
 		news: newInbox[news](), parts: map[partitionKey]*fetchPart{}, retry: time.NewTimer(time.Hour),
 	}
 	if f.wait == 0 {
@@ -131,7 +131,7 @@ func (f *fetchStream) end() {
 		w.sent.done()
 	}
 	f.retry.Stop()
-	f.account.settle()
+	f.reader.settle()
 }
 
 // read takes commands until the client closes its side or the stream ends.
@@ -251,7 +251,7 @@ func (f *fetchStream) ask() error {
 		}
 		f.askedAt = append(f.askedAt, p.next)
 	}
-	f.cancel = f.d.port.Fetch(q, func(r broker.Fetched) {
+	f.cancel = f.reader.Fetch(q, func(r broker.Fetched) {
 		if !f.news.put(news{fetched: &r}) {
 			r.Release()
 		}

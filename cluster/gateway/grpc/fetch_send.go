@@ -27,7 +27,7 @@ func (f *fetchStream) hear(n news) error {
 func (f *fetchStream) fetched(r *broker.Fetched) error {
 	parts := f.asked
 	f.asked, f.cancel = nil, nil
-	sent := newSending(r.Release)
+	sent, none := newSending(r.Release), skips(r)
 	defer sent.done()
 	var full *fetchPart
 	for i, p := range parts {
@@ -41,10 +41,16 @@ func (f *fetchStream) fetched(r *broker.Fetched) error {
 			}
 			continue
 		}
-		if len(got.Batches) == 0 {
+		if len(got.Batches) == 0 && !(none && readable(got, f.isolated) > p.next) {
 			continue
 		}
 		full = p
+		if none {
+			if err := f.skip(p, got); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := f.send(p, got, sent); err != nil {
 			return err
 		}
@@ -54,6 +60,21 @@ func (f *fetchStream) fetched(r *broker.Fetched) error {
 		f.idle = now.Add(fetchPause) // it had no place for one more that waits
 	}
 	return nil
+}
+
+// skip goes on behind what compaction has left nothing of, and says so.
+func (f *fetchStream) skip(p *fetchPart, got *broker.FetchedPartition) error {
+	p.next = readable(got, f.isolated)
+	return f.s.SendMsg(&apiv1.FetchResponse{Event: &apiv1.FetchResponse_Batches{
+		Batches: &apiv1.FetchedBatches{Data: f.head(p, got)},
+	}})
+}
+
+func (f *fetchStream) head(p *fetchPart, got *broker.FetchedPartition) *apiv1.Batches {
+	return &apiv1.Batches{
+		Topic: p.topic, Partition: p.partition, PositionId: p.positionID, HighWatermark: int64(got.HighWatermark),
+		LogStart: int64(got.LogStart), NextOffset: int64(p.next),
+	}
 }
 
 // rotate has the next question begin behind the last partition that gave something, so that one that is always full
@@ -100,27 +121,20 @@ func (s *sending) done() {
 
 // send sends the batches of one partition and takes them off the credit.
 func (f *fetchStream) send(p *fetchPart, got *broker.FetchedPartition, sent *sending) error {
-	head := &apiv1.Batches{
-		Topic: p.topic, Partition: p.partition, PositionId: p.positionID, HighWatermark: int64(got.HighWatermark),
-		LogStart: int64(got.LogStart),
-	}
+	head := f.head(p, got)
 	n := bytesOf(got.Batches)
 	f.d.o.Observer.Fetched(int(n))
-	f.account.force(n)
 	sent.begin()
 	if f.form != apiv1.Form_FORM_BATCHES {
 		f.pending = append(f.pending, &opening{
-			part: p, head: head, rest: got.Batches, opener: opener{from: p.next}, size: n, sent: sent,
+			part: p, head: head, rest: got.Batches, opener: opener{from: p.next}, sent: sent,
 		})
 		return nil
 	}
 	p.next = max(p.next, endOf(got.Batches))
 	head.NextOffset = int64(p.next)
 	f.credit -= n
-	return f.s.SendMsg(&wire.Fetched{Data: head, Size: uint64(n), Batches: got.Batches, Sent: func() {
-		f.account.give(n)
-		sent.done()
-	}})
+	return f.s.SendMsg(&wire.Fetched{Data: head, Size: uint64(n), Batches: got.Batches, Sent: sent.done})
 }
 
 // opening is what one partition gave for a reader of structured records, on its way.
@@ -129,7 +143,6 @@ type opening struct {
 	head   *apiv1.Batches
 	rest   [][]byte // that the opener has not seen
 	opener opener
-	size   int64
 	sent   *sending
 }
 
@@ -143,7 +156,6 @@ func (f *fetchStream) flush() error {
 		}
 		if !more {
 			f.pending = f.pending[1:]
-			f.account.give(w.size)
 			w.sent.done()
 		}
 	}
@@ -156,7 +168,7 @@ func (f *fetchStream) flushOne(w *opening) (more bool, err error) {
 	if p.gone {
 		return false, nil
 	}
-	list, size, wrong := o.records(int(min(int64(f.maxBytes), f.credit)))
+	list, size, wrong := o.records(int(min(int64(f.maxBytes), f.credit, structuredBytes)))
 	p.next = max(p.next, o.from)
 	if len(list) > 0 {
 		f.credit -= int64(size)

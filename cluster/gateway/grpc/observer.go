@@ -18,6 +18,8 @@ type Observer interface {
 	Fetched(bytes int)
 	// Throttled is called when a stream had to wait for the member's byte budget.
 	Throttled(took time.Duration)
+	// Stuck is called when a stream is ended because its client took nothing for SendTimeout.
+	Stuck(method string)
 	// Panicked is called when a handler panicked.
 	Panicked(method string)
 }
@@ -33,4 +35,5 @@ func (nobody) Ended(string, string, time.Duration) {}
 func (nobody) Produced(int)                        {}
 func (nobody) Fetched(int)                         {}
 func (nobody) Throttled(time.Duration)             {}
+func (nobody) Stuck(string)                        {}
 func (nobody) Panicked(string)                     {}

@@ -14,6 +14,8 @@ const (
 	DefaultConnStreams      = 256
 	DefaultStreamBytes      = 16 << 20
 	DefaultStreamRequests   = 1024
+	DefaultReadBytes        = 64 << 20
+	DefaultSendTimeout      = time.Minute
 	DefaultMaxPartitions    = 10_000
 	DefaultIdleTimeout      = 10 * time.Minute
 	DefaultKeepaliveTime    = time.Minute
@@ -34,6 +36,12 @@ type Options struct {
 	Apps Apps
 	// MemberBytes is what may be in flight over all doors of the member; nil means no limit but the streams' own.
 	MemberBytes Budget
+	// ReadBytes is what all readers together may have read ahead of what their clients take. Beyond it each reads a
+	// little at a time.
+	ReadBytes int64
+	// SendTimeout is how long one message of a stream may wait for its client to take it; then the stream is ended, and
+	// what it held is free.
+	SendTimeout time.Duration
 	// MaxConnections is the number of connections at one time; further ones are closed at once.
 	MaxConnections int
 	// MaxStreams is the number of calls and streams at one time over all connections, ConnStreams of one connection.
@@ -72,6 +80,8 @@ func (o Options) withDefaults() Options {
 	o.ConnStreams = orDefault(o.ConnStreams, DefaultConnStreams)
 	o.StreamBytes = orDefault(o.StreamBytes, int64(DefaultStreamBytes))
 	o.StreamRequests = orDefault(o.StreamRequests, DefaultStreamRequests)
+	o.ReadBytes = orDefault(o.ReadBytes, int64(DefaultReadBytes))
+	o.SendTimeout = orDefault(o.SendTimeout, DefaultSendTimeout)
 	o.MaxPartitions = orDefault(o.MaxPartitions, DefaultMaxPartitions)
 	o.IdleTimeout = orDefault(o.IdleTimeout, DefaultIdleTimeout)
 	o.KeepaliveTime = orDefault(o.KeepaliveTime, DefaultKeepaliveTime)

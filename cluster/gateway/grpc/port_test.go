@@ -122,7 +122,10 @@ type watcher struct {
 	panicked []string
 	open     int
 	throttle int
+	stuck    atomic.Int64
 }
+
+func (w *watcher) Stuck(string) { w.stuck.Add(1) }
 
 func (w *watcher) Panicked(method string) {
 	w.mu.Lock()

@@ -43,7 +43,8 @@ func (s *records) read(ctx context.Context, r *apiv1.ReadRequest) (*wire.ReadAns
 		return nil, err
 	}
 	answer := make(chan broker.Fetched, 1)
-	cancel := s.d.port.Fetch(f, func(a broker.Fetched) { answer <- a })
+	reader := s.d.newReader()
+	cancel := reader.Fetch(f, func(a broker.Fetched) { answer <- a })
 	var got broker.Fetched
 	select {
 	case got = <-answer:
@@ -55,7 +56,7 @@ func (s *records) read(ctx context.Context, r *apiv1.ReadRequest) (*wire.ReadAns
 		cancel()
 		got = <-answer
 	}
-	return s.answerRead(ctx, r, f, got), nil
+	return s.answerRead(ctx, r, f, got, reader.account), nil
 }
 
 // readOf is what the port is asked.
@@ -87,9 +88,10 @@ func (s *records) readOf(ctx context.Context, r *apiv1.ReadRequest) (broker.Fetc
 
 // answerRead makes the answer of what was fetched. Its bytes count for the member until they are sent, or until the
 // connection has ended.
-func (s *records) answerRead(ctx context.Context, r *apiv1.ReadRequest, f broker.Fetch, got broker.Fetched) *wire.ReadAnswer {
+func (s *records) answerRead(ctx context.Context, r *apiv1.ReadRequest, f broker.Fetch, got broker.Fetched,
+	a *account) *wire.ReadAnswer {
 	out := &wire.ReadAnswer{Response: &apiv1.ReadResponse{}, Batches: make([][][]byte, len(got.Partitions))}
-	size, room := int64(0), f.MaxBytes
+	none, room := skips(&got), f.MaxBytes
 	for i, p := range got.Partitions {
 		res := &apiv1.ReadResult{Error: wire.ErrorOf(p.Err), Data: &apiv1.Batches{
 			Topic: r.Partitions[i].GetTopic(), Partition: r.Partitions[i].GetPartition(),
@@ -97,21 +99,23 @@ func (s *records) answerRead(ctx context.Context, r *apiv1.ReadRequest, f broker
 		}}
 		out.Response.Partitions = append(out.Response.Partitions, res)
 		n := bytesOf(p.Batches)
-		size += n
 		s.d.o.Observer.Fetched(int(n))
+		if none && p.Err == nil {
+			res.Data.NextOffset = int64(max(f.Partitions[i].From, readable(&got.Partitions[i], f.ReadCommitted)))
+			continue
+		}
 		if r.Form == apiv1.Form_FORM_BATCHES {
 			out.Batches[i] = p.Batches
 			res.Data.NextOffset = int64(max(f.Partitions[i].From, endOf(p.Batches)))
 			continue
 		}
 		opened, err := openAll(res.Data, f.Partitions[i].From, p.Batches, room)
+		a.force(int64(opened)) // the copy that is encoded
 		room -= opened
 		if err != nil {
 			res.Error = wire.ErrorOf(err)
 		}
 	}
-	a := &account{budget: s.d.o.MemberBytes}
-	a.force(size)
 	drop := func() {}
 	if c, ok := ctx.Value(connKey{}).(*connState); ok {
 		drop = c.keep(a)

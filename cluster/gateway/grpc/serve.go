@@ -35,6 +35,7 @@ type door struct {
 	port    broker.Port
 	o       Options
 	records *records
+	reading *readBudget
 
 	draining  chan struct{} // closed when the door ends: streams say so and end
 	streams   atomic.Int64
@@ -48,6 +49,7 @@ type door struct {
 func Serve(ctx context.Context, l net.Listener, p broker.Port, o Options) error {
 	d := &door{port: p, o: o.withDefaults(), draining: make(chan struct{})}
 	d.records = &records{d: d}
+	d.reading = &readBudget{member: d.o.MemberBytes, limit: d.o.ReadBytes}
 	s, alive := d.server()
 	drained := make(chan struct{})
 	unhook := context.AfterFunc(ctx, func() {

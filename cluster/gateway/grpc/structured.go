@@ -9,6 +9,10 @@ import (
 // maxOpened bounds in bytes what a batch may decompress to for a reader of structured records.
 const maxOpened = 32 << 20
 
+// structuredBytes bounds the records of one message of a stream: they are copied when it is encoded, and a stream has
+// two messages under way.
+const structuredBytes = 60 << 10
+
 // opener turns batches into structured records, some at a time. The records alias the batches. One goroutine only.
 type opener struct {
 	rest   []byte        // batches that were not opened yet

@@ -55,7 +55,8 @@ type RecordsClient interface {
 	Read(ctx context.Context, in *ReadRequest, opts ...grpc.CallOption) (*ReadResponse, error)
 	// Fetch reads on and on. The first request says what and how (start); later ones grant credit, add, move and remove
 	// partitions. The member sends as many bytes as it has credit for and no more, so a client that stops granting stops
-	// the flow, and nothing piles up anywhere. The stream ends when the client closes its side.
+	// the flow, and nothing piles up anywhere. The stream ends when the client closes its side. A client that has credit
+	// left and does not take a message for a minute has its stream ended: grant what there is room for.
 	Fetch(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[FetchRequest, FetchResponse], error)
 	// ListOffsets looks offsets up: the ends of partitions, and the first record not older than a time. Answers are in the
 	// order of the queries.
@@ -175,7 +176,8 @@ type RecordsServer interface {
 	Read(context.Context, *ReadRequest) (*ReadResponse, error)
 	// Fetch reads on and on. The first request says what and how (start); later ones grant credit, add, move and remove
 	// partitions. The member sends as many bytes as it has credit for and no more, so a client that stops granting stops
-	// the flow, and nothing piles up anywhere. The stream ends when the client closes its side.
+	// the flow, and nothing piles up anywhere. The stream ends when the client closes its side. A client that has credit
+	// left and does not take a message for a minute has its stream ended: grant what there is room for.
 	Fetch(grpc.BidiStreamingServer[FetchRequest, FetchResponse]) error
 	// ListOffsets looks offsets up: the ends of partitions, and the first record not older than a time. Answers are in the
 	// order of the queries.

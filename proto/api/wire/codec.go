@@ -41,8 +41,35 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 		if b, ok := m.Content.(*apiv1.ProduceRequest_Batches); ok {
 			return marshalProduce(m, b.Batches)
 		}
+	case *apiv1.FetchResponse:
+		return c.marshalRecords(m)
+	case *apiv1.ConsumeResponse:
+		return c.marshalRecords(m)
 	}
 	return c.CodecV2.Marshal(v)
+}
+
+// Buffers for messages with records. gRPC's own pool has nothing between 32 KiB and 1 MiB, which is much to hold for a
+// client that is slow to take a message of 64 KiB.
+const (
+	leastRecords = 32 << 10
+	mostRecords  = 512 << 10
+)
+
+var recordsPool = mem.NewTieredBufferPool(2*leastRecords, 4*leastRecords, 8*leastRecords, mostRecords)
+
+// marshalRecords encodes a message as it is.
+func (c codec) marshalRecords(m proto.Message) (mem.BufferSlice, error) {
+	size := proto.Size(m)
+	if size <= leastRecords || size > mostRecords {
+		return c.CodecV2.Marshal(m)
+	}
+	b := recordsPool.Get(size)
+	if _, err := (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend((*b)[:0], m); err != nil {
+		recordsPool.Put(b)
+		return nil, fmt.Errorf("encode %T: %w", m, err)
+	}
+	return mem.BufferSlice{mem.NewBuffer(b, recordsPool)}, nil
 }
 
 // Unmarshal implements encoding.CodecV2.
