@@ -20,7 +20,8 @@ type Writing struct {
 	// Rate is how many records all producers together send in a second, whatever the server does, so latencies
 	// count from the intended moment. 0: as many as go.
 	Rate float64
-	// WarmUp is not measured, For is. With Records each producer sends so many instead and all is measured.
+	// WarmUp is not measured, For is: longer where nothing was acknowledged meanwhile, unless there is a Rate. With
+	// Records each producer sends so many instead and all is measured.
 	WarmUp, For time.Duration
 	Records     int64
 	// Timed measures latencies.
@@ -32,6 +33,7 @@ type Writing struct {
 	begin time.Time
 	lanes []*lane
 	fails atomic.Pointer[error]
+	some  atomic.Bool // something that was sent behind the warm-up was acknowledged
 }
 
 // Written is what a run of Writing did.
@@ -71,9 +73,10 @@ func (w *Writing) Tally() *Tally { return NewTally(w.run, len(w.Writers)) }
 // Since is how long ago a record of this run was meant to be sent.
 func (w *Writing) Since(m Mark) time.Duration { return time.Since(w.begin) - m.Due }
 
-// measured reports whether a moment of the run lies behind the warm-up and before its end.
+// measured reports whether what was meant to be sent at a moment of the run lies behind the warm-up and before the
+// end: a closed load stops to send then.
 func (w *Writing) measured(at time.Duration) bool {
-	return w.Records > 0 || at >= w.WarmUp && at < w.WarmUp+w.For
+	return w.Records > 0 || at >= w.WarmUp && (w.Rate == 0 || at < w.WarmUp+w.For)
 }
 
 // Acked is how many records have been acknowledged so far. Any goroutine may ask, after Begin.
@@ -92,10 +95,7 @@ func (w *Writing) Run(ctx context.Context) (*Written, error) {
 			len(w.Writers), w.InFlight, w.ValueBytes, LeastValue)
 	}
 	w.Begin()
-	sending, stop := ctx, context.CancelFunc(func() {})
-	if w.Records == 0 && w.Rate == 0 { // an open load sends all that it meant to, late or not
-		sending, stop = context.WithDeadline(ctx, w.begin.Add(w.WarmUp+w.For))
-	}
+	sending, stop := context.WithCancel(ctx)
 	defer stop()
 	var all sync.WaitGroup
 	for i := range w.lanes {
@@ -103,6 +103,9 @@ func (w *Writing) Run(ctx context.Context) (*Written, error) {
 	}
 	out := &Written{}
 	err := w.sample(ctx, out, &all)
+	if w.Records == 0 && w.Rate == 0 { // an open load sends all that it meant to, late or not
+		stop()
+	}
 	all.Wait()
 	for _, l := range w.lanes {
 		out.Acked = append(out.Acked, l.acked.Load())
@@ -131,6 +134,11 @@ func (w *Writing) sample(ctx context.Context, out *Written, all *sync.WaitGroup)
 	err1 := called(w.Started)
 	begin, first := time.Now(), w.Acked()
 	until(ctx, w.begin.Add(w.WarmUp+w.For))
+	if w.Rate == 0 { // of nothing there is no rate
+		for (!w.some.Load() || w.Acked() == first) && w.fails.Load() == nil && ctx.Err() == nil {
+			until(ctx, time.Now().Add(time.Millisecond))
+		}
+	}
 	out.Records, out.Took = w.Acked()-first, time.Since(begin)
 	return errors.Join(err1, called(w.Ended))
 }
@@ -222,7 +230,13 @@ func (w *Writing) answered(l *lane, due time.Duration, err error) {
 		return
 	}
 	l.acked.Add(1)
-	if w.Timed && w.measured(due) {
+	if !w.measured(due) {
+		return
+	}
+	if w.Timed {
 		l.latencies.Add(time.Since(w.begin) - due)
+	}
+	if !w.some.Load() {
+		w.some.Store(true)
 	}
 }

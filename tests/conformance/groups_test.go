@@ -53,8 +53,8 @@ func member(t *testing.T, address, group, topic string, opts ...kgo.Opt) *kgo.Cl
 	t.Helper()
 	return newClient(t, address, append([]kgo.Opt{
 		kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.SessionTimeout(10 * time.Second),
-		kgo.HeartbeatInterval(100 * time.Millisecond), kgo.RebalanceTimeout(10 * time.Second),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.SessionTimeout(30 * time.Second),
+		kgo.HeartbeatInterval(100 * time.Millisecond), kgo.RebalanceTimeout(30 * time.Second),
 	}, opts...)...)
 }
 

@@ -234,6 +234,7 @@ func TestSaramaStaticMember(t *testing.T) {
 	join := func(who string) (stop func()) {
 		c := saramaConfig(sarama.MaxVersion)
 		c.Consumer.Group.InstanceId = who
+		c.Consumer.Group.Session.Timeout = 45 * time.Second // nobody is missed while one is away
 		return saramaConsume(t, address, "team", c, &saramaMember{who, "static", l})
 	}
 	one, two := join("one"), join("two")
