@@ -205,6 +205,27 @@ func (w *watchedStore) Entries(
 	return dst, w.found(id, lo, err)
 }
 
+// Lend implements state.Lender, as Entries does.
+func (w *watchedStore) Lend(
+	id record.ReplicaID, lo, hi uint64, maxBytes int, dst []state.Entry, loan *state.Loan,
+) ([]state.Entry, error) {
+	lender, ok := w.LogStore.(state.Lender)
+	if !ok {
+		return w.Entries(id, lo, hi, maxBytes, dst)
+	}
+	got, err := lender.Lend(id, lo, hi, maxBytes, dst, loan)
+	if fault.CodeOf(err) != fault.CorruptRecord {
+		return got, err
+	}
+	if len(got) > len(dst) {
+		return got, nil
+	}
+	if got, one := w.LogStore.Entries(id, lo, lo+1, 1, dst); one == nil {
+		return got, nil
+	}
+	return dst, w.found(id, lo, err)
+}
+
 // found measures the damage around an entry and returns what its reader is told.
 func (w *watchedStore) found(id record.ReplicaID, index uint64, err error) error {
 	d, ok := w.damage.known(id, index)

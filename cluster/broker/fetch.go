@@ -7,6 +7,7 @@ import (
 	"github.com/millstream-io/millstream/partition/segment"
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
 )
 
 // Fetch implements Port. It reads from memory on the caller's goroutine, from the disk on the pool, and waits
@@ -26,9 +27,11 @@ type read struct {
 	gone  atomic.Bool // no further wait: the client has gone, or waiting is of no use
 	round atomic.Pointer[round]
 
-	// Of the goroutine that works on it: the partition at which the wait broke off, and why.
+	// Of the goroutine that works on it: the partition at which the wait broke off, and why; and what this attempt has
+	// borrowed of the store, which the caller gives back with the answer.
 	lostAt int
 	lost   error
+	loan   state.Loan
 }
 
 // round is one wait: a watch at each partition, the first of which to fire ends it.
@@ -95,7 +98,7 @@ func (r *read) cold(out []FetchedPartition, views []*segment.View, replicas []Re
 	defer func() {
 		if !whole {
 			refuseCold(out, views, r.f.Partitions, brokenRead())
-			r.done(Fetched{Partitions: out, Release: func() {}})
+			r.done(Fetched{Partitions: out, Release: r.loan.Release})
 		}
 	}()
 	out = r.readCold(out, views)
@@ -118,7 +121,7 @@ func (r *read) readCold(out []FetchedPartition, views []*segment.View) []Fetched
 		if left <= 0 && got > 0 {
 			continue
 		}
-		batches, err := v.Read(r.b.c.Store, p.From, max(left, 1))
+		batches, err := r.readOne(v, p.From, max(left, 1))
 		if err != nil {
 			out[i].Err = err
 			continue
@@ -127,6 +130,14 @@ func (r *read) readCold(out []FetchedPartition, views []*segment.View) []Fetched
 		got += size(batches)
 	}
 	return out
+}
+
+// readOne reads one partition from the disk.
+func (r *read) readOne(v *segment.View, from record.Offset, most int) ([][]byte, error) {
+	if !r.f.Borrow {
+		return v.Read(r.b.c.Store, from, most)
+	}
+	return v.Borrow(r.b.c.Store, from, most, &r.loan)
 }
 
 // refuseCold answers the partitions that needed the disk and could not be read.
@@ -160,9 +171,10 @@ func (r *read) finish(out []FetchedPartition, views []*segment.View, replicas []
 	now := r.b.c.Now()
 	if refused || got >= r.f.MinBytes || !now.Before(r.f.Deadline) || r.gone.Load() || len(out) == 0 ||
 		got > 0 && r.cutShort(out, views) {
-		r.done(Fetched{Partitions: out, Release: func() {}})
+		r.done(Fetched{Partitions: out, Release: r.loan.Release})
 		return
 	}
+	r.loan.Release() // what is there now is read again
 	r.wait(views, replicas, got)
 }
 

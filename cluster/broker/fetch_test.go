@@ -127,6 +127,59 @@ func TestReadPanics(t *testing.T) {
 	wantCode(t, "search", l[0].Err, fault.StorageError)
 }
 
+// Goal: what a fetch has borrowed of the store is given back once, by whoever gets the answer, and none of it while it
+// waits; a fetch that does not ask for it borrows nothing. Method: a store that counts; fetches that are answered at
+// once, at the deadline, by a cancel, and with a panic of the store.
+func TestFetchGivesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := start(t, 2, func(m *member) { m.tail = 1 })
+		for range 5 {
+			m.put(0, 100)
+			m.put(1, 100)
+		}
+		check := func(what string, a broker.Fetched, borrowed bool) {
+			t.Helper()
+			if n := m.drive.lent.Load(); n > 0 != borrowed {
+				t.Errorf("%s: %d holds are out", what, n)
+			}
+			a.Release()
+			if n := m.drive.lent.Load(); n != 0 {
+				t.Errorf("%s: %d holds are out after the release", what, n)
+			}
+		}
+		f := fetching(1, time.Minute, 2, 1)
+		at, _ := m.fetch(f)
+		check("not borrowed", <-at, false)
+		f.Borrow = true
+		at, _ = m.fetch(f)
+		a := <-at
+		if !equal(offsets(t, a.Partitions[0]), 2, 3, 4) || !equal(offsets(t, a.Partitions[1]), 1, 2, 3, 4) {
+			t.Errorf("%+v", a)
+		}
+		check("at once", a, true)
+
+		f = fetching(1<<20, time.Second, 0, 0)
+		f.Borrow = true
+		at, _ = m.fetch(f)
+		synctest.Wait()
+		if n := m.drive.lent.Load(); n != 0 || len(at) != 0 {
+			t.Errorf("while it waits %d holds are out", n)
+		}
+		check("at the deadline", <-at, true)
+		at, cancel := m.fetch(f)
+		synctest.Wait()
+		cancel()
+		check("cancelled", <-at, true)
+
+		m.drive.torn.Store(true)
+		at, _ = m.fetch(f)
+		check("panic", <-at, true)
+		if m.drive.made.Load() < 7 {
+			t.Errorf("the store has lent %d times only", m.drive.made.Load())
+		}
+	})
+}
+
 // Goal: fetches over many partitions leave nothing behind at the quiet ones. Method: many fetches woken by
 // one partition, some cancelled; a day later no watch may have met its deadline. One that is left there is
 // the control.

@@ -37,8 +37,29 @@ const limit = time.Minute
 // drive is a store in memory that settles what it is given at once.
 type drive struct {
 	*engine.Memory
-	mu  sync.Mutex
-	bad *atomic.Bool // reads panic
+	mu   sync.Mutex
+	bad  *atomic.Bool // reads panic
+	lent atomic.Int64 // holds that are out
+	made atomic.Int64 // holds that there ever were
+	torn atomic.Bool  // a panic comes when the loan has something
+}
+
+// lentHold is one hold of the drive.
+type lentHold struct{ d *drive }
+
+func (h *lentHold) Release() { h.d.lent.Add(-1) }
+
+// Lend implements state.Lender: each call adds a hold.
+func (d *drive) Lend(r record.ReplicaID, lo, hi uint64, maxBytes int, dst []state.Entry, loan *state.Loan) (
+	[]state.Entry, error,
+) {
+	d.lent.Add(1)
+	d.made.Add(1)
+	loan.Add(&lentHold{d})
+	if d.torn.Load() {
+		panic("the disk went away")
+	}
+	return d.Memory.Lend(r, lo, hi, maxBytes, dst, loan)
 }
 
 func (d *drive) Seek(r record.ReplicaID, o record.Offset) (uint64, error) {

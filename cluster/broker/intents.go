@@ -65,6 +65,10 @@ type Fetch struct {
 	MaxBytes      int
 	Deadline      time.Time
 	ReadCommitted bool
+
+	// Borrow says that the caller only writes the batches to a client and gives them back right then: they may be
+	// memory of the store, which has little of it to lend.
+	Borrow bool
 }
 
 // FetchedPartition is the answer for one partition: whole batches, ascending, the first of which holds the
@@ -101,7 +105,7 @@ type EpochAnswer struct {
 }
 
 // Fetched answers Fetch, partitions in the order they were asked. Release gives the buffers back; call it
-// once.
+// once. Nobody looks at the batches afterwards.
 type Fetched struct {
 	Partitions []FetchedPartition
 	Release    func()

@@ -2,6 +2,7 @@
 // way from an offset to whole batches.
 //
 //	fetch → View.Cached (memory) → else View.Read (store, blocks) → whole batches, cut at the batch that holds the offset
+//	                               or View.Borrow: the same, in memory of the store that a Loan holds
 //
 // Invariants: a View never changes; what it returns lies in [LogStart, HighWatermark); batches are never
 // decoded.

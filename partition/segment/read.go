@@ -43,6 +43,17 @@ func (v *View) Cached(from record.Offset, maxBytes int) (batches [][]byte, ok bo
 // without an error: the next read meets it. Errors: fault.OffsetOutOfRange, also
 // where the log start passes from meanwhile, fault.OffsetNotAvailable, and those of the store.
 func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][]byte, error) {
+	return v.read(store, from, maxBytes, nil)
+}
+
+// Borrow is Read for a caller that gives the batches back soon: they may be the store's own memory, and are valid
+// until loan is given back. It may return less than would fit: it does not look into an entry of which only a part
+// may fit.
+func (v *View) Borrow(store state.LogStore, from record.Offset, maxBytes int, loan *state.Loan) ([][]byte, error) {
+	return v.read(store, from, maxBytes, loan)
+}
+
+func (v *View) read(store state.LogStore, from record.Offset, maxBytes int, loan *state.Loan) ([][]byte, error) {
 	if err := v.Check(from); err != nil {
 		return nil, err
 	}
@@ -60,7 +71,8 @@ func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][
 	more := true
 	for first := true; more && lo < v.tailIndex(); first = false {
 		var entries []state.Entry
-		if entries, err = v.load(store, lo, max(c.left, 1)); err != nil {
+		var full bool
+		if entries, full, err = v.some(store, lo, max(c.left, 1), loan); err != nil {
 			if len(c.out) > 0 && fault.CodeOf(err) == fault.CorruptRecord {
 				return c.out, nil
 			}
@@ -74,6 +86,7 @@ func (v *View) Read(store state.LogStore, from record.Offset, maxBytes int) ([][
 		if more, err = c.addAll(entries); err != nil {
 			return nil, err
 		}
+		more = more && !full
 		lo = entries[len(entries)-1].Through() + 1
 	}
 	if more {
@@ -105,16 +118,40 @@ func (v *View) follows(store state.LogStore, lo uint64, from record.Offset) erro
 		WithHint("start at the earliest offset")
 }
 
+// some is load, or borrows where that can be had. full says that what is behind them does not fit.
+func (v *View) some(store state.LogStore, lo uint64, maxBytes int, loan *state.Loan) (
+	entries []state.Entry, full bool, err error,
+) {
+	lender, lends := store.(state.Lender)
+	if !lends || loan == nil {
+		entries, err = v.load(store, lo, maxBytes)
+		return entries, false, err
+	}
+	hi := min(lo+entriesPerRead, v.tailIndex())
+	entries, err = lender.Lend(v.Replica, lo, hi, maxBytes, nil, loan)
+	n := len(entries)
+	full = err == nil && n > 0 && entries[n-1].Through()+1 < hi
+	return entries, full, v.loaded(lo, n, err)
+}
+
 // load reads some entries from lo on that are not in memory.
 func (v *View) load(store state.LogStore, lo uint64, maxBytes int) ([]state.Entry, error) {
 	entries, err := store.Entries(v.Replica, lo, min(lo+entriesPerRead, v.tailIndex()), maxBytes, nil)
-	if err != nil && (len(entries) == 0 || fault.CodeOf(err) != fault.CorruptRecord) {
-		return nil, fmt.Errorf("read entry %d of replica %d: %w", lo, v.Replica, err)
-	}
-	if len(entries) == 0 {
-		return nil, fault.New(fault.CorruptRecord, "entry %d of replica %d is missing", lo, v.Replica)
+	if err := v.loaded(lo, len(entries), err); err != nil {
+		return nil, err
 	}
 	return entries, nil
+}
+
+// loaded is the error of a read from lo on that gave n entries. Damage behind the first is for the next read.
+func (v *View) loaded(lo uint64, n int, err error) error {
+	if err != nil && (n == 0 || fault.CodeOf(err) != fault.CorruptRecord) {
+		return fmt.Errorf("read entry %d of replica %d: %w", lo, v.Replica, err)
+	}
+	if n == 0 {
+		return fault.New(fault.CorruptRecord, "entry %d of replica %d is missing", lo, v.Replica)
+	}
+	return nil
 }
 
 // cut collects whole batches that end behind from, up to a number of bytes.

@@ -4,7 +4,6 @@ import (
 	"container/list"
 	"sync"
 	"time"
-	"unsafe"
 )
 
 const (
@@ -16,23 +15,28 @@ const (
 
 // blockCache keeps whole blocks of frame files that readers go through in order. They are read past the page
 // cache, which costs a fraction of the time and of the processor's work: what is written past it is not there
-// anyway.
+// anyway. Who reads may be lent what stands in them; what does not stand in one piece is copied into scratches.
 //
 // A block that is still being written to is kept as far as it was written when it was read.
 //
-// A nil *blockCache has nothing and takes nothing.
+// All methods are safe for concurrent use. A nil *blockCache has nothing and takes nothing.
 type blockCache struct {
-	most  int // blocks
 	start func(func())
 
 	mu     sync.Mutex
+	most   int // blocks
 	blocks map[blockID]*block
 	order  *list.List // of *block, the one that was used last in front
-	spare  [][]byte
+	places blockPlaces
 	flying int
+	made   int  // blocks that were ever asked for
+	lent   int  // blocks and scratches that somebody holds
 	used   bool // since the last sweep
 	sweep  *time.Timer
 	closed bool
+
+	scratches []*scratch // nobody's
+	scratched int        // that there are
 }
 
 // blockID names a block: the bytes from n·blockBytes on.
@@ -43,13 +47,18 @@ type blockID struct {
 
 // block is one block of a file. Everything but buf and valid is under blockCache.mu.
 type block struct {
+	cache  *blockCache
 	id     blockID
+	place  int           // where in blockPlaces buf is
 	ready  chan struct{} // closed when buf and valid are set
 	buf    []byte
 	valid  int64 // bytes of buf that are those of the file; 0 where it could not be read
-	pins   int   // readers that copy from it
+	pins   int   // readers that copy from it, and loans
+	loans  int
+	gone   bool  // nobody finds it any more; its place is free when the last pin is gone
 	unread int64 // bytes that nobody has read
-	place  *list.Element
+	seen   int   // blockCache.made when it was used last
+	order  *list.Element
 }
 
 // newBlockCache returns a cache of so many bytes. start runs a function on a goroutine of its owner.
@@ -70,14 +79,19 @@ func (c *blockCache) ask(id blockID, pay func() bool) bool {
 	if c.blocks[id] != nil {
 		return true
 	}
-	if c.closed || c.flying == blocksFlying || id.n*blockBytes >= id.file.written.Load() || !c.roomLocked() || !pay() {
+	if c.closed || c.flying == blocksFlying || id.n*blockBytes >= id.file.written.Load() {
 		return false
 	}
-	b := &block{id: id, ready: make(chan struct{}), unread: blockBytes}
-	b.place = c.order.PushFront(b)
+	place, ok := c.placeLocked(id)
+	if !ok || !pay() {
+		return false
+	}
+	c.made++
+	b := &block{cache: c, id: id, place: place, ready: make(chan struct{}), unread: blockBytes, seen: c.made}
+	b.order = c.order.PushFront(b)
 	c.blocks[id] = b
 	c.flying++
-	buf := c.bufferLocked()
+	buf := c.places.take(b)
 	c.start(func() { c.load(b, buf) })
 	return true
 }
@@ -132,31 +146,46 @@ func (c *blockCache) pin(id blockID) *block {
 	b := c.blocks[id]
 	if b != nil {
 		b.pins++
-		c.order.MoveToFront(b.place)
+		b.seen = c.made
+		c.order.MoveToFront(b.order)
 		c.used = true
 	}
 	return b
 }
 
+// unpin ends the use of a block of which n bytes were read.
 func (c *blockCache) unpin(b *block, n int64) (first bool, fresh int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b.pins--
-	first, fresh = b.unread == blockBytes, min(n, b.unread)
+	c.unpinLocked(b)
+	return b.readLocked(n)
+}
+
+// readLocked notes that n bytes were read: how many of them nobody had read before, as far as that is known.
+func (b *block) readLocked(n int64) (first bool, fresh int64) {
+	first, fresh = b.unread == blockBytes && n > 0, min(n, b.unread)
 	b.unread -= fresh
 	return first, fresh
 }
 
-// forget lets a block go that has not got what somebody wants of it, unless others read it.
+func (c *blockCache) unpinLocked(b *block) {
+	b.pins--
+	if b.pins == 0 && b.gone {
+		c.places.free(b)
+	}
+}
+
+// forget lets a block go that has not got what somebody wants of it. Who holds it keeps it.
 func (c *blockCache) forget(b *block) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.idleLocked(b) {
+	if c.blocks[b.id] == b {
 		c.dropLocked(b)
 	}
 }
 
-// drop forgets all blocks of a file, which nobody reads any more, and returns when none of them is being read.
+// drop forgets all blocks of a file, which nobody reads any more, and returns when none of them is being read from the
+// disk. What somebody holds stays as it is.
 func (c *blockCache) drop(f *frameFile) {
 	for c != nil {
 		var flying *block
@@ -164,7 +193,7 @@ func (c *blockCache) drop(f *frameFile) {
 		for id, b := range c.blocks {
 			switch {
 			case id.file != f:
-			case c.idleLocked(b):
+			case isReady(b):
 				c.dropLocked(b)
 			default:
 				flying = b
@@ -185,52 +214,68 @@ func (c *blockCache) close() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.closed, c.spare = true, nil
+	c.closed = true
+	c.places.trim()
+	c.dropScratchesLocked()
 	if c.sweep != nil {
 		c.sweep.Stop()
 	}
 }
 
-// roomLocked makes room for one more block and reports whether there is.
-func (c *blockCache) roomLocked() bool {
-	if len(c.blocks) < c.most {
-		return true
-	}
-	for e := c.order.Back(); e != nil; e = e.Prev() {
-		if b := e.Value.(*block); c.idleLocked(b) {
-			c.dropLocked(b)
-			return true
+// placeLocked finds a place for a block, if possible behind the one before it in the file, and reports whether there
+// is one.
+func (c *blockCache) placeLocked(id blockID) (place int, ok bool) {
+	c.places.grow(c.most)
+	if before := c.blocks[blockID{id.file, id.n - 1}]; before != nil {
+		if place, ok := c.places.behind(before.place); ok && c.clearLocked(place, c.most/4) {
+			return place, true
 		}
 	}
-	return false
+	if place, ok := c.places.empty(); ok {
+		return place, true
+	}
+	for e := c.order.Back(); e != nil; e = e.Prev() {
+		if b := e.Value.(*block); c.clearLocked(b.place, 0) {
+			return b.place, true
+		}
+	}
+	return 0, false
 }
 
-// idleLocked reports whether nobody reads the block and nobody copies from it.
-func (c *blockCache) idleLocked(b *block) bool {
+// clearLocked makes sure that a place is free, unless its block was used since so many others were asked for, or
+// somebody is at it.
+func (c *blockCache) clearLocked(place, age int) bool {
+	b := c.places.at[place]
+	if b == nil {
+		return true
+	}
+	if c.made-b.seen < age || !c.idleLocked(b) {
+		return false
+	}
+	c.dropLocked(b)
+	return true
+}
+
+// idleLocked reports whether nobody reads the block and nobody looks at it.
+func (c *blockCache) idleLocked(b *block) bool { return b.pins == 0 && !b.gone && isReady(b) }
+
+func isReady(b *block) bool {
 	select {
 	case <-b.ready:
-		return b.pins == 0 && c.blocks[b.id] == b
+		return true
 	default:
 		return false
 	}
 }
 
+// dropLocked forgets a block that has been read.
 func (c *blockCache) dropLocked(b *block) {
 	delete(c.blocks, b.id)
-	c.order.Remove(b.place)
-	c.spare = append(c.spare, b.buf)
-}
-
-// bufferLocked returns the room for a block, which begins at a multiple of frameBlock.
-func (c *blockCache) bufferLocked() []byte {
-	if n := len(c.spare); n > 0 {
-		b := c.spare[n-1]
-		c.spare = c.spare[:n-1]
-		return b
+	c.order.Remove(b.order)
+	b.gone = true
+	if b.pins == 0 {
+		c.places.free(b)
 	}
-	b := uncleared(blockBytes + frameBlock)
-	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) % frameBlock
-	return b[skip : skip+blockBytes : skip+blockBytes]
 }
 
 // touchLocked has the memory given back when nobody has read for a while.
@@ -243,7 +288,6 @@ func (c *blockCache) touchLocked() {
 func (c *blockCache) giveBack() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.spare = nil
 	if c.closed {
 		return
 	}
@@ -252,11 +296,16 @@ func (c *blockCache) giveBack() {
 		c.sweep.Reset(blocksIdle)
 		return
 	}
-	c.sweep = nil
+	if c.lent > 0 {
+		c.sweep.Reset(blocksIdle) // for what is held
+	} else {
+		c.sweep = nil
+	}
 	for _, b := range c.blocks {
 		if c.idleLocked(b) {
 			c.dropLocked(b)
 		}
 	}
-	c.spare = nil
+	c.places.trim()
+	c.dropScratchesLocked()
 }

@@ -91,8 +91,13 @@ func TestBlockCacheGivesBack(t *testing.T) {
 		t.Error("given back right after it was used")
 	}
 	b.blocks.giveBack()
-	if n := len(b.blocks.blocks) + len(b.blocks.spare); n != 0 {
+	if n := len(b.blocks.blocks); n != 0 {
 		t.Errorf("%d blocks are kept though nobody reads", n)
+	}
+	for _, s := range b.blocks.places.stripes {
+		if s != nil {
+			t.Error("memory is kept though nobody reads")
+		}
 	}
 	b.blocks.close()
 	if b.askBlocks(wants[0], true) {

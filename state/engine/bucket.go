@@ -1,6 +1,10 @@
 package engine
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/millstream-io/millstream/state"
+)
 
 // row is one key and value on its way into a bucket. The bucket reads them until append returns and keeps
 // neither.
@@ -46,6 +50,10 @@ type bucket interface {
 	// up to last, until there are most bytes. It may return fewer, and none where there is no row under key.
 	// They are the caller's, and may share memory. With an error it returns those before.
 	takeMany(key []byte, last uint64, most int) ([][]byte, error)
+
+	// lendMany is takeMany for a reader who gives the values back with the loan. It stops where the next value would
+	// make them more than most bytes, which full reports, but returns one at least.
+	lendMany(key []byte, last uint64, most int, loan *state.Loan) (values [][]byte, full bool, err error)
 
 	// scan calls fn for each row from key on that begins with prefix, in the order of keys, until fn says
 	// stop. Key and value are valid inside fn only.

@@ -25,7 +25,10 @@
 // Tail rows and the group row, which nearly every group replaces, go to the index when the bucket is closed.
 //
 // What follows each other in a log is read with one walk of the index. Who comes upon a value that is not in
-// memory asks the disk for the next ones of its log, or, where many logs are read at once, for all around it.
+// memory asks the disk for the next ones of its log, or, where many logs are read at once, for all around it. Such
+// blocks are lent to who gives them back soon:
+//
+//	Lend → blocks, pinned by the Loan (what goes over a border: a copy in a scratch) → verified there → … → Release
 //
 // Space comes back bucket by bucket, beside the committer:
 //
@@ -51,6 +54,8 @@
 // volume. The disk implements them with files, Memory with maps.
 //
 // Invariants:
+//   - What is lent does not change, and does not go, before its loan is released; all that is lent is at most half of
+//     the budget for blocks.
 //   - The log of a replica is [First, Last] of its newest tail row. Truncation writes a shorter tail row,
 //     nothing is deleted, and the newest bucket wins for an index.
 //   - The active bucket of a replica's home class has its tail and all its carried rows.

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/state"
 )
 
 // Values of one log stand far apart in a frame file, and the disk's own read-ahead would bring what is between
@@ -19,6 +20,10 @@ const (
 	trustBytes = blockBytes / 2
 	payFactor  = 2               // a byte that is read pays for as many that are asked for
 	mostCredit = 16 * blockBytes // what is paid above it is forgotten
+
+	// blocksAhead are asked for in front of a reader, as far as they are paid: while he is busy with what he got, they
+	// come.
+	blocksAhead = 4
 )
 
 // lookAhead remembers what has been asked for.
@@ -94,18 +99,35 @@ func dense(wants []wantedValue) bool {
 }
 
 // fromBlocks fills to with what stands at the first value, where blocks have it. With the first value of a block
-// the next block is asked for.
+// the next ones are asked for.
 func (b *frameBucket) fromBlocks(wants []wantedValue, to []byte) bool {
-	at := wants[0].at
-	ok, first, fresh := b.blocks.read(b.frames, to, at)
+	ok, first, fresh := b.blocks.read(b.frames, to, wants[0].at)
+	b.wentOn(wants, int64(len(to)), first, fresh)
+	return ok
+}
+
+// lentBlocks is fromBlocks without a copy: it returns the pieces in which n bytes from the first value on stand, which
+// the loan holds, or none.
+func (b *frameBucket) lentBlocks(wants []wantedValue, n int64, loan *state.Loan) [][]byte {
+	pieces, first, fresh := b.blocks.lend(b.frames, wants[0].at, n, loan)
+	b.wentOn(wants, n, first, fresh)
+	return pieces
+}
+
+// wentOn notes that n bytes from the first value on were read of blocks.
+func (b *frameBucket) wentOn(wants []wantedValue, n int64, first bool, fresh int64) {
 	if fresh > 0 {
 		b.ahead.earn(fresh)
 	}
-	if first {
-		next := (at+int64(len(to))-1)/blockBytes + 1
-		b.blocks.ask(blockID{b.frames, next}, func() bool { return b.ahead.pay(dense(wants)) })
+	if !first {
+		return
 	}
-	return ok
+	next := (wants[0].at+n-1)/blockBytes + 1
+	for k := range int64(blocksAhead) {
+		if !b.blocks.ask(blockID{b.frames, next + k}, func() bool { return b.ahead.pay(dense(wants)) }) {
+			return
+		}
+	}
 }
 
 // lookAhead asks for values of which the first one is not in memory, and for more. It is a hint: what goes

@@ -284,6 +284,23 @@ func (b *memoryBucket) takeMany(key []byte, last uint64, most int) (values [][]b
 	return values, err
 }
 
+func (b *memoryBucket) lendMany(key []byte, last uint64, most int, _ *state.Loan) (
+	values [][]byte, full bool, err error,
+) {
+	next := keyIndex(key)
+	err = b.scan(key[:keyAtIndex], key, func(k, v []byte) (bool, error) {
+		if keyIndex(k) != next || next > last {
+			return false, nil
+		}
+		if full = len(values) > 0 && len(v) > most; full {
+			return false, nil
+		}
+		values, next, most = append(values, append(make([]byte, 0, len(v)), v...)), next+1, most-len(v)
+		return true, nil
+	})
+	return values, full, err
+}
+
 func (b *memoryBucket) get(key []byte, fn func([]byte) error) error {
 	b.v.disk.mu.RLock()
 	defer b.v.disk.mu.RUnlock()

@@ -144,19 +144,7 @@ func (s *Store) several(v view, lo, hi uint64, maxBytes int, dst []state.Entry) 
 	}
 	_ = h.read(func(b bucket) error {
 		values, _ := b.takeMany(makeKey(v.id, kindEntry, lo), min(hi, end)-1, maxBytes)
-		next := lo
-		for _, frame := range values {
-			e, through, err := openEntry(frame, next, false)
-			if err != nil {
-				return nil
-			}
-			e.Frame = frame
-			dst = append(dst, e)
-			if through != next {
-				return nil
-			}
-			next++
-		}
+		dst = appendEntries(dst, values, lo)
 		return nil
 	})
 	return dst

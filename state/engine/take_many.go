@@ -31,7 +31,8 @@ func uncleared(n int) []byte {
 // takeMany implements bucket. All values stand in one buffer. Those that touch in the frame file are read at
 // once.
 func (b *frameBucket) takeMany(key []byte, last uint64, most int) ([][]byte, error) {
-	wants, total, err := b.want(key, last, min(most, manyBytes))
+	most = min(most, manyBytes)
+	wants, total, err := b.want(key, last, func(have, size int) bool { return have < most && size <= manyBytes-have })
 	if err != nil || len(wants) == 0 {
 		return nil, err
 	}
@@ -51,11 +52,14 @@ func (b *frameBucket) takeMany(key []byte, last uint64, most int) ([][]byte, err
 	return values, nil
 }
 
-// want looks up what takeMany returns, without reading it, and how many bytes that is.
-func (b *frameBucket) want(key []byte, last uint64, most int) (wants []wantedValue, total int, err error) {
+// want looks up what follows from key on up to index last, as long as more agrees to a further value, without reading
+// it, and how many bytes that is.
+func (b *frameBucket) want(key []byte, last uint64, more func(have, size int) bool) (
+	wants []wantedValue, total int, err error,
+) {
 	next := keyIndex(key)
 	err = b.rows.scan(key[:keyAtIndex], key, func(r stored) (bool, error) {
-		if keyIndex(r.key) != next || next > last || r.size > manyBytes-total || r.large && r.at < frameBlock {
+		if keyIndex(r.key) != next || next > last || r.large && r.at < frameBlock || !more(total, r.size) {
 			return false, nil
 		}
 		w := wantedValue{index: next, at: r.at, size: r.size}
@@ -63,7 +67,7 @@ func (b *frameBucket) want(key []byte, last uint64, most int) (wants []wantedVal
 			w.small = append(make([]byte, 0, r.size), r.small...)
 		}
 		wants, next, total = append(wants, w), next+1, total+r.size
-		return total < most, nil
+		return true, nil
 	})
 	return wants, total, err
 }

@@ -59,7 +59,7 @@ func (c *conn) fetch(k *call, body []byte) error {
 	}
 	f := broker.Fetch{
 		Who: k.who, MinBytes: int(req.MinBytes), Deadline: c.after(req.MaxWaitMillis),
-		ReadCommitted: req.IsolationLevel == 1, Partitions: fc.partitions(),
+		ReadCommitted: req.IsolationLevel == 1, Partitions: fc.partitions(), Borrow: true,
 	}
 	if len(f.Partitions) == 0 {
 		return nil

@@ -33,7 +33,41 @@ func Check(s state.LogStore, l *Log) error {
 	if err != nil {
 		return err
 	}
+	if err := checkLent(s, l, es); err != nil {
+		return err
+	}
 	return checkSeeks(s, l, es)
+}
+
+// lentAtOnce is how many bytes checkLent borrows: enough for some entries, not for all.
+const lentAtOnce = 100 << 10
+
+// checkLent compares what a store lends with all entries of a replica, if it lends.
+func checkLent(s state.LogStore, l *Log, all []state.Entry) error {
+	lender, ok := s.(state.Lender)
+	if !ok {
+		return nil
+	}
+	var loan state.Loan
+	defer loan.Release()
+	for len(all) > 0 {
+		loan.Release()
+		got, err := lender.Lend(l.ID, max(all[0].Index, l.Tail.First), l.Tail.Last+1, lentAtOnce, nil, &loan)
+		if err != nil || len(got) == 0 || len(got) > len(all) || !reflect.DeepEqual(got, all[:len(got)]) {
+			return fmt.Errorf("replica %d lends %d other entries from %d on: %w", l.ID, len(got), all[0].Index, err)
+		}
+		sum := 0
+		for _, e := range got {
+			sum += len(e.Frame)
+		}
+		switch all = all[len(got):]; {
+		case len(got) > 1 && sum > lentAtOnce:
+			return fmt.Errorf("replica %d lends %d bytes", l.ID, sum)
+		case len(all) > 0 && sum+len(all[0].Frame) <= lentAtOnce:
+			return fmt.Errorf("replica %d lends nothing behind entry %d", l.ID, got[len(got)-1].Index)
+		}
+	}
+	return nil
 }
 
 // checkEntries compares the entries with the model and returns them.

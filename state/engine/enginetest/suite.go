@@ -42,6 +42,7 @@ func Run(t *testing.T, s Subject) {
 		{"order", testOrder},
 		{"unsynced writes wait", testUnsynced},
 		{"reads", testReads},
+		{"lends", testLends},
 		{"refused writes", testRefused},
 		{"too large", testTooLarge},
 		{"closed", testClosed},

@@ -46,6 +46,67 @@ func testReads(t *testing.T, s Subject) {
 	}
 }
 
+// Goal: Lend gives whole entries up to its limit but one at least, refuses what Entries refuses, and after damage gives
+// what stands before it. Method: budgets around the size of an entry, ranges beyond both ends, a damaged frame.
+func testLends(t *testing.T, s Subject) {
+	b := open(t, s, engine.Options{})
+	lender, ok := b.store.(state.Lender)
+	if !ok {
+		t.Skip("this store does not lend")
+	}
+	l := NewLog(1, state.ClassLong)
+	w := l.Append(1, some(10, 1000)...)
+	copy(w.Entries[6].Payload()[700:], "a needle in the haystack")
+	w.Entries[6].Seal()
+	b.put(l.Class, w)
+	frame := state.FrameRoom + 1000
+	lend := func(lo, hi uint64, most, want int) error {
+		t.Helper()
+		var loan state.Loan
+		defer loan.Release()
+		got, err := lender.Lend(l.ID, lo, hi, most, make([]state.Entry, 3), &loan)
+		if len(got) != 3+want {
+			t.Fatalf("[%d, %d) up to %d bytes gives %d entries, %v", lo, hi, most, len(got)-3, err)
+		}
+		for i, e := range got[3:] {
+			if e.Index != lo+uint64(i) || !bytes.Equal(e.Frame, l.Entries[e.Index].Frame) {
+				t.Fatalf("[%d, %d): entry %d is wrong", lo, hi, e.Index)
+			}
+		}
+		return err
+	}
+	for _, c := range []struct {
+		lo, hi     uint64
+		most, want int
+	}{
+		{1, 11, 1 << 20, 10}, {1, 11, 0, 1}, {1, 11, 1, 1}, {1, 11, frame, 1}, {1, 11, 2*frame - 1, 1},
+		{1, 11, 2 * frame, 2}, {4, 6, 1 << 20, 2}, {10, 100, 1 << 20, 1},
+	} {
+		if err := lend(c.lo, c.hi, c.most, c.want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range [][2]uint64{{0, 5}, {11, 12}, {50, 60}, {5, 5}} {
+		if err := lend(c[0], c[1], 1, 0); fault.CodeOf(err) != fault.OffsetOutOfRange {
+			t.Fatalf("entries %v: %v", c, err)
+		}
+	}
+	b.close()
+	if n := s.Damage(t, b.o, []byte("a needle in the haystack")); n != 1 {
+		t.Fatalf("damaged %d frames", n)
+	}
+	b.reopen()
+	lender = b.store.(state.Lender)
+	for lo, want := range map[uint64]int{1: 6, 6: 1, 7: 0} {
+		if err := lend(lo, 11, 1<<20, want); fault.CodeOf(err) != fault.CorruptRecord {
+			t.Fatalf("over the damage from %d on: %v", lo, err)
+		}
+	}
+	if err := lend(8, 11, 1<<20, 3); err != nil {
+		t.Fatalf("behind the damage: %v", err)
+	}
+}
+
 // Goal: whatever the history, the store answers as the model does; above all, seeks are exact though hints
 // of truncated tails stay behind. Method: random appends of all sizes, truncations, trims, resets, rolls by
 // size and reopens, on a new replica of one store per run.
