@@ -23,6 +23,8 @@
 //
 //	record → repartition topic, if its key was changed → read row → user function → write row → change
 //
+// Processors open the same handles, with Open and OpenWindow: the stores of operators beside them, or their own.
+//
 // A topology is cut at its repartition topics into sub-topologies, each with tasks of its own. A stream goes
 // through one where an operator needs all records of a key in one task and the key was changed since it was
 // read: behind Map, FlatMap, SelectKey, GroupBy, GroupTableBy, Process and their Try… forms. All operators on

@@ -236,3 +236,45 @@ func ExampleStream_Repartition() {
 	fmt.Println(r.Topic, r.Partitions, "sub-topologies:", len(topo.Graph().Subs))
 	// Output: spread-wide-repartition 12 sub-topologies: 2
 }
+
+// visits counts the visits of a user by hour, and says when one has come often.
+type visits struct {
+	rows *topology.WindowRows[string, int64]
+}
+
+var Visits = topology.WindowKV("visits", serde.String, serde.Int64,
+	topology.ForWindows(topology.Tumbling(time.Hour).Retention(24*time.Hour)))
+
+func (v *visits) Init(c *topology.ProcessorContext[string, int64]) (err error) {
+	v.rows, err = topology.OpenWindow(c, Visits)
+	return err
+}
+
+func (v *visits) Process(c *topology.ProcessorContext[string, int64], r topology.Record[string, int64]) error {
+	hour := v.rows.Starts(r.Time)[0]
+	n, _, err := v.rows.Get(r.Key, hour)
+	if err != nil {
+		return err
+	}
+	if _, err := v.rows.Put(r.Key, hour, n+1); err != nil {
+		return err
+	}
+	if n+1 == 2 {
+		c.Forward(topology.Record[string, int64]{Key: r.Key, Value: n + 1, Meta: r.Meta})
+	}
+	return nil
+}
+
+func (v *visits) Close() error { return nil }
+
+func ExampleOpenWindow() {
+	d := play(func(b *topology.Builder) {
+		topology.Process(topology.From(b, Payments), func() topology.Processor[string, int64, string, int64] {
+			return &visits{}
+		}, topology.Using(Visits)).To(Totals)
+	})
+	pay(d)
+	show(d, Totals)
+	// Output:
+	// totals: alice → 2
+}

@@ -92,6 +92,7 @@ func Process[K, V, K2, V2 any](
 	return rekey(s, n, nil, nil, func(in *instance, next flow[K2, V2]) flow[K, V] {
 		p := create()
 		ctx := &ProcessorContext[K2, V2]{Context: in.ctx, in: in, node: n.Node, next: next}
+		in.expire(n.Node)
 		in.inits = append(in.inits, func() error { return initProcessor(in, ctx, p) })
 		return func(r *Record[K, V]) error {
 			err := p.Process(ctx, *r)

@@ -110,9 +110,12 @@ func (s *rowsOf[K, V]) rowOf(v V, ms int64) ([]byte, error) {
 
 func (s *rowsOf[K, V]) remove(key []byte) error { return s.wrap("delete from", s.Delete(key)) }
 
-func (s *rowsOf[K, V]) wrap(verb string, err error) error {
+func (s *rowsOf[K, V]) wrap(verb string, err error) error { return storeError(s.store, verb, err) }
+
+// storeError says what was being done with a store; nil stays nil.
+func storeError(s *plan.Store, verb string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s store %s of %s: %w", verb, s.store.Name, s.store.Node, err)
+	return fmt.Errorf("%s store %s of %s: %w", verb, s.Name, s.Node, err)
 }

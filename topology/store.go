@@ -30,14 +30,34 @@ type decl[K, V any] struct {
 }
 
 // storeSpec is how a store is kept.
-type storeSpec struct{ inMemory, changelogOff bool }
+type storeSpec struct {
+	inMemory, changelogOff bool
+	windows                Windows // zero: not given
+}
 
-// StoreOption changes how a store is kept.
-type StoreOption interface{ applyStore(*storeSpec) }
+// StoreOption changes how a store is kept, of whatever kind.
+type StoreOption interface {
+	WindowStoreOption
+	applyStore(*storeSpec)
+}
+
+// WindowStoreOption changes how a store of windows is kept. Every StoreOption is one.
+type WindowStoreOption interface{ applyWindowStore(*storeSpec) }
 
 type storeOption func(*storeSpec)
 
-func (f storeOption) applyStore(s *storeSpec) { f(s) }
+func (f storeOption) applyStore(s *storeSpec)       { f(s) }
+func (f storeOption) applyWindowStore(s *storeSpec) { f(s) }
+
+type windowStoreOption func(*storeSpec)
+
+func (f windowStoreOption) applyWindowStore(s *storeSpec) { f(s) }
+
+// ForWindows says which windows a store has and, by their retention, how long it keeps them. A store that processors
+// have for themselves needs it; one of a windowed operator has the operator's.
+func ForWindows(w Windows) WindowStoreOption {
+	return windowStoreOption(func(s *storeSpec) { s.windows = w })
+}
 
 // InMemory keeps the rows in memory instead of on the disk. They come back from the changelog when a task
 // starts.
@@ -52,28 +72,31 @@ func ChangelogOff() StoreOption { return storeOption(func(s *storeSpec) { s.chan
 func KV[K, V any](
 	name string, key serde.Serde[K], value serde.Serde[V], opts ...StoreOption,
 ) Store[K, V] {
-	return Store[K, V]{declare(name, key, value, opts)}
+	d := declare(name, key, value)
+	for _, o := range opts {
+		o.applyStore(&d.spec)
+	}
+	return Store[K, V]{d}
 }
 
 // WindowKV declares a store for results by window; see KV. It is read by Windowed keys.
 func WindowKV[K, V any](
-	name string, key serde.Serde[K], value serde.Serde[V], opts ...StoreOption,
+	name string, key serde.Serde[K], value serde.Serde[V], opts ...WindowStoreOption,
 ) WindowStore[K, V] {
-	return WindowStore[K, V]{declare(name, key, value, opts)}
+	d := declare(name, key, value)
+	for _, o := range opts {
+		o.applyWindowStore(&d.spec)
+	}
+	return WindowStore[K, V]{d}
 }
 
-func declare[K, V any](
-	name string, key serde.Serde[K], value serde.Serde[V], opts []StoreOption,
-) decl[K, V] {
+func declare[K, V any](name string, key serde.Serde[K], value serde.Serde[V]) decl[K, V] {
 	d := decl[K, V]{name: name, key: key, value: value}
 	if d.key == nil {
 		d.key, _ = serde.For[K]()
 	}
 	if d.value == nil {
 		d.value, _ = serde.For[V]()
-	}
-	for _, o := range opts {
-		o.applyStore(&d.spec)
 	}
 	return d
 }
@@ -282,8 +305,7 @@ func (b *Builder) settleUses() {
 		d := b.stores[u.handle.Name()]
 		switch {
 		case d == nil && u.handle.kind() == plan.StoreWindow:
-			b.faults = append(b.faults, refused(u.node.at, "no operator keeps windows in store %q of %s",
-				u.handle.Name(), u.node.Name).WithHint("processors can only read window stores of operators"))
+			b.ownWindows(u)
 		case d == nil:
 			b.own(u.node, u.handle, 0)
 		case slices.Contains(u.node.Stores, d.Store):
@@ -294,4 +316,29 @@ func (b *Builder) settleUses() {
 			u.node.Stores = append(u.node.Stores, d.Store)
 		}
 	}
+}
+
+// ownWindows makes a store of windows that belongs to processors.
+func (b *Builder) ownWindows(u use) {
+	w := u.handle.kept().windows
+	if w == (Windows{}) {
+		b.faults = append(b.faults, refused(u.node.at, "no operator keeps windows in store %q of %s",
+			u.handle.Name(), u.node.Name).WithHint("say with topology.ForWindows which windows it has"))
+		return
+	}
+	if err := w.Check(); err != nil {
+		b.fault(u.node.at, "store %q of %s: %w", u.handle.Name(), u.node.Name, err)
+		return
+	}
+	b.ownWindowed(u.node, u.handle, w)
+}
+
+// ownWindowed is own for a store of windows.
+func (b *Builder) ownWindowed(n *node, h StoreHandle, w Windows) *declared {
+	d := b.own(n, h, w.Kept())
+	d.Window, d.Advance = w.Size(), w.Advance()
+	if given := h.kept().windows; given != (Windows{}) && given != w {
+		b.fault(n.at, "store %q of %s is declared ForWindows other than those of the operator", h.Name(), n.Name)
+	}
+	return d
 }

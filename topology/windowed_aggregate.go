@@ -79,8 +79,7 @@ func aggregateWindowed[K, V, A any](
 	if err := w.Check(); err != nil {
 		s.b.fault(n.at, "%s: %w", n.Name, err)
 	}
-	d := s.b.own(n, store, w.Kept())
-	d.Window, d.Advance = w.Size(), w.Advance()
+	d := s.b.ownWindowed(n, store, w)
 	var key serde.Serde[Windowed[K]]
 	if store.key != nil {
 		key = WindowedSerde(store.key, w.Size())
@@ -95,7 +94,8 @@ func aggregateWindowed[K, V, A any](
 			results: openResults(in, n, openRows(in, d.Store, store.decl), t, t.old && !o.emitFinal),
 			windows: w, update: f, final: o.emitFinal, late: late.flow(in),
 		}
-		a.visitOver, a.visitExpired = a.emitRow, a.expireRow
+		a.expiry = newExpiry(a.rows, d.Store, w)
+		a.visitOver = a.emitRow
 		in.inits = append(in.inits, a.init)
 		in.timers, in.resets = append(in.timers, a.advance), append(in.resets, a.init)
 		return a.take
@@ -131,14 +131,10 @@ type windowAggregator[K, V, A any] struct {
 	late    flow[K, V]
 
 	row []byte // a row key
-	lo  []byte // bounds of a range
-	hi  []byte
 
-	emitted      int64 // start of the first window that is not given out yet
-	expired      int64 // start of the first window that has not expired
-	visitOver    func(key, row []byte) bool
-	visitExpired func(key, row []byte) bool
-	failed       error // within a walk
+	expiry    *expiry
+	emitted   int64 // start of the first window that is not given out yet
+	visitOver func(key, row []byte) bool
 }
 
 func (a *windowAggregator[K, V, A]) take(r *Record[K, V]) error {
@@ -182,7 +178,7 @@ func (a *windowAggregator[K, V, A]) into(start int64, key []byte, r *Record[K, V
 	if err != nil {
 		return false, err
 	}
-	a.out.Key = a.windowed(r.Key, start)
+	a.out.Key = windowedKey(r.Key, start, a.windows.Size())
 	if sum, err = a.update(a.in, r, sum, a.has); err != nil {
 		return false, a.in.rt.Refuse(StageProcess, a.node, err)
 	}
@@ -192,14 +188,10 @@ func (a *windowAggregator[K, V, A]) into(start int64, key []byte, r *Record[K, V
 	return true, a.next(&a.out)
 }
 
-func (a *windowAggregator[K, V, A]) windowed(k K, start int64) Windowed[K] {
-	from := time.UnixMilli(start)
-	return Windowed[K]{Key: k, Start: from, End: from.Add(a.windows.Size())}
-}
-
 // init finds out from the rows how far final results have been given out.
 func (a *windowAggregator[K, V, A]) init() error {
-	if a.emitted, a.expired = 0, 0; !a.final {
+	a.emitted, a.expiry.next = 0, 0
+	if !a.final {
 		return nil
 	}
 	row, ok, err := a.rows.Get(window.Mark())
@@ -224,15 +216,7 @@ func (a *windowAggregator[K, V, A]) advance(streamTime int64) error {
 			return err
 		}
 	}
-	last, ok := a.windows.LastExpired(streamTime)
-	if !ok || last < a.expired {
-		return nil
-	}
-	if err := a.walk(a.expired, last, a.visitExpired); err != nil {
-		return err
-	}
-	a.expired = last + 1
-	return nil
+	return a.expiry.advance(streamTime)
 }
 
 // emit gives out the results of windows that are over, by window and by the bytes of their keys, and notes
@@ -242,7 +226,7 @@ func (a *windowAggregator[K, V, A]) emit(streamTime int64) error {
 	if !ok || last < a.emitted {
 		return nil
 	}
-	if err := a.walk(a.emitted, last, a.visitOver); err != nil {
+	if err := a.expiry.walk(a.emitted, last, a.visitOver); err != nil {
 		return err
 	}
 	a.row = appendTime(a.row[:0], streamTime)
@@ -253,20 +237,9 @@ func (a *windowAggregator[K, V, A]) emit(streamTime int64) error {
 	return nil
 }
 
-// walk visits the rows of the windows that begin from first to last.
-func (a *windowAggregator[K, V, A]) walk(first, last int64, visit func(key, row []byte) bool) error {
-	a.lo = window.AppendStart(a.lo[:0], first)
-	a.hi = window.AppendStart(a.hi[:0], last+1)
-	a.failed = nil
-	if err := a.rows.Range(a.lo, a.hi, false, visit); err != nil {
-		return a.rows.wrap("walk", err)
-	}
-	return a.failed
-}
-
 func (a *windowAggregator[K, V, A]) emitRow(rowKey, row []byte) bool {
-	a.failed = a.emitOne(rowKey, row)
-	return a.failed == nil
+	a.expiry.failed = a.emitOne(rowKey, row)
+	return a.expiry.failed == nil
 }
 
 func (a *windowAggregator[K, V, A]) emitOne(rowKey, row []byte) error {
@@ -283,13 +256,8 @@ func (a *windowAggregator[K, V, A]) emitOne(rowKey, row []byte) error {
 		return err
 	}
 	a.out = change[Windowed[K], A]{
-		Key: a.windowed(k, start), New: sum, HasNew: true,
+		Key: windowedKey(k, start, a.windows.Size()), New: sum, HasNew: true,
 		Meta: Meta{Time: time.UnixMilli(ms), Partition: a.in.rt.Partition(), Offset: -1},
 	}
 	return a.next(&a.out)
-}
-
-func (a *windowAggregator[K, V, A]) expireRow(rowKey, _ []byte) bool {
-	a.failed = a.rows.remove(rowKey)
-	return a.failed == nil
 }

@@ -15,23 +15,25 @@ import (
 func Store[K, V any](d *Driver, s topology.Store[K, V], key K) (value V, ok bool) {
 	d.t.Helper()
 	row, err := s.AppendKey(nil, d.topo.App(), key)
-	if err != nil {
-		d.t.Fatalf("topologytest: encode a key of store %s: %v", s.Name(), err)
-	}
-	b, ok := d.row(s.Name(), row)
-	if !ok {
-		return value, false
-	}
-	if value, _, err = s.DecodeValue(d.topo.App(), b); err != nil {
-		d.t.Fatalf("topologytest: store %s: %v", s.Name(), err)
-	}
-	return value, true
+	return stored(d, s, row, err)
 }
 
 // StoreWindow is Store for a store of windows: key in the window that begins at start.
 func StoreWindow[K, V any](d *Driver, s topology.WindowStore[K, V], key K, start time.Time) (value V, ok bool) {
 	d.t.Helper()
 	row, err := s.AppendKey(nil, d.topo.App(), key, start)
+	return stored(d, s, row, err)
+}
+
+// decoder is a store handle, of either kind, that decodes its values.
+type decoder[V any] interface {
+	topology.StoreHandle
+	DecodeValue(app string, row []byte) (V, time.Time, error)
+}
+
+// stored returns the value of a row key, or of none where its encoding failed with err.
+func stored[V any](d *Driver, s decoder[V], row []byte, err error) (value V, ok bool) {
+	d.t.Helper()
 	if err != nil {
 		d.t.Fatalf("topologytest: encode a key of store %s: %v", s.Name(), err)
 	}
