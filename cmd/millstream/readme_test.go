@@ -20,8 +20,8 @@ const repository = "../.." // seen from this package
 
 // Goal: the lines of README's "First five minutes" work as they are printed. Method: read them from
 // README.md, type each into bash against a binary built from this tree while the demonstration runs, and look
-// at what they print. Two things differ from a reader's terminal: where the binary is built to, and the port
-// where 9092 is in use.
+// at what they print. Two things differ from a reader's terminal: where the binary is built to, and the ports
+// where 7070 and 9092 are in use.
 func TestFirstFiveMinutes(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("bash is needed to type README's lines")
@@ -38,6 +38,7 @@ func TestFirstFiveMinutes(t *testing.T) {
 	}
 	bin := t.TempDir()
 	var env []string
+	doors := map[string]string{}
 	for _, line := range lines {
 		t.Run(line, func(t *testing.T) {
 			check := matchingCheck(t, expect, line)
@@ -47,18 +48,15 @@ func TestFirstFiveMinutes(t *testing.T) {
 				}
 			}
 			typed := strings.ReplaceAll(line, "bin/millstream", bin+"/millstream")
-			for _, e := range env {
-				if addr, ok := strings.CutPrefix(e, "MILLSTREAM_BROKERS="); ok {
-					typed = strings.ReplaceAll(typed, "127.0.0.1:9092", addr)
-				}
-			}
+			typed = strings.ReplaceAll(typed, "127.0.0.1:9092", doors["Kafka"])
 			check(t, bash(t, append(env, "PATH="+bin+":"+os.Getenv("PATH")), typed))
 		})
 		if t.Failed() {
 			return
 		}
 		if env == nil {
-			env = []string{"MILLSTREAM_BROKERS=" + startDemo(t, filepath.Join(bin, "millstream"))}
+			doors = startDemo(t, filepath.Join(bin, "millstream"))
+			env = []string{"MILLSTREAM_ADDR=" + doors["gRPC"]}
 		}
 	}
 	if len(lines) != len(expect) {
@@ -110,11 +108,11 @@ func bash(t *testing.T, env []string, line string) string {
 	return string(out)
 }
 
-var kafkaLine = regexp.MustCompile(`^ +Kafka +(\S+)`)
+var doorLine = regexp.MustCompile(`^ +(Kafka|gRPC) +(\S+)`)
 
-// startDemo starts the demonstration, waits until it shows a line that came out, and returns the address of
-// its Kafka door. At the end of the test it is interrupted, has to end well, and must leave no data behind.
-func startDemo(t *testing.T, binary string) (addr string) {
+// startDemo starts the demonstration, waits until it shows a line that came out, and returns the addresses of
+// its doors by their names. At the end of the test it is interrupted, has to end well, and must leave no data behind.
+func startDemo(t *testing.T, binary string) (doors map[string]string) {
 	t.Helper()
 	tmp := t.TempDir()
 	cmd := exec.Command(binary, "dev", "--demo")
@@ -126,7 +124,7 @@ func startDemo(t *testing.T, binary string) (addr string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	seen, ended := make(chan string, 1), make(chan string, 1)
+	seen, ended := make(chan map[string]string, 1), make(chan string, 1)
 	go watchDemo(errs, seen, ended)
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGINT)
@@ -139,7 +137,7 @@ func startDemo(t *testing.T, binary string) (addr string) {
 		}
 	})
 	select {
-	case addr = <-seen:
+	case doors = <-seen:
 	case text := <-ended:
 		ended <- text
 		t.Fatalf("the demonstration ended:\n%s", text)
@@ -147,23 +145,23 @@ func startDemo(t *testing.T, binary string) (addr string) {
 		_ = cmd.Process.Kill()
 		t.Fatal("the demonstration showed nothing within a minute")
 	}
-	return addr
+	return doors
 }
 
-// watchDemo reads what the demonstration says: the address once a line has come out, and in the end all of
+// watchDemo reads what the demonstration says: the addresses once a line has come out, and in the end all of
 // it.
-func watchDemo(r io.Reader, seen, ended chan<- string) {
+func watchDemo(r io.Reader, seen chan<- map[string]string, ended chan<- string) {
 	var all strings.Builder
-	addr, told := "", false
+	doors, told := map[string]string{}, false
 	for scan := bufio.NewScanner(r); scan.Scan(); {
 		line := scan.Text()
 		fmt.Fprintln(&all, line)
-		if m := kafkaLine.FindStringSubmatch(line); m != nil {
-			addr = m[1]
+		if m := doorLine.FindStringSubmatch(line); m != nil && !told {
+			doors[m[1]] = m[2]
 		}
-		if strings.HasPrefix(line, "  out  ") && addr != "" && !told {
+		if strings.HasPrefix(line, "  out  ") && len(doors) == 2 && !told {
 			told = true
-			seen <- addr
+			seen <- doors
 		}
 	}
 	ended <- all.String()

@@ -9,8 +9,8 @@ import (
 // Goal: altering and trimming work at a member, and its refusals reach the person with what to try. Method:
 // the commands against dev in this process.
 func TestAlterAndTrimAtMember(t *testing.T) {
-	b := inBackground(t, "dev", "--data", t.TempDir(), "--kafka", "127.0.0.1:0")
-	env := []string{"MILLSTREAM_BROKERS=" + b.says(kafkaLine)}
+	b := inBackground(t, "dev", "--data", t.TempDir(), "--kafka", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
+	env := []string{"MILLSTREAM_ADDR=" + b.says(grpcLine)}
 	cmd := func(line string) outcome { return commandLine(t, "", env, strings.Fields(line)...) }
 	commandLine(t, "a\nb\nc\nd\n", env, "produce", "orders").must(t, 0)
 	cmd("topic alter orders --config retention.ms=604800000 --config max.message.bytes=4096").must(t, 0)

@@ -18,7 +18,7 @@ func (s *shell) appDescribeCommand() *urfave.Command {
 		ArgsUsage: "NAME",
 		Flags: []urfave.Flag{
 			&urfave.BoolFlag{Name: "rows", Usage: "count the rows of its stores, which reads all of them"},
-			outputFlag(), grpcFlag(), timeoutFlag(),
+			outputFlag(), addrFlag(), timeoutFlag(),
 		},
 		Action: func(c *urfave.Context) error {
 			return s.describeApp(c, c.Bool("rows"), func(form string, d app.Description) error {
@@ -34,7 +34,7 @@ func (s *shell) appDescribeCommand() *urfave.Command {
 func (s *shell) appTasksCommand() *urfave.Command {
 	return &urfave.Command{
 		Name: "tasks", Usage: "list an application's tasks: state, lag, and why one does not run", ArgsUsage: "NAME",
-		Flags: []urfave.Flag{outputFlag(), grpcFlag(), timeoutFlag()},
+		Flags: []urfave.Flag{outputFlag(), addrFlag(), timeoutFlag()},
 		Action: func(c *urfave.Context) error {
 			return s.describeApp(c, false, func(form string, d app.Description) error {
 				return s.show(form, tasksListing(d.Tasks))
@@ -51,7 +51,7 @@ func (s *shell) describeApp(c *urfave.Context, rows bool, show func(form string,
 	return s.member(c, func(ctx context.Context, cl *client.Client) error {
 		d, err := cl.DescribeApp(ctx, name, rows)
 		if err != nil {
-			return declined(fmt.Sprintf("application %q could not be described", name), err)
+			return refused(fmt.Sprintf("application %q could not be described", name), err)
 		}
 		return show(form, d)
 	})
@@ -135,7 +135,7 @@ func (s *shell) appTopologyCommand() *urfave.Command {
 		Name: "topology", Usage: "draw an application's topology", ArgsUsage: "NAME",
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "format", Value: "ascii", Usage: "`FORM` of the drawing: ascii, text, mermaid, dot or json"},
-			grpcFlag(), timeoutFlag(),
+			addrFlag(), timeoutFlag(),
 		},
 		Action: func(c *urfave.Context) error {
 			name, err := oneArgument(c, "NAME")
@@ -151,7 +151,7 @@ func (s *shell) appTopologyCommand() *urfave.Command {
 			return s.member(c, func(ctx context.Context, cl *client.Client) error {
 				text, err := cl.DrawApp(ctx, name, form)
 				if err != nil {
-					return declined(fmt.Sprintf("application %q could not be drawn", name), err)
+					return refused(fmt.Sprintf("application %q could not be drawn", name), err)
 				}
 				fmt.Fprint(s.Stdout, text)
 				return nil
@@ -167,7 +167,7 @@ func (s *shell) appResetCommand() *urfave.Command {
 		Description: "Its repartition topics and changelogs go, and its rows and offsets; its next run begins like the\n" +
 			"first one. What it has written to its output topics stays.",
 		Flags: []urfave.Flag{
-			&urfave.BoolFlag{Name: "execute", Usage: "do it"}, outputFlag(), grpcFlag(), timeoutFlag(),
+			&urfave.BoolFlag{Name: "execute", Usage: "do it"}, outputFlag(), addrFlag(), timeoutFlag(),
 		},
 		Action: s.appReset,
 	}
@@ -181,7 +181,7 @@ func (s *shell) appReset(c *urfave.Context) error {
 	return s.member(c, func(ctx context.Context, cl *client.Client) error {
 		r, err := cl.ResetApp(ctx, name, c.Bool("execute"))
 		if err != nil {
-			return declined(fmt.Sprintf("application %q was not reset", name), err)
+			return refused(fmt.Sprintf("application %q was not reset", name), err)
 		}
 		l := listing{columns: []string{"what", "name"}, value: r}
 		add := func(what, name string) {

@@ -36,7 +36,7 @@ func (s *shell) appQueryCommand() *urfave.Command {
 			&urfave.StringFlag{Name: "format", Aliases: []string{"f"},
 				Usage: "`FORMAT` of a row: %k key, %v value, %T event time in ms, %p partition, %w and %W start and end of the window in ms"},
 			&urfave.StringFlag{Name: "output", Usage: "`FORM`: json prints one object a line"},
-			grpcFlag(), timeoutFlag(),
+			addrFlag(), timeoutFlag(),
 		},
 		Action: s.appQuery,
 	}
@@ -82,7 +82,7 @@ func (s *shell) appQuery(c *urfave.Context) error {
 	if c.NArg() == 3 && (c.IsSet("from") || c.IsSet("to")) {
 		return usage("a KEY and --from or --to exclude each other").hint("one of them")
 	}
-	cl, err := s.dialMember(c.Context, c.String("grpc"))
+	cl, err := s.connect(c.Context, c)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (q *storeQuery) print(out io.Writer, rows iter.Seq2[queriedRow, error]) (n 
 	var line []byte
 	for r, err := range rows {
 		if err != nil {
-			return n, declined(fmt.Sprintf("store %q could not be read", q.store.Name), err)
+			return n, refused(fmt.Sprintf("store %q could not be read", q.store.Name), err)
 		}
 		line = q.write(line[:0], r)
 		if _, err := out.Write(line); err != nil {
@@ -155,7 +155,7 @@ func storeQueryOf(c *urfave.Context, cl *client.Client) (*storeQuery, error) {
 		err = json.Unmarshal([]byte(text), &g)
 	}
 	if err != nil {
-		return nil, declined(fmt.Sprintf("application %q could not be queried", q.app), err)
+		return nil, refused(fmt.Sprintf("application %q could not be queried", q.app), err)
 	}
 	name := c.Args().Get(1)
 	var names []string

@@ -74,7 +74,7 @@ func shopAt(t *testing.T) (env []string, m *cluster.Member, end func()) {
 			t.Fatalf("the visits are not counted: %+v, %v", d, err)
 		}
 	}
-	return []string{"MILLSTREAM_GRPC_LISTEN=" + m.GRPCAddr(), "MILLSTREAM_BROKERS=" + m.KafkaAddr()}, m, func() {
+	return []string{"MILLSTREAM_ADDR=" + m.GRPCAddr()}, m, func() {
 		stop()
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -125,7 +125,7 @@ func TestAppCommands(t *testing.T) {
 	cmd("app query shop last-visit 3 --partition 9").must(t, exitFailure).says(t, "no partition 9")
 	cmd("app topology shop --format oil").must(t, exitUsage)
 	cmd("app reset shop --execute").must(t, exitConflict).says(t, "stop it first")
-	cmd("app ls --grpc 127.0.0.1:1 --timeout 2s").must(t, exitUnreachable).says(t, "--grpc")
+	cmd("app ls --addr 127.0.0.1:1 --timeout 2s").must(t, exitUnreachable).says(t, "--addr")
 	for line, want := range map[string]string{
 		"app describe ": "shop", "app query ": "shop", "app query shop ": "last-visit\nper-hour", "app ls ": "",
 	} {

@@ -149,5 +149,13 @@ func unknownFlag(path, word string, known map[string]bool) error {
 	if n := nearest(name, names); n != "" {
 		f.hint("--%s", n)
 	}
+	if of, ok := doorOptions[name]; ok && known[of.flag] {
+		f.hint("--%s %s, the address of the %s door", of.flag, of.standard, of.noun)
+	}
 	return f
+}
+
+// doorOptions are words for a member's address where a command has another one.
+var doorOptions = map[string]door{
+	"brokers": grpcDoor, "bootstrap-server": grpcDoor, "grpc": grpcDoor, "server": grpcDoor, "addr": httpDoor,
 }

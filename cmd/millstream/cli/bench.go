@@ -2,21 +2,14 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	urfave "github.com/urfave/cli/v2"
 
 	"github.com/millstream-io/millstream/benchmarks/load"
-	"github.com/millstream-io/millstream/cluster/client"
-	"github.com/millstream-io/millstream/proto/fault"
-	"github.com/millstream-io/millstream/proto/record"
 )
 
 func (s *shell) benchCommand() *urfave.Command {
@@ -67,8 +60,10 @@ func benchFlags() []urfave.Flag {
 		&urfave.IntFlag{Name: "clients", Value: 1, Usage: "how many, each on a connection of its own"},
 		&urfave.DurationFlag{Name: "for", Value: 10 * time.Second, Usage: "measure for `DURATION`"},
 		&urfave.StringFlag{Name: "door", Value: "kafka", Usage: "kafka or grpc"},
-		brokersFlag(),
-		&urfave.StringFlag{Name: "grpc", Usage: "`ADDRESS` of a member's gRPC door; says --door grpc too"},
+		&urfave.StringFlag{Name: kafkaDoor.flag, Usage: "Kafka `ADDRESS` of one or more members, by commas (" +
+			kafkaDoor.variable + ", or else the current context, or " + defaultBrokers + ")"},
+		&urfave.StringFlag{Name: grpcDoor.flag, Usage: "gRPC `ADDRESS` of a member, which says --door grpc too (" +
+			grpcDoor.variable + ", or else the current context, or " + defaultGRPC + ")"},
 		timeoutFlag(), outputFlag(),
 	}
 }
@@ -158,7 +153,7 @@ func (b *bench) check(writes bool) error {
 func (b *bench) open(writes bool) (benchDoor, error) {
 	c := b.c
 	b.Door = c.String("door")
-	if c.String("grpc") != "" && !c.IsSet("door") {
+	if c.String(grpcDoor.flag) != "" && !c.IsSet("door") {
 		b.Door = "grpc"
 	}
 	switch b.Door {
@@ -170,54 +165,25 @@ func (b *bench) open(writes bool) (benchDoor, error) {
 	return nil, usage("--door %q is unknown", b.Door).hint("kafka or grpc")
 }
 
-func (b *bench) kafka(writes bool) (benchDoor, error) {
-	where, err := b.s.address(b.c.String("brokers"), kafkaDoor)
-	if err != nil {
-		return nil, err
-	}
-	k := load.Kafka{
-		Brokers: strings.Split(where, ","), Connect: []kgo.Opt{kgo.ClientID("millstream"), kgo.DialTimeout(dialTimeout)},
-	}
-	if writes {
-		if k.Options, err = produceOptions(b.c); err != nil {
-			return nil, err
-		}
-		// Its own bound is the driver's; a batch goes when the one before has gone.
-		k.Options = append(k.Options, kgo.ProducerLinger(0), kgo.MaxBufferedRecords(b.c.Int("in-flight")+1))
-		b.Acks, b.Compression = b.c.String("acks"), b.c.String("compression")
-	}
-	cl, err := b.s.dial(b.c.Context, where) // a wrong address is told at once
-	if err != nil {
-		return nil, err
-	}
-	cl.Close()
-	return k, nil
-}
-
 func (b *bench) grpc(writes bool) (benchDoor, error) {
-	where, err := b.s.address(b.c.String("grpc"), grpcDoor)
+	where, err := b.s.address(b.c.String(grpcDoor.flag), grpcDoor)
 	if err != nil {
 		return nil, err
 	}
 	g := load.GRPC{Address: where}
-	if !writes {
-		return g, nil
+	if writes {
+		if g.Options, err = produceOptions(b.c); err != nil {
+			return nil, err
+		}
+		b.Acks, b.Compression = b.c.String("acks"), b.c.String("compression")
 	}
-	if _, err := produceOptions(b.c); err != nil { // the same words are refused
-		return nil, err
-	}
-	b.Acks, b.Compression = b.c.String("acks"), b.c.String("compression")
-	acks := map[string]client.Acks{
-		"all": client.AcksAll, "-1": client.AcksAll, "1": client.AcksLeader, "0": client.AcksNone,
-	}[b.Acks]
-	codec, err := record.ParseCodec(b.Compression)
+	ctx, cancel := context.WithTimeout(b.c.Context, b.c.Duration("timeout"))
+	defer cancel()
+	cl, err := b.s.connect(ctx, b.c) // a wrong address is told at once
 	if err != nil {
 		return nil, err
 	}
-	g.Options = []client.Option{
-		client.WithAcks(acks), client.WithCompression(codec), client.WithDeliveryTimeout(b.c.Duration("timeout")),
-	}
-	return g, nil
+	return g, cl.Close()
 }
 
 // end deletes the topic that was made, also after an interrupt.
@@ -238,13 +204,14 @@ func (b *bench) failed(what string, err error) error {
 	if b.c.Context.Err() != nil {
 		return b.c.Context.Err()
 	}
-	f := refused(what, err, "")
-	switch {
-	case errors.Is(err, fault.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicOrPartition):
-		f.code = exitNotFound
+	f := refused(what, err)
+	if b.Door == "kafka" {
+		f = kafkaRefused(what, err)
+	}
+	switch f.code {
+	case exitNotFound:
 		f.hint("millstream topic create %s, or leave it out", b.topic)
-	case errors.Is(err, fault.Unreachable) || errors.Is(err, fault.RequestTimedOut) || errors.Is(err, kgo.ErrRecordTimeout):
-		f.code = exitUnreachable
+	case exitUnreachable:
 		flag := kafkaDoor.flag
 		if b.Door == "grpc" {
 			flag = grpcDoor.flag

@@ -34,7 +34,7 @@ func TestBench(t *testing.T) {
 		"bench consume kept --for 20s --output json",
 		"bench consume kept --door grpc --clients 2 --for 20s --output json",
 		"bench e2e --rate 500 --size 64" + short,
-		"bench e2e kept --rate 500 --grpc " + m.GRPCAddr() + short,
+		"bench e2e kept --rate 500 --addr " + m.GRPCAddr() + short,
 	} {
 		o := commandLine(t, "", env, strings.Fields(line)...).must(t, 0)
 		var r benchReport
@@ -85,10 +85,10 @@ func TestBenchUsage(t *testing.T) {
 		"bench e2e --for 0s":                            {2, "times that pass"},
 		"bench e2e --acks 2":                            {2, `--acks "2" is unknown`},
 		"bench e2e --door nats":                         {2, "kafka or grpc"},
-		"bench e2e --compression rar --grpc [::1]:1":    {2, "none, gzip, snappy, lz4 or zstd"},
+		"bench e2e --compression rar --addr [::1]:1":    {2, "none, gzip, snappy, lz4 or zstd"},
 		"bench consume x --output xml":                  {2, "unknown form"},
 		"bench produce --brokers 127.0.0.1:1":           {6, "no member answers at 127.0.0.1:1"},
-		"bench produce --grpc 127.0.0.1:1 --timeout 1s": {6, "millstream dev"},
+		"bench produce --addr 127.0.0.1:1 --timeout 1s": {6, "millstream dev"},
 	} {
 		commandLine(t, "", nil, strings.Fields(line)...).must(t, want.code).says(t, want.says)
 	}

@@ -9,8 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster/client"
 )
 
 // The scripts ask the hidden command __complete; it knows commands, options, their values, and asks a member
@@ -83,7 +84,7 @@ func (s *shell) complete(ctx context.Context, app *urfave.App, words []string) [
 	last, before := words[len(words)-1], words[:len(words)-1]
 	commands, flags := app.Commands, app.Flags
 	var command *urfave.Command
-	brokers, grpc, wants := "", "", ""
+	addr, wants := "", ""
 	var said []string // of the command's words, those before the last
 	for i, w := range before {
 		name := strings.TrimLeft(w, "-")
@@ -91,14 +92,11 @@ func (s *shell) complete(ctx context.Context, app *urfave.App, words []string) [
 			if flagTable(flags)[name] && i == len(before)-1 {
 				wants = name
 			}
-			if name == "brokers" && i+1 < len(before) {
-				brokers = before[i+1]
+			if name == grpcDoor.flag && i+1 < len(before) {
+				addr = before[i+1]
 			}
 			if name == "context" && i+1 < len(before) {
 				s.context = before[i+1]
-			}
-			if name == "grpc" && i+1 < len(before) {
-				grpc = before[i+1]
 			}
 			continue
 		}
@@ -111,7 +109,7 @@ func (s *shell) complete(ctx context.Context, app *urfave.App, words []string) [
 	var found []string
 	switch {
 	case wants == "group" || wants == "g":
-		found = s.groupNames(ctx, brokers)
+		found = s.groupNames(ctx, addr)
 	case wants == "context":
 		found = s.contextNames()
 	case wants != "":
@@ -129,14 +127,14 @@ func (s *shell) complete(ctx context.Context, app *urfave.App, words []string) [
 			}
 		}
 	case command != nil:
-		found = s.argumentsOf(ctx, app, command, said, brokers, grpc)
+		found = s.argumentsOf(ctx, app, command, said, addr)
 	}
 	return matching(found, last)
 }
 
 // argumentsOf is what the next word of a command may be that is no option.
 func (s *shell) argumentsOf(
-	ctx context.Context, app *urfave.App, command *urfave.Command, said []string, brokers, grpc string,
+	ctx context.Context, app *urfave.App, command *urfave.Command, said []string, addr string,
 ) []string {
 	within := func(name string) bool { return slices.Contains(app.Command(name).Subcommands, command) }
 	switch {
@@ -145,11 +143,11 @@ func (s *shell) argumentsOf(
 	case within("context"):
 		return s.contextNames()
 	case within("app"):
-		return s.appNames(ctx, grpc, command, said)
+		return s.appNames(ctx, addr, command, said)
 	case within("group"):
-		return s.groupNames(ctx, brokers)
+		return s.groupNames(ctx, addr)
 	case takesTopic(command):
-		return s.topicNames(ctx, brokers)
+		return s.topicNames(ctx, addr)
 	}
 	return nil
 }
@@ -164,20 +162,24 @@ func takesTopic(c *urfave.Command) bool {
 }
 
 // topicNames asks a member, quickly; no answer is no names.
-func (s *shell) topicNames(ctx context.Context, brokers string) (names []string) {
-	s.quickly(ctx, brokers, func(ctx context.Context, ad *kadm.Client) {
-		if topics, err := ad.ListTopics(ctx); err == nil {
-			names = topics.Names()
+func (s *shell) topicNames(ctx context.Context, addr string) (names []string) {
+	s.quickly(ctx, addr, func(ctx context.Context, cl *client.Client) {
+		topics, _ := cl.Topics(ctx)
+		for _, t := range topics {
+			if !t.Internal {
+				names = append(names, t.Name)
+			}
 		}
 	})
 	return names
 }
 
 // groupNames asks a member like topicNames.
-func (s *shell) groupNames(ctx context.Context, brokers string) (names []string) {
-	s.quickly(ctx, brokers, func(ctx context.Context, ad *kadm.Client) {
-		if groups, err := ad.ListGroups(ctx); err == nil {
-			names = groups.Groups()
+func (s *shell) groupNames(ctx context.Context, addr string) (names []string) {
+	s.quickly(ctx, addr, func(ctx context.Context, cl *client.Client) {
+		groups, _ := cl.Groups(ctx)
+		for _, g := range groups {
+			names = append(names, g.Name)
 		}
 	})
 	return names
@@ -189,31 +191,25 @@ func (s *shell) contextNames() []string {
 	return slices.Sorted(maps.Keys(c.Contexts))
 }
 
-// appNames asks a member at its gRPC door for what the next word of an app command may be: an application, and for a
-// query then a store.
-func (s *shell) appNames(ctx context.Context, grpc string, command *urfave.Command, said []string) (names []string) {
+// appNames asks a member for what the next word of an app command may be: an application, and for a query then a store.
+func (s *shell) appNames(ctx context.Context, addr string, command *urfave.Command, said []string) (names []string) {
 	stores := command.Name == "query" && len(said) == 1
 	if command.Name == "ls" || len(said) > 0 && !stores {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, completionTime)
-	defer cancel()
-	cl, err := s.dialMember(ctx, grpc)
-	if err != nil {
-		return nil
-	}
-	defer cl.Close()
-	if stores {
-		d, _ := cl.DescribeApp(ctx, said[0], false)
-		for _, st := range d.Stores {
-			names = append(names, st.Name)
+	s.quickly(ctx, addr, func(ctx context.Context, cl *client.Client) {
+		if stores {
+			d, _ := cl.DescribeApp(ctx, said[0], false)
+			for _, st := range d.Stores {
+				names = append(names, st.Name)
+			}
+			return
 		}
-		return names
-	}
-	apps, _ := cl.Apps(ctx)
-	for _, a := range apps {
-		names = append(names, a.Name)
-	}
+		apps, _ := cl.Apps(ctx)
+		for _, a := range apps {
+			names = append(names, a.Name)
+		}
+	})
 	return names
 }
 
@@ -221,15 +217,19 @@ func (s *shell) appNames(ctx context.Context, grpc string, command *urfave.Comma
 const completionTime = 700 * time.Millisecond
 
 // quickly asks a member in no more time than somebody waits who pressed a key.
-func (s *shell) quickly(ctx context.Context, brokers string, ask func(context.Context, *kadm.Client)) {
+func (s *shell) quickly(ctx context.Context, option string, ask func(context.Context, *client.Client)) {
 	ctx, cancel := context.WithTimeout(ctx, completionTime)
 	defer cancel()
-	cl, err := s.dial(ctx, brokers)
+	addr, err := s.address(option, grpcDoor)
+	if err != nil {
+		return
+	}
+	cl, err := dialMember(ctx, addr)
 	if err != nil {
 		return
 	}
 	defer cl.Close()
-	ask(ctx, kadm.NewClient(cl))
+	ask(ctx, cl)
 }
 
 func matching(words []string, prefix string) []string {

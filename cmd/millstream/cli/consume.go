@@ -8,15 +8,18 @@ import (
 	"slices"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
 func (s *shell) consumeCommand() *urfave.Command {
 	return &urfave.Command{
 		Name: "consume", Usage: "print records, and wait for more", ArgsUsage: "TOPIC...",
+		Description: "With --group it shares the topics with other members of the group: with those over gRPC and with those of\n" +
+			"programs that embed a member. A group of Kafka's clients is of another type and does not take it in.",
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "offset", Aliases: []string{"o"}, Value: "start",
 				Usage: "`WHERE` to begin: start, end, 42, -10 (the last ten), @-1h, @TIMESTAMP, 5:10 (up to 10)"},
@@ -28,7 +31,7 @@ func (s *shell) consumeCommand() *urfave.Command {
 			&urfave.BoolFlag{Name: "exit-at-end", Usage: "stop at the end instead of waiting"},
 			&urfave.StringFlag{Name: "output", Usage: "`FORM`: json prints one object a line"},
 			&urfave.IntSliceFlag{Name: "partition", Usage: "only partition `P`; may be repeated"},
-			brokersFlag(), timeoutFlag(),
+			addrFlag(), timeoutFlag(),
 		},
 		Action: s.consume,
 	}
@@ -36,11 +39,9 @@ func (s *shell) consumeCommand() *urfave.Command {
 
 // reading is one run of consume.
 type reading struct {
-	spans map[string]map[int32]span
-	open  int   // partitions that still have something to give
-	left  int64 // records to print, negative for no limit
-	quiet *quiet
-	write func(dst []byte, r *kgo.Record) []byte
+	spans map[client.TopicPartition]span // partitions that still have something to give
+	left  int64                          // records to print, negative for no limit
+	write func(dst []byte, r *client.Record) []byte
 	meter *meter
 }
 
@@ -50,13 +51,11 @@ func (s *shell) measure(r *reading) {
 		return
 	}
 	total := int64(0)
-	for _, partitions := range r.spans {
-		for _, sp := range partitions {
-			if sp.until < 0 {
-				total = math.MaxInt64
-			} else if total < math.MaxInt64 {
-				total += max(0, sp.until-sp.from)
-			}
+	for _, sp := range r.spans {
+		if sp.until < 0 {
+			total = math.MaxInt64
+		} else if total < math.MaxInt64 {
+			total += int64(max(0, sp.until-sp.from))
 		}
 	}
 	if r.left >= 0 && (r.spans == nil || r.left < total) {
@@ -87,69 +86,62 @@ func (s *shell) consume(c *urfave.Context) error {
 	if c.String("group") != "" {
 		return s.consumeGroup(c, where, r)
 	}
-	r.quiet = newQuiet()
-	cl, err := s.dial(c.Context, c.String("brokers"),
-		kgo.KeepControlRecords(), kgo.FetchMaxWait(fetchWait), kgo.WithHooks(r.quiet))
+	cl, err := s.connect(c.Context, c)
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	topics := c.Args().Slice()
-	if err := r.place(c, kadm.NewClient(cl), where, topics); err != nil {
+	k := cl.Consumer(client.OnOutOfRange(client.FromEarliest())) // what was trimmed meanwhile is passed over
+	defer k.Close()
+	if err := r.place(c, cl, k, where); err != nil {
 		return err
 	}
-	offsets := make(map[string]map[int32]kgo.Offset)
-	for topic, partitions := range r.spans {
-		for n, sp := range partitions {
-			if sp.until >= 0 && sp.from >= sp.until {
-				continue
-			}
-			if offsets[topic] == nil {
-				offsets[topic] = make(map[int32]kgo.Offset)
-			}
-			offsets[topic][n] = kgo.NewOffset().At(sp.from)
-			r.open++
-		}
-	}
-	cl.AddConsumePartitions(offsets)
 	s.measure(r)
 	defer func() { r.meter.end() }()
-	return s.readAll(c.Context, cl, r)
+	return s.readAll(c.Context, k, r)
 }
 
-// place finds out where every partition begins and ends.
-func (r *reading) place(c *urfave.Context, ad *kadm.Client, where position, topics []string) error {
+// place finds out where every partition begins and ends, and assigns those that have something to give.
+func (r *reading) place(c *urfave.Context, cl *client.Client, k *client.Consumer, where position) error {
 	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
 	defer cancel()
-	for _, t := range topics {
-		if _, err := topicOf(ctx, ad, t); err != nil {
-			return err
-		}
-	}
-	var err error
-	if r.spans, err = where.spans(ctx, ad, c.Bool("exit-at-end"), topics); err != nil {
+	topics, err := topicsOf(ctx, cl, c.Args().Slice())
+	if err != nil {
 		return err
 	}
 	only := c.IntSlice("partition")
-	for _, partitions := range r.spans {
-		for n := range partitions {
-			if len(only) > 0 && !slices.Contains(only, int(n)) {
-				delete(partitions, n)
+	for _, t := range topics {
+		for _, p := range only {
+			if p < 0 || p >= len(t.Partitions) {
+				return noSuchPartition(t.Name, record.Partition(p))
 			}
 		}
 	}
-	for _, p := range only {
-		for topic, partitions := range r.spans {
-			if _, ok := partitions[int32(p)]; !ok {
-				return fail(exitNotFound, fmt.Sprintf("topic %q has no partition %d", topic, p)).
-					hint("millstream topic describe %s", topic)
+	if r.spans, err = where.spans(ctx, cl, c.Bool("exit-at-end"), topics); err != nil {
+		return err
+	}
+	begin := map[string]map[record.Offset][]record.Partition{}
+	for p, sp := range r.spans {
+		if sp.until >= 0 && sp.from >= sp.until || len(only) > 0 && !slices.Contains(only, int(p.Partition)) {
+			delete(r.spans, p)
+			continue
+		}
+		if begin[p.Topic] == nil {
+			begin[p.Topic] = map[record.Offset][]record.Partition{}
+		}
+		begin[p.Topic][sp.from] = append(begin[p.Topic][sp.from], p.Partition)
+	}
+	for topic, at := range begin {
+		for from, partitions := range at {
+			if err := k.Assign(ctx, topic, client.FromOffset(from), partitions...); err != nil {
+				return refused(fmt.Sprintf("topic %q cannot be read", topic), err)
 			}
 		}
 	}
 	return nil
 }
 
-func recordWriter(c *urfave.Context) (func([]byte, *kgo.Record) []byte, error) {
+func recordWriter(c *urfave.Context) (func([]byte, *client.Record) []byte, error) {
 	switch form := c.String("output"); form {
 	case "json":
 		if c.IsSet("format") {
@@ -168,83 +160,75 @@ func recordWriter(c *urfave.Context) (func([]byte, *kgo.Record) []byte, error) {
 }
 
 // readAll prints records until there is nothing left to print, or the context ends.
-func (s *shell) readAll(ctx context.Context, cl *kgo.Client, r *reading) error {
+func (s *shell) readAll(ctx context.Context, k *client.Consumer, r *reading) error {
+	for len(r.spans) > 0 && r.left != 0 {
+		records, err := k.Poll(ctx)
+		if err != nil {
+			return readFailure(ctx, err)
+		}
+		if _, err := s.print(r, r.within(records)); err != nil {
+			return err
+		}
+		for _, p := range k.Positions() {
+			at := client.TopicPartition{Topic: p.Topic, Partition: p.Partition}
+			if sp := r.spans[at]; sp.until >= 0 && p.Offset >= sp.until {
+				k.Unassign(p.Topic, p.Partition)
+				delete(r.spans, at)
+			}
+		}
+	}
+	return nil
+}
+
+// within leaves out what lies behind the end of its span.
+func (r *reading) within(records []client.Record) []client.Record {
+	behind := func(rec client.Record) bool {
+		sp := r.spans[client.TopicPartition{Topic: rec.Topic, Partition: rec.Partition}]
+		return sp.until >= 0 && rec.Offset >= sp.until
+	}
+	if !slices.ContainsFunc(records, behind) {
+		return records
+	}
+	return slices.DeleteFunc(slices.Clone(records), behind) // the slice is the client's
+}
+
+// print writes records, as many as are wanted, and returns those.
+func (s *shell) print(r *reading, records []client.Record) ([]client.Record, error) {
+	if r.left >= 0 {
+		records = records[:min(int64(len(records)), r.left)]
+		r.left -= int64(len(records))
+	}
 	var out []byte
-	for r.open > 0 && r.left != 0 {
-		short, cancel := context.WithTimeout(ctx, fetchWait)
-		fetches := cl.PollFetches(short)
-		idle := short.Err() != nil && fetches.NumRecords() == 0
-		cancel()
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if idle {
-			r.endQuiet(cl.PartitionLeader)
-			continue
-		}
-		if err := fetchFailure(fetches); err != nil {
-			return err
-		}
-		out = out[:0]
-		fetches.EachRecord(func(rec *kgo.Record) { out = r.take(out, rec) })
-		if _, err := s.Stdout.Write(out); err != nil {
-			return fmt.Errorf("write: %w", err)
-		}
-		r.meter.add(int64(fetches.NumRecords()))
-	}
-	return nil
-}
-
-// endQuiet closes partitions of which all that is wanted has been written, where their leader has nothing more:
-// the last offsets were taken by compaction.
-func (r *reading) endQuiet(leaderOf func(topic string, partition int32) (leader, epoch int32, err error)) {
-	for topic, partitions := range r.spans {
-		for n, sp := range partitions {
-			if sp.until <= 0 || !sp.there || sp.from >= sp.until {
-				continue
+	for i := range records {
+		if out = r.write(out, &records[i]); len(out) >= printBytes {
+			if _, err := s.Stdout.Write(out); err != nil {
+				return nil, fmt.Errorf("write: %w", err)
 			}
-			if leader, _, err := leaderOf(topic, n); err == nil && r.quiet.rounds(leader) >= quietRounds {
-				partitions[n] = span{from: sp.from}
-				r.open--
-			}
+			out = out[:0]
 		}
 	}
+	if _, err := s.Stdout.Write(out); err != nil {
+		return nil, fmt.Errorf("write: %w", err)
+	}
+	r.meter.add(int64(len(records)))
+	return records, nil
 }
 
-// fetchFailure tells what a reader cannot get over; the client library retries the rest by itself.
-func fetchFailure(fetches kgo.Fetches) error {
-	for _, e := range fetches.Errors() {
-		if errors.Is(e.Err, kerr.UnknownTopicOrPartition) || errors.Is(e.Err, kerr.UnknownTopicID) {
-			return noSuchTopic(e.Topic).because("it was deleted while we read")
-		}
-		return refused(fmt.Sprintf("partition %d of topic %q cannot be read", e.Partition, e.Topic), e.Err, "")
-	}
-	return nil
-}
+// printBytes is about how much is written at once.
+const printBytes = 256 << 10
 
-// take prints one record if it belongs to what was asked for, and notes when its partition is done.
-func (r *reading) take(out []byte, rec *kgo.Record) []byte {
-	sp := r.spans[rec.Topic][rec.Partition]
-	if sp.until == 0 || sp.until > 0 && rec.Offset >= sp.until {
-		return r.finish(rec, out)
+// readFailure tells what a reader cannot get over; the client retries the rest by itself.
+func readFailure(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	if r.left != 0 && !rec.Attrs.IsControl() {
-		out = r.write(out, rec)
-		if r.left > 0 {
-			r.left--
-		}
+	var at *client.PartitionError
+	if !errors.As(err, &at) {
+		return refused("the records cannot be read", err)
 	}
-	if sp.until > 0 && rec.Offset == sp.until-1 {
-		return r.finish(rec, out)
+	switch fault.CodeOf(err) {
+	case fault.UnknownTopicOrPartition, fault.UnknownTopicID, fault.InconsistentTopicID:
+		return noSuchTopic(at.Topic).because("it was deleted while we read")
 	}
-	return out
-}
-
-// finish closes a partition; until 0 marks that.
-func (r *reading) finish(rec *kgo.Record, out []byte) []byte {
-	if sp := r.spans[rec.Topic][rec.Partition]; sp.until != 0 {
-		r.spans[rec.Topic][rec.Partition] = span{from: sp.from}
-		r.open--
-	}
-	return out
+	return refused(fmt.Sprintf("partition %d of topic %q cannot be read", at.Partition, at.Topic), err)
 }

@@ -12,8 +12,8 @@ import (
 func (s *shell) contextCommand() *urfave.Command {
 	return &urfave.Command{
 		Name: "context", Usage: "name the clusters that commands talk to",
-		Description: "A context is a name for the addresses of a cluster's doors. Commands without an address of their\n" +
-			"own use the context that --context names, or else MILLSTREAM_CONTEXT, or else the current one. They are\n" +
+		Description: "A context is a name for the addresses of a cluster's doors: commands use the gRPC door, doctor the HTTP door,\n" +
+			"bench the one that it measures. Commands without an address of their own use the context that --context names, or else MILLSTREAM_CONTEXT, or else the current one. They are\n" +
 			"kept in millstream/contexts.yaml below XDG_CONFIG_HOME, or else below ~/.config.",
 		Subcommands: []*urfave.Command{
 			{
@@ -44,7 +44,7 @@ func (s *shell) contextAdd(c *urfave.Context) error {
 	}
 	p := place{Kafka: c.String("kafka"), GRPC: c.String("grpc"), HTTP: strings.TrimPrefix(c.String("http"), "http://")}
 	if p == (place{}) {
-		return usage("context add takes at least one address").hint("--kafka host:9092")
+		return usage("context add takes at least one address").hint("--grpc host:7070")
 	}
 	if strings.TrimSpace(name) != name || name == "" {
 		return usage("%q is no name of a context", name).hint("a word")

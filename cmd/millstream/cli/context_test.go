@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 // Goal: contexts are added, listed, used and removed, and what JSON shows stays as it is. Method: a folder of
@@ -65,10 +63,10 @@ func TestContexts(t *testing.T) {
 // Method: one broker behind a context, and addresses where nobody is.
 func TestContextsLead(t *testing.T) {
 	t.Parallel()
-	there := strings.TrimPrefix(fakeBroker(t, kfake.SeedTopics(1, "seen"))[0], "MILLSTREAM_BROKERS=")
+	there := strings.TrimPrefix(memberWith(t, 1, "seen")[0], "MILLSTREAM_ADDR=")
 	env := []string{"HOME=" + t.TempDir()}
 	for _, line := range []string{
-		"context add there --kafka " + there + " --use", "context add nobody --kafka 127.0.0.1:1 --http 127.0.0.1:1",
+		"context add there --grpc " + there + " --use", "context add nobody --grpc 127.0.0.1:1 --http 127.0.0.1:1",
 		"context add door --http 127.0.0.1:1",
 	} {
 		commandLine(t, "", env, strings.Fields(line)...).must(t, 0)
@@ -83,12 +81,12 @@ func TestContextsLead(t *testing.T) {
 		{nil, "topic ls --context nobody", 6, "no member answers at 127.0.0.1:1"},
 		{[]string{"MILLSTREAM_CONTEXT=nobody"}, "topic ls", 6, "127.0.0.1:1"},
 		{[]string{"MILLSTREAM_CONTEXT=nobody"}, "topic ls --context there", 0, ""},
-		{[]string{"MILLSTREAM_CONTEXT=nobody"}, "topic ls --brokers " + there, 0, ""},
-		{[]string{"MILLSTREAM_CONTEXT=nobody", "MILLSTREAM_BROKERS=" + there}, "topic ls", 0, ""},
-		{[]string{"MILLSTREAM_BROKERS=127.0.0.1:1"}, "topic ls", 6, "127.0.0.1:1"},
-		{[]string{"MILLSTREAM_BROKERS=127.0.0.1:1"}, "topic ls --context there", 0, ""},
+		{[]string{"MILLSTREAM_CONTEXT=nobody"}, "topic ls --addr " + there, 0, ""},
+		{[]string{"MILLSTREAM_CONTEXT=nobody", "MILLSTREAM_ADDR=" + there}, "topic ls", 0, ""},
+		{[]string{"MILLSTREAM_ADDR=127.0.0.1:1"}, "topic ls", 6, "127.0.0.1:1"},
+		{[]string{"MILLSTREAM_ADDR=127.0.0.1:1"}, "topic ls --context there", 0, ""},
 		{nil, "topic ls --context none", 3, `there is no context "none"`},
-		{nil, "topic ls --context door", 2, "has no address of the Kafka door"},
+		{nil, "topic ls --context door", 2, "has no address of the gRPC door"},
 		{nil, "doctor", 2, "has no address of the HTTP door"},
 		{nil, "doctor --context nobody", 2, ""},
 	} {

@@ -134,16 +134,17 @@ type door struct {
 
 var (
 	kafkaDoor = door{"Kafka", "brokers", "MILLSTREAM_BROKERS", defaultBrokers, func(p place) string { return p.Kafka }}
-	grpcDoor  = door{"gRPC", "grpc", "MILLSTREAM_GRPC_LISTEN", defaultGRPC, func(p place) string { return p.GRPC }}
-	httpDoor  = door{"HTTP", "addr", "MILLSTREAM_HTTP_LISTEN", defaultHTTP, func(p place) string { return p.HTTP }}
+	grpcDoor  = door{"gRPC", "addr", "MILLSTREAM_ADDR", defaultGRPC, func(p place) string { return p.GRPC }}
+	httpDoor  = door{"HTTP", "http", "MILLSTREAM_HTTP_LISTEN", defaultHTTP, func(p place) string { return p.HTTP }}
 )
 
 // address is where a door is: the command's own option, or else the context that --context names, or else
 // the door's variable, or else the context that is used anyway, or else the standard. A context that does
-// not know the door is an error, so that nobody talks to another cluster by accident.
+// not know the door is an error, so that nobody talks to another cluster by accident; and so is a variable that
+// names only the Kafka door of one.
 func (s *shell) address(option string, d door) (string, error) {
 	if option != "" {
-		return option, nil
+		return option, d.check(option)
 	}
 	if v := s.env(d.variable); v != "" && s.context == "" {
 		return v, nil
@@ -153,6 +154,10 @@ func (s *shell) address(option string, d door) (string, error) {
 		return "", err
 	}
 	name := s.named(c)
+	if kafka := s.env(kafkaDoor.variable); name == "" && kafka != "" && d.flag == grpcDoor.flag {
+		return "", usage("%s names a Kafka door, %s, and this command speaks gRPC", kafkaDoor.variable, kafka).
+			hint("set %s, or --%s ADDRESS", d.variable, d.flag)
+	}
 	if name == "" {
 		return d.standard, nil
 	}
@@ -179,6 +184,17 @@ func noSuchContext(c contexts, name string) error {
 	return f
 }
 
+// check refuses an option that is no address; only a Kafka door may have several.
+func (d door) check(option string) error {
+	if err := checkAddresses(d.flag, option); err != nil {
+		return err
+	}
+	if d.flag != kafkaDoor.flag && strings.Contains(option, ",") {
+		return usage("--%s takes one address", d.flag).hint("--%s host:port", d.flag)
+	}
+	return nil
+}
+
 // checkAddresses refuses what is no address, or several by commas.
 func checkAddresses(flag, value string) error {
 	for _, a := range strings.Split(value, ",") {
@@ -187,22 +203,4 @@ func checkAddresses(flag, value string) error {
 		}
 	}
 	return nil
-}
-
-// httpKnown is the HTTP door beside the Kafka door that a command uses, "" where nobody has named it: the
-// door of another cluster would tell of that one.
-func (s *shell) httpKnown(brokers string) string {
-	if s.context == "" {
-		if v := s.env(httpDoor.variable); v != "" {
-			return v
-		}
-		if brokers != "" || s.env(kafkaDoor.variable) != "" {
-			return ""
-		}
-	}
-	c, err := s.readContexts()
-	if err != nil {
-		return ""
-	}
-	return c.Contexts[s.named(c)].HTTP
 }

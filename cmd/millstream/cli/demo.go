@@ -9,12 +9,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/millstream-io/millstream/cluster"
+	"github.com/millstream-io/millstream/cluster/client"
 	"github.com/millstream-io/millstream/cmd/examples/texts"
+	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/topology"
 )
 
@@ -38,11 +36,12 @@ func demoTopology() (*topology.Topology, error) {
 	return b.Build()
 }
 
-// demoRun is a running demonstration: a client that feeds lines, the topology inside the member, and a client
-// that reads what comes out, both through the Kafka door.
+// demoRun is a running demonstration: a client that feeds lines and reads what comes out, and the topology between, all
+// inside the member's process.
 type demoRun struct {
 	shell *shell
-	cl    *kgo.Client
+	cl    *client.Client
+	from  *client.Consumer
 
 	mu      sync.Mutex
 	in      int64
@@ -60,10 +59,13 @@ func (s *shell) demo(ctx context.Context, m *cluster.Member) error {
 		return fmt.Errorf("build the topology: %w", err)
 	}
 	d := &demoRun{shell: s}
-	if err := d.connect(ctx, m.KafkaAddr()); err != nil {
+	d.cl = m.NewClient(client.WithLinger(5 * time.Millisecond))
+	defer d.cl.Close()
+	d.from = d.cl.Consumer(client.WithMaxWait(250 * time.Millisecond))
+	defer d.from.Close()
+	if err := d.prepare(ctx); err != nil {
 		return err
 	}
-	defer d.cl.Close()
 	s.notef("The topology text-transformer keeps the lines with an \"a\" and writes them in capitals:")
 	s.notef("  text-input → filter → map → text-output\nIt reads %q.\n", texts.SherlockTitle)
 	ctx, stop := context.WithCancel(ctx)
@@ -79,34 +81,23 @@ func (s *shell) demo(ctx context.Context, m *cluster.Member) error {
 	start(func(ctx context.Context) error { return m.Run(ctx, topo) })
 	start(d.feed)
 	start(d.watch)
-	d.narrate(ctx, m.KafkaAddr())
+	d.narrate(ctx, m)
 	stop()
 	parts.Wait()
 	return d.refusal()
 }
 
-// connect makes the topics and the client, which reads text-output from where it ends now.
-func (d *demoRun) connect(ctx context.Context, addr string) error {
-	cl, err := d.shell.dial(ctx, addr,
-		kgo.ProducerLinger(5*time.Millisecond), kgo.FetchMaxWait(250*time.Millisecond))
-	if err != nil {
-		return err
-	}
-	ad := kadm.NewClient(cl)
+// prepare makes the topics, and has text-output read from where it ends now.
+func (d *demoRun) prepare(ctx context.Context) error {
 	for _, name := range []string{demoInput.Name, demoOutput.Name} {
-		if r, err := ad.CreateTopic(ctx, 1, 1, nil, name); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
-			cl.Close()
-			return refused(fmt.Sprintf("topic %q was not created", name), err, r.ErrMessage)
+		_, err := d.cl.CreateTopic(ctx, client.NewTopic{Name: name, Partitions: 1})
+		if err != nil && !errors.Is(err, fault.TopicAlreadyExists) {
+			return refused(fmt.Sprintf("topic %q was not created", name), err)
 		}
 	}
-	_, ends, err := bounds(ctx, ad, demoOutput.Name)
-	if err != nil {
-		cl.Close()
-		return err
+	if err := d.from.Assign(ctx, demoOutput.Name, client.FromLatest()); err != nil {
+		return refused(fmt.Sprintf("topic %q cannot be read", demoOutput.Name), err)
 	}
-	from := kgo.NewOffset().At(ends[demoOutput.Name][0].Offset)
-	cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{demoOutput.Name: {0: from}})
-	d.cl = cl
 	return nil
 }
 
@@ -122,7 +113,9 @@ func (d *demoRun) feed(ctx context.Context) error {
 			}
 			n++
 			d.note(line)
-			d.cl.Produce(ctx, &kgo.Record{Topic: demoInput.Name, Value: []byte(line)}, d.acknowledged)
+			d.cl.ProduceAsync(ctx, client.Record{Topic: demoInput.Name, Value: []byte(line)}, func(a client.Delivery) {
+				d.acknowledged(ctx, a)
+			})
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -141,10 +134,10 @@ func (d *demoRun) note(line string) {
 }
 
 // acknowledged counts a line that is on disk.
-func (d *demoRun) acknowledged(_ *kgo.Record, err error) {
-	if err != nil {
-		if !errors.Is(err, context.Canceled) {
-			d.fail(err)
+func (d *demoRun) acknowledged(ctx context.Context, a client.Delivery) {
+	if a.Err != nil {
+		if ctx.Err() == nil {
+			d.fail(a.Err)
 		}
 		return
 	}
@@ -156,24 +149,26 @@ func (d *demoRun) acknowledged(_ *kgo.Record, err error) {
 // watch reads what comes out.
 func (d *demoRun) watch(ctx context.Context) error {
 	for {
-		fetches := d.cl.PollFetches(ctx)
+		records, err := d.from.Poll(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err := fetchFailure(fetches); err != nil {
-			return err
+		if err != nil {
+			return readFailure(ctx, err)
 		}
 		now := time.Now()
 		d.mu.Lock()
-		fetches.EachRecord(func(r *kgo.Record) { d.arrived(r, now) })
+		for i := range records {
+			d.arrived(&records[i], now)
+		}
 		d.mu.Unlock()
 	}
 }
 
 // arrived counts a line, and shows the first ones beside what went in. The caller holds the lock.
-func (d *demoRun) arrived(r *kgo.Record, now time.Time) {
+func (d *demoRun) arrived(r *client.Record, now time.Time) {
 	d.out++
-	d.lags = append(d.lags, now.Sub(r.Timestamp))
+	d.lags = append(d.lags, now.Sub(time.UnixMilli(r.TimestampMs)))
 	if len(d.lags) > 512 {
 		d.lags = append(d.lags[:0], d.lags[256:]...)
 	}
@@ -189,7 +184,7 @@ func (d *demoRun) arrived(r *kgo.Record, now time.Time) {
 }
 
 // narrate prints the counts, often at first, and says what to type.
-func (d *demoRun) narrate(ctx context.Context, addr string) {
+func (d *demoRun) narrate(ctx context.Context, m *cluster.Member) {
 	begin, pause := time.Now(), time.Second
 	live := isTerminal(d.shell.Stderr)
 	told := false
@@ -205,7 +200,7 @@ func (d *demoRun) narrate(ctx context.Context, addr string) {
 		if took > 3*time.Second && !told {
 			told = true
 			d.shell.notef("")
-			d.shell.suggest(addr, "It goes on. Try in another terminal:",
+			d.shell.suggest(m, "It goes on. Try in another terminal:",
 				"millstream consume text-output -o -5        # the last lines, and what comes",
 				"millstream produce text-input               # your own lines; look at text-output",
 				"millstream topic ls",
@@ -245,5 +240,5 @@ func (d *demoRun) refusal() error {
 	if d.err == nil {
 		return nil
 	}
-	return refused("the demonstration stopped", d.err, "")
+	return refused("the demonstration stopped", d.err)
 }

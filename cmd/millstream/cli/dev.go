@@ -49,7 +49,7 @@ func (s *shell) dev(c *urfave.Context) error {
 	if c.Bool("demo") {
 		err = s.demo(c.Context, m)
 	} else {
-		s.suggest(m.KafkaAddr(), "Try in another terminal:",
+		s.suggest(m, "Try in another terminal:",
 			"millstream produce lines         # every line you type is a record",
 			"millstream consume lines", "millstream topic ls")
 		<-c.Context.Done()
@@ -125,19 +125,26 @@ func (s *shell) greet(m *cluster.Member, data string, took time.Duration) {
 	s.notef("  data   %s (%s)\n", m.DataDir(), kept)
 }
 
-// suggest prints commands as they can be typed here: with the address if it is not the usual one, and with
-// `go run` if this process was started so.
-func (s *shell) suggest(addr, title string, commands ...string) {
+// suggest prints commands as they can be typed here: with the addresses of the member's doors if they are not the usual
+// ones, and with `go run` if this process was started so. Without a gRPC door it leaves out what needs one.
+func (s *shell) suggest(m *cluster.Member, title string, commands ...string) {
 	s.notef("%s", title)
 	for _, c := range commands {
-		c = strings.ReplaceAll(c, defaultBrokers, addr)
+		c = strings.ReplaceAll(c, defaultBrokers, m.KafkaAddr())
 		if words, ok := strings.CutPrefix(c, "millstream "); ok {
 			c = programName(s.Args[0]) + " " + words
-			if addr != defaultBrokers {
-				c = "MILLSTREAM_BROKERS=" + addr + " " + c
+			switch m.GRPCAddr() {
+			case defaultGRPC:
+			case "":
+				continue
+			default:
+				c = grpcDoor.variable + "=" + m.GRPCAddr() + " " + c
 			}
 		}
 		s.notef("  %s", c)
+	}
+	if m.GRPCAddr() == "" {
+		s.notef("  (the commands of %s need the gRPC door, which --grpc \"\" has closed)", programName(s.Args[0]))
 	}
 	s.notef("Ctrl-C ends it.")
 }

@@ -5,8 +5,8 @@
 //	words → arrange (unknown words are refused with the nearest known one, options may stand anywhere)
 //	      → the command's action → failure{what, why, try} → three lines on stderr and an exit code
 //
-// The commands dev and server run a member in this process; all others talk to a member through its Kafka
-// door, as any Kafka tool would. bench can use its gRPC door too, doctor and group describe ask its HTTP door.
+// The commands dev and server run a member in this process; all others talk to a member through its gRPC
+// door, with the project's own client (remote.go). bench measures its Kafka door too, doctor asks its HTTP door.
 // Where a door is says the option, or else the context or the environment (contexts.go).
 //
 // Exit codes: 0 done, 1 failure, 2 usage, 3 not found, 4 exists or conflict, 6 unreachable or timed out, 7

@@ -37,12 +37,16 @@ func (s *shell) doctorCommand() *urfave.Command {
 	return &urfave.Command{
 		Name: "doctor", Usage: "check a member's data and machine, with the command that mends each finding",
 		Description: "While no member uses the directory, every record in it is verified; else the member is asked.\n" +
-			"Without a directory the member at --addr is, or the one of the context: whether it is ready, what is damaged,\n" +
+			"Without a directory the member at --http is, or the one of the context: whether it is ready, what is damaged,\n" +
 			"its disk, its clock.\n" +
 			"Exit code: 0 all is well, 1 warnings, 2 damage, or something that keeps a member from its work.",
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "data", Usage: "data directory `DIR`; MILLSTREAM_DATA names one too"},
-			&urfave.StringFlag{Name: "addr", Usage: "`ADDRESS` of a running member's HTTP door"},
+			&urfave.StringFlag{
+				Name: httpDoor.flag, Usage: "`ADDRESS` of a running member's HTTP door (" + httpDoor.variable + ", or else the " +
+					"current context, or " + defaultHTTP + ")",
+			},
+			contextFlag(),
 			&urfave.StringFlag{Name: "output", Value: "table", Usage: "`FORM` of the result: table or json"},
 		},
 		Action: s.doctor,
@@ -57,7 +61,7 @@ func (s *shell) doctor(c *urfave.Context) error {
 	if form != "table" && form != "json" {
 		return usage("unknown form %q for --output", form).hint("table or json")
 	}
-	e := &examination{s: s, ctx: c.Context, dir: c.String("data"), addr: c.String("addr"), began: time.Now()}
+	e := &examination{s: s, ctx: c.Context, dir: c.String("data"), addr: c.String(httpDoor.flag), began: time.Now()}
 	if e.dir == "" {
 		e.dir = s.env("MILLSTREAM_DATA")
 	}

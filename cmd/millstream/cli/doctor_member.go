@@ -24,14 +24,14 @@ func (e *examination) member(id string) {
 	if err != nil {
 		mend := "millstream server --data " + e.place()
 		if e.dir != "" { // somebody has the directory
-			mend = "millstream doctor --data " + e.dir + " --addr ADDRESS, or stop the member"
+			mend = "millstream doctor --data " + e.dir + " --http ADDRESS, or stop the member"
 		}
 		e.bad("member", mend, "no member answers at %s: %v", e.addr, err)
 		return
 	}
 	metrics := e.metrics()
 	if is := metrics.cluster; id != "" && is != "" && is != id {
-		e.bad("member", "millstream doctor --data "+e.dir+" --addr ADDRESS", "the member at %s is of cluster %s, not %s",
+		e.bad("member", "millstream doctor --data "+e.dir+" --http ADDRESS", "the member at %s is of cluster %s, not %s",
 			e.addr, is, id)
 		return
 	}

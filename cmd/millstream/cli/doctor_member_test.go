@@ -58,7 +58,7 @@ func TestDoctorOverAConnection(t *testing.T) {
 				fmt.Fprint(w, text)
 			}))
 			defer s.Close()
-			o := commandLine(t, "", nil, "doctor", "--addr", strings.TrimPrefix(s.URL, "http://"))
+			o := commandLine(t, "", nil, "doctor", "--http", strings.TrimPrefix(s.URL, "http://"))
 			// The clock of the machine that runs the test may be a warning of its own.
 			if o.code != test.code && !(o.code == doctorWarns && strings.Contains(o.stdout, "warn  clock ")) {
 				t.Errorf("exit code %d, want %d", o.code, test.code)

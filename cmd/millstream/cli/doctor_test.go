@@ -198,7 +198,7 @@ func TestDoctorAsksTheMember(t *testing.T) {
 		defer m.Close()
 		dirs, addrs = append(dirs, dir), append(addrs, m.HTTPAddr())
 	}
-	o := commandLine(t, "", nil, "doctor", "--data", dirs[0], "--addr", addrs[0])
+	o := commandLine(t, "", nil, "doctor", "--data", dirs[0], "--http", addrs[0])
 	if o.code == doctorBad || !strings.Contains(o.stdout, "ok    member        answers at "+addrs[0]) ||
 		!strings.Contains(o.stdout, "readers have met no damage") {
 		t.Errorf("exit code %d:\n%s", o.code, o.stdout)
@@ -207,11 +207,11 @@ func TestDoctorAsksTheMember(t *testing.T) {
 	if o.code == doctorBad || !strings.Contains(o.stdout, "ok    ready") {
 		t.Errorf("without a directory, exit code %d:\n%s", o.code, o.stdout)
 	}
-	o = commandLine(t, "", nil, "doctor", "--data", dirs[0], "--addr", addrs[1]).must(t, doctorBad)
+	o = commandLine(t, "", nil, "doctor", "--data", dirs[0], "--http", addrs[1]).must(t, doctorBad)
 	if !strings.Contains(o.stdout, "is of cluster") {
 		t.Errorf("another member is believed:\n%s", o.stdout)
 	}
-	o = commandLine(t, "", nil, "doctor", "--data", dirs[0], "--addr", "127.0.0.1:1").must(t, doctorBad)
+	o = commandLine(t, "", nil, "doctor", "--data", dirs[0], "--http", "127.0.0.1:1").must(t, doctorBad)
 	if !strings.Contains(o.stdout, "no member answers at 127.0.0.1:1") {
 		t.Errorf("nobody is believed:\n%s", o.stdout)
 	}

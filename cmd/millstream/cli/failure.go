@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/millstream-io/millstream/proto/fault"
 )
 
 // The exit codes.
@@ -82,36 +82,38 @@ func (s *shell) report(ctx context.Context, err error) int {
 	return f.code
 }
 
-// refused turns an answer of a member into a failure: what was asked for, why it was refused, and an exit
-// code that fits. message is the member's own sentence, if it sent one.
-func refused(what string, err error, message string) *failure {
-	f := fail(exitFailure, what)
-	var ke *kerr.Error
-	why := oneLine(err.Error())
-	if errors.As(err, &ke) {
-		why = strings.ToLower(strings.ReplaceAll(ke.Message, "_", " ")) + ": " + oneLine(ke.Description)
-		f.code = codeOf(ke)
+// refused turns a refusal of a member into a failure: what was asked for, why it was refused, what to try, and an exit
+// code that fits.
+func refused(what string, err error) *failure {
+	f := fail(exitOf(err), what)
+	if errors.Is(err, context.DeadlineExceeded) || fault.CodeOf(err) == fault.RequestTimedOut {
+		f.code = exitUnreachable
+		return f.because("no answer within the time limit").hint("a longer --timeout, or look at the member's log")
 	}
-	if message != "" {
-		why = oneLine(message)
+	var refusal *fault.Error
+	if !errors.As(err, &refusal) {
+		return f.because("%s", err.Error())
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		f.code, why = exitUnreachable, "no answer within the time limit"
-		f.try = "a longer --timeout, or look at the member's log"
+	f.because("%s", refusal.Message)
+	if refusal.Code == fault.UnknownApp {
+		return f.hint("`millstream app ls`")
 	}
-	f.why = why
-	return f
+	return f.hint("%s", refusal.Hint)
 }
 
-func codeOf(e *kerr.Error) int {
-	switch e.Code {
-	case kerr.UnknownTopicOrPartition.Code, kerr.UnknownTopicID.Code, kerr.ResourceNotFound.Code:
+// exitOf is the exit code for a refusal.
+func exitOf(err error) int {
+	switch code := fault.CodeOf(err); code {
+	case fault.UnknownTopicOrPartition, fault.UnknownTopicID, fault.InconsistentTopicID, fault.GroupIDNotFound,
+		fault.UnknownApp, fault.UnknownStore:
 		return exitNotFound
-	case kerr.TopicAlreadyExists.Code:
+	case fault.TopicAlreadyExists, fault.NonEmptyGroup, fault.GroupSubscribedToTopic, fault.UnknownMember,
+		fault.RebalanceInProgress, fault.IllegalGeneration, fault.InconsistentGroupProtocol:
 		return exitConflict
-	case kerr.RequestTimedOut.Code, kerr.LeaderNotAvailable.Code, kerr.NotLeaderForPartition.Code,
-		kerr.BrokerNotAvailable.Code, kerr.NotController.Code:
-		return exitUnreachable
+	default:
+		if f := code.Family(); code.Retryable() && (f == fault.FamilyPlace || f == fault.FamilyWait) {
+			return exitUnreachable
+		}
 	}
 	return exitFailure
 }

@@ -8,18 +8,19 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
 // format writes records in the words of kcat and rpk: %t topic, %p partition, %o offset, %k key, %v or %s
 // value, %T timestamp in milliseconds, %h headers, %K and %V or %S lengths in bytes; \n \r \t \\ \0 \xNN.
-type format []func(dst []byte, r *kgo.Record) []byte
+type format []func(dst []byte, r *client.Record) []byte
 
 // parseFormat reads a format; an unknown letter is refused.
 func parseFormat(text string) (format, error) {
 	var f format
 	literal := func(b ...byte) {
-		f = append(f, func(dst []byte, _ *kgo.Record) []byte { return append(dst, b...) })
+		f = append(f, func(dst []byte, _ *client.Record) []byte { return append(dst, b...) })
 	}
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -72,29 +73,29 @@ func unescape(text string) (b byte, n int, err error) {
 	return 0, 0, usage("unknown escape %q in a format", text[:min(4, len(text))]).hint(`\n \r \t \0 \\ \xNN`)
 }
 
-func formatLetter(c byte) func([]byte, *kgo.Record) []byte {
-	number := func(of func(*kgo.Record) int64) func([]byte, *kgo.Record) []byte {
-		return func(dst []byte, r *kgo.Record) []byte { return strconv.AppendInt(dst, of(r), 10) }
+func formatLetter(c byte) func([]byte, *client.Record) []byte {
+	number := func(of func(*client.Record) int64) func([]byte, *client.Record) []byte {
+		return func(dst []byte, r *client.Record) []byte { return strconv.AppendInt(dst, of(r), 10) }
 	}
 	switch c {
 	case '%':
-		return func(dst []byte, _ *kgo.Record) []byte { return append(dst, '%') }
+		return func(dst []byte, _ *client.Record) []byte { return append(dst, '%') }
 	case 't':
-		return func(dst []byte, r *kgo.Record) []byte { return append(dst, r.Topic...) }
+		return func(dst []byte, r *client.Record) []byte { return append(dst, r.Topic...) }
 	case 'p':
-		return number(func(r *kgo.Record) int64 { return int64(r.Partition) })
+		return number(func(r *client.Record) int64 { return int64(r.Partition) })
 	case 'o':
-		return number(func(r *kgo.Record) int64 { return r.Offset })
+		return number(func(r *client.Record) int64 { return int64(r.Offset) })
 	case 'T':
-		return number(func(r *kgo.Record) int64 { return r.Timestamp.UnixMilli() })
+		return number(func(r *client.Record) int64 { return r.TimestampMs })
 	case 'K':
-		return number(func(r *kgo.Record) int64 { return lengthOf(r.Key) })
+		return number(func(r *client.Record) int64 { return lengthOf(r.Key) })
 	case 'V', 'S':
-		return number(func(r *kgo.Record) int64 { return lengthOf(r.Value) })
+		return number(func(r *client.Record) int64 { return lengthOf(r.Value) })
 	case 'k':
-		return func(dst []byte, r *kgo.Record) []byte { return append(dst, r.Key...) }
+		return func(dst []byte, r *client.Record) []byte { return append(dst, r.Key...) }
 	case 'v', 's':
-		return func(dst []byte, r *kgo.Record) []byte { return append(dst, r.Value...) }
+		return func(dst []byte, r *client.Record) []byte { return append(dst, r.Value...) }
 	case 'h':
 		return appendHeaders
 	}
@@ -109,7 +110,7 @@ func lengthOf(b []byte) int64 {
 	return int64(len(b))
 }
 
-func appendHeaders(dst []byte, r *kgo.Record) []byte {
+func appendHeaders(dst []byte, r *client.Record) []byte {
 	for i, h := range r.Headers {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -119,7 +120,7 @@ func appendHeaders(dst []byte, r *kgo.Record) []byte {
 	return dst
 }
 
-func (f format) append(dst []byte, r *kgo.Record) []byte {
+func (f format) append(dst []byte, r *client.Record) []byte {
 	for _, step := range f {
 		dst = step(dst, r)
 	}
@@ -129,13 +130,13 @@ func (f format) append(dst []byte, r *kgo.Record) []byte {
 // jsonRecord is one line of `consume --output json`. Key and value are strings, null, or {"base64": "…"}
 // where they are not UTF-8.
 type jsonRecord struct {
-	Topic     string       `json:"topic"`
-	Partition int32        `json:"partition"`
-	Offset    int64        `json:"offset"`
-	Timestamp int64        `json:"timestamp"` // milliseconds since 1970
-	Key       any          `json:"key"`
-	Value     any          `json:"value"`
-	Headers   []jsonHeader `json:"headers"`
+	Topic     string           `json:"topic"`
+	Partition record.Partition `json:"partition"`
+	Offset    record.Offset    `json:"offset"`
+	Timestamp int64            `json:"timestamp"` // milliseconds since 1970
+	Key       any              `json:"key"`
+	Value     any              `json:"value"`
+	Headers   []jsonHeader     `json:"headers"`
 }
 
 type jsonHeader struct {
@@ -154,9 +155,9 @@ func jsonBytes(b []byte) any {
 }
 
 // appendJSON writes one record as one line.
-func appendJSON(dst []byte, r *kgo.Record) []byte {
+func appendJSON(dst []byte, r *client.Record) []byte {
 	j := jsonRecord{
-		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp.UnixMilli(),
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.TimestampMs,
 		Key: jsonBytes(r.Key), Value: jsonBytes(r.Value), Headers: []jsonHeader{},
 	}
 	for _, h := range r.Headers {

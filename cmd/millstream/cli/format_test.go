@@ -5,7 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
 var timestamps = regexp.MustCompile(`"timestamp":\d+`)
@@ -49,20 +50,20 @@ func TestSpan(t *testing.T) {
 		atEnd bool
 		want  span
 	}{
-		{position{kind: fromStart}, false, span{5, -1, false}},
-		{position{kind: fromStart}, true, span{5, 20, true}},
-		{position{kind: fromEnd}, true, span{20, 20, true}},
-		{position{kind: fromOffset, n: 1}, false, span{5, -1, false}},
-		{position{kind: fromOffset, n: 99}, false, span{20, -1, false}},
-		{position{kind: fromLast, n: 3}, true, span{17, 20, true}},
-		{position{kind: fromLast, n: 300}, true, span{5, 20, true}},
-		{position{kind: fromRange, n: 1, until: 8}, false, span{5, 8, true}},
-		{position{kind: fromRange, n: 10, until: 99}, false, span{10, 99, false}},
-		{position{kind: fromRange, n: 10, until: 99}, true, span{10, 20, true}},
-		{position{kind: fromTime, n: 1}, true, span{12, 20, true}},
+		{position{kind: fromStart}, false, span{5, -1}},
+		{position{kind: fromStart}, true, span{5, 20}},
+		{position{kind: fromEnd}, true, span{20, 20}},
+		{position{kind: fromOffset, n: 1}, false, span{5, -1}},
+		{position{kind: fromOffset, n: 99}, false, span{20, -1}},
+		{position{kind: fromLast, n: 3}, true, span{17, 20}},
+		{position{kind: fromLast, n: 300}, true, span{5, 20}},
+		{position{kind: fromRange, n: 1, until: 8}, false, span{5, 8}},
+		{position{kind: fromRange, n: 10, until: 99}, false, span{10, 99}},
+		{position{kind: fromRange, n: 10, until: 99}, true, span{10, 20}},
+		{position{kind: fromTime, n: 1}, true, span{12, 20}},
 	}
 	for _, tt := range tests {
-		if got := tt.p.span(5, 20, 12, tt.atEnd); got != tt.want {
+		if got := tt.p.span(extent{5, 20}, 12, tt.atEnd); got != tt.want {
 			t.Errorf("%+v at end %v: %+v, want %+v", tt.p, tt.atEnd, got, tt.want)
 		}
 	}
@@ -107,7 +108,7 @@ func FuzzFormat(f *testing.F) {
 	for _, seed := range []string{`%t %p %o %k %v %T %h %s\n`, `%`, `%%`, `\`, `\x4`, `\x41`, "%K%V%S", "%k:%v"} {
 		f.Add(seed)
 	}
-	r := &kgo.Record{Topic: "t", Key: []byte("k"), Value: nil, Headers: []kgo.RecordHeader{{Key: "h"}}}
+	r := &client.Record{Topic: "t", Key: []byte("k"), Value: nil, Headers: []record.Header{{Key: "h"}}}
 	f.Fuzz(func(t *testing.T, text string) {
 		if w, err := parseFormat(text); err == nil {
 			w.append(nil, r)

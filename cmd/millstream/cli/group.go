@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/fault"
 )
 
 func (s *shell) groupCommand() *urfave.Command {
@@ -35,7 +36,7 @@ func (s *shell) groupListCommand() *urfave.Command {
 		Name: "ls", Usage: "list groups",
 		Flags: []urfave.Flag{
 			&urfave.StringSliceFlag{Name: "state", Usage: "only groups in `STATE`: stable, empty, …; may be repeated"},
-			outputFlag(), brokersFlag(), timeoutFlag(),
+			outputFlag(), addrFlag(), timeoutFlag(),
 		},
 		Action: s.groupList,
 	}
@@ -48,22 +49,22 @@ func (s *shell) groupList(c *urfave.Context) error {
 	if err := checkOutput(c.String("output")); err != nil {
 		return err
 	}
-	return s.admin(c, func(ctx context.Context, ad *kadm.Client) error {
-		groups, err := ad.ListGroups(ctx)
+	return s.member(c, func(ctx context.Context, cl *client.Client) error {
+		groups, err := cl.Groups(ctx)
 		if err != nil {
-			return refused("the groups could not be listed", err, "")
+			return refused("the groups could not be listed", err)
 		}
 		rows := []groupRow{} // an empty list is [] in JSON
 		l := listing{columns: []string{"name", "state", "type"}}
 		only := c.StringSlice("state")
-		for _, g := range groups.Sorted() {
+		for _, g := range groups {
 			wanted := slices.ContainsFunc(only, func(state string) bool { return strings.EqualFold(state, g.State) })
 			if len(only) > 0 && !wanted {
 				continue
 			}
-			rows = append(rows, groupRow{g.Group, g.State, g.ProtocolType})
-			l.names = append(l.names, g.Group)
-			l.rows = append(l.rows, []string{g.Group, g.State, orDash(g.ProtocolType)})
+			rows = append(rows, groupRow{g.Name, g.State, g.ProtocolType})
+			l.names = append(l.names, g.Name)
+			l.rows = append(l.rows, []string{g.Name, g.State, orDash(g.ProtocolType)})
 		}
 		l.value = rows
 		return s.show(c.String("output"), l)
@@ -78,17 +79,13 @@ func orDash(text string) string {
 }
 
 // groupOf returns one group, or the failure that there is none.
-func groupOf(ctx context.Context, ad *kadm.Client, name string) (kadm.DescribedGroup, error) {
-	groups, err := ad.DescribeGroups(ctx, name)
-	g, ok := groups[name]
-	if err == nil && ok {
-		err = g.Err
-	}
+func groupOf(ctx context.Context, cl *client.Client, name string) (client.GroupDescription, error) {
+	g, err := cl.DescribeGroup(ctx, name)
 	switch {
-	case errors.Is(err, kerr.GroupIDNotFound), err == nil && (!ok || g.State == "Dead"):
+	case errors.Is(err, fault.GroupIDNotFound):
 		return g, noSuchGroup(name)
 	case err != nil:
-		return g, refused(fmt.Sprintf("group %q could not be looked up", name), err, g.ErrMessage)
+		return g, refused(fmt.Sprintf("group %q could not be looked up", name), err)
 	}
 	return g, nil
 }

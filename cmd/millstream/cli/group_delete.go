@@ -2,12 +2,12 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/fault"
 )
 
 func (s *shell) groupDeleteCommand() *urfave.Command {
@@ -16,7 +16,7 @@ func (s *shell) groupDeleteCommand() *urfave.Command {
 		Flags: []urfave.Flag{
 			&urfave.BoolFlag{Name: "yes", Usage: "do not ask; needed without a terminal"},
 			&urfave.BoolFlag{Name: "dry-run", Usage: "only say what would go"},
-			brokersFlag(), timeoutFlag(),
+			addrFlag(), timeoutFlag(),
 		},
 		Action: s.groupDelete,
 	}
@@ -33,20 +33,20 @@ func (s *shell) groupDelete(c *urfave.Context) error {
 		return usage("there is no terminal to ask on").because("deleting a group cannot be undone").
 			hint("--yes to do it, --dry-run to see what would go")
 	}
-	return s.admin(c, func(ctx context.Context, ad *kadm.Client) error {
-		offsets := make([]int64, len(names))
+	return s.member(c, func(ctx context.Context, cl *client.Client) error {
+		offsets := make([]int, len(names))
 		for i, name := range names { // nothing is deleted unless every group is known and empty
-			if _, err := idleGroup(ctx, ad, name, "deleted"); err != nil {
+			if _, err := idleGroup(ctx, cl, name, "deleted"); err != nil {
 				return err
 			}
-			committed, err := ad.FetchOffsets(ctx, name)
+			committed, err := committedOf(ctx, cl, name)
 			if err != nil {
-				return refused(fmt.Sprintf("the offsets of group %q could not be read", name), err, "")
+				return err
 			}
-			committed.Each(func(kadm.OffsetResponse) { offsets[i]++ })
+			offsets[i] = len(committed)
 		}
 		for i, name := range names {
-			if err := s.deleteGroup(ctx, ad, name, offsets[i], dry, ask); err != nil {
+			if err := s.deleteGroup(ctx, cl, name, offsets[i], dry, ask); err != nil {
 				return err
 			}
 		}
@@ -54,8 +54,8 @@ func (s *shell) groupDelete(c *urfave.Context) error {
 	})
 }
 
-func (s *shell) deleteGroup(ctx context.Context, ad *kadm.Client, name string, offsets int64, dry, ask bool) error {
-	what := fmt.Sprintf("group %s with %s", name, count(offsets, "committed offset"))
+func (s *shell) deleteGroup(ctx context.Context, cl *client.Client, name string, offsets int, dry, ask bool) error {
+	what := fmt.Sprintf("group %s with %s", name, count(int64(offsets), "committed offset"))
 	if dry {
 		fmt.Fprintf(s.Stdout, "would delete %s\n", what)
 		return nil
@@ -63,16 +63,16 @@ func (s *shell) deleteGroup(ctx context.Context, ad *kadm.Client, name string, o
 	if ask && !s.confirm("delete "+what+"?") {
 		return fail(exitFailure, fmt.Sprintf("group %q was kept", name))
 	}
-	if r, err := ad.DeleteGroup(ctx, name); err != nil {
-		return groupRefused(fmt.Sprintf("group %q was not deleted", name), err, r.ErrMessage)
+	if err := cl.DeleteGroup(ctx, name); err != nil {
+		return groupRefused(fmt.Sprintf("group %q was not deleted", name), err)
 	}
 	fmt.Fprintf(s.Stdout, "deleted group %s\n", name)
 	return nil
 }
 
 // idleGroup returns a group that nobody is in, or the failure that says who is.
-func idleGroup(ctx context.Context, ad *kadm.Client, name, done string) (kadm.DescribedGroup, error) {
-	g, err := groupOf(ctx, ad, name)
+func idleGroup(ctx context.Context, cl *client.Client, name, done string) (client.GroupDescription, error) {
+	g, err := groupOf(ctx, cl, name)
 	if err == nil && len(g.Members) > 0 {
 		m := g.Members[0]
 		err = fail(exitConflict, fmt.Sprintf("group %q was not %s", name, done)).
@@ -83,17 +83,27 @@ func idleGroup(ctx context.Context, ad *kadm.Client, name, done string) (kadm.De
 	return g, err
 }
 
-// groupRefused is refused with the exit codes of groups.
-func groupRefused(what string, err error, message string) *failure {
-	f := refused(what, err, message)
-	switch {
-	case errors.Is(err, kerr.NonEmptyGroup), errors.Is(err, kerr.UnknownMemberID), errors.Is(err, kerr.RebalanceInProgress):
-		f.code, f.try = exitConflict, "stop its members first"
-	case errors.Is(err, kerr.IllegalGeneration):
-		f.code = exitConflict
+// committedOf reads all that a group has committed, by partition.
+func committedOf(ctx context.Context, cl *client.Client, name string) (map[client.TopicPartition]client.GroupOffset, error) {
+	all, err := cl.GroupOffsets(ctx, name)
+	if err != nil {
+		return nil, refused(fmt.Sprintf("the offsets of group %q could not be read", name), err)
+	}
+	out := make(map[client.TopicPartition]client.GroupOffset, len(all))
+	for _, o := range all {
+		out[o.TopicPartition] = o
+	}
+	return out, nil
+}
+
+// groupRefused is refused with what is special about groups.
+func groupRefused(what string, err error) *failure {
+	f := refused(what, err)
+	switch fault.CodeOf(err) {
+	case fault.NonEmptyGroup, fault.UnknownMember, fault.RebalanceInProgress:
+		f.hint("stop its members first")
+	case fault.IllegalGeneration:
 		f.because("its offsets belong to the tasks of an application, which go on where they are")
-	case errors.Is(err, kerr.GroupIDNotFound):
-		f.code = exitNotFound
 	}
 	return f
 }

@@ -2,56 +2,54 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/url"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	urfave "github.com/urfave/cli/v2"
 
-	"github.com/millstream-io/millstream/cluster"
-	"github.com/millstream-io/millstream/partition/machine/group"
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
-// groupDetail is one group of `group describe`.
+// groupDetail is one group of `group describe`. Journal is why it rebalanced, oldest first, as far as its coordinator
+// remembers.
 type groupDetail struct {
-	Name        string        `json:"name"`
-	State       string        `json:"state"`
-	Type        string        `json:"type"`
-	Protocol    string        `json:"protocol"`
-	Coordinator int32         `json:"coordinator"`
-	Members     []groupMember `json:"members"`
-
-	// Journal is why it rebalanced, oldest first: null where the coordinator's HTTP door was not asked.
-	Journal []cluster.GroupEvent `json:"journal"`
+	Name        string          `json:"name"`
+	State       string          `json:"state"`
+	Type        string          `json:"type"`
+	Protocol    string          `json:"protocol"`
+	Coordinator record.MemberID `json:"coordinator"`
+	Members     []groupMember   `json:"members"`
+	Journal     []journalLine   `json:"journal"`
 }
 
 // groupMember is one member: instance is empty for a dynamic one.
 type groupMember struct {
-	ID         string             `json:"id"`
-	Instance   string             `json:"instance"`
-	Client     string             `json:"client"`
-	Host       string             `json:"host"`
-	Partitions map[string][]int32 `json:"partitions"`
+	ID         string                        `json:"id"`
+	Instance   string                        `json:"instance"`
+	Client     string                        `json:"client"`
+	Host       string                        `json:"host"`
+	Partitions map[string][]record.Partition `json:"partitions"`
+}
+
+// journalLine is something that happened to a group; member is who caused it, empty for nobody.
+type journalLine struct {
+	At         time.Time `json:"at"`
+	Generation int32     `json:"generation"`
+	Member     string    `json:"member"`
+	What       string    `json:"what"`
 }
 
 func (s *shell) groupDescribeCommand() *urfave.Command {
 	return &urfave.Command{
-		Name: "describe", Usage: "show a group's state, members and what each of them reads", ArgsUsage: "NAME",
-		Description: "With --addr also why the group rebalanced: its coordinator remembers the last " +
-			"events while the group has members.",
-		Flags: []urfave.Flag{
-			&urfave.StringFlag{Name: "addr",
-				Usage: "`ADDRESS` of the HTTP door of the group's coordinator (or MILLSTREAM_HTTP_LISTEN)"},
-			outputFlag(), brokersFlag(), timeoutFlag(),
-		},
-		Action: s.groupDescribe,
+		Name: "describe", Usage: "show a group's state, members, what each of them reads, and why it rebalanced",
+		ArgsUsage:   "NAME",
+		Description: "Its coordinator remembers the last events while the group has members, and for a while longer.",
+		Flags:       []urfave.Flag{outputFlag(), addrFlag(), timeoutFlag()},
+		Action:      s.groupDescribe,
 	}
 }
 
@@ -60,30 +58,19 @@ func (s *shell) groupDescribe(c *urfave.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.admin(c, func(ctx context.Context, ad *kadm.Client) error {
-		g, err := groupOf(ctx, ad, name)
+	return s.member(c, func(ctx context.Context, cl *client.Client) error {
+		g, err := groupOf(ctx, cl, name)
 		if err != nil {
 			return err
 		}
-		l := listing{columns: []string{"member", "instance", "client", "host", "partitions"}, names: []string{name}}
-		d := groupDetail{
-			Name: g.Group, State: g.State, Type: g.ProtocolType, Protocol: g.Protocol, Coordinator: g.Coordinator.NodeID,
-			Members: []groupMember{},
+		d := detailOf(g)
+		l := listing{
+			columns: []string{"member", "instance", "client", "host", "partitions"}, names: []string{name}, value: d,
 		}
-		for i := range g.Members {
-			m := memberOf(g.ProtocolType, &g.Members[i])
-			d.Members = append(d.Members, m)
+		for _, m := range d.Members {
 			l.rows = append(l.rows, []string{m.ID, orDash(m.Instance), orDash(m.Client), m.Host, orDash(m.reads())})
 		}
-		var untold string
-		if form != "name" {
-			d.Journal, untold = s.groupJournal(ctx, c.String("addr"), c.String("brokers"), name)
-		}
-		l.value = d
 		if form != "table" {
-			if untold != "" && c.String("addr") != "" {
-				s.notef("%s", untold)
-			}
 			return s.show(form, l)
 		}
 		fmt.Fprintf(s.Stdout, "group       %s\nstate       %s\ntype        %s\nprotocol    %s\ncoordinator %d\nmembers     %d\n",
@@ -94,9 +81,6 @@ func (s *shell) groupDescribe(c *urfave.Context) error {
 				return err
 			}
 		}
-		if untold != "" {
-			s.notef("%s", untold)
-		}
 		if len(d.Journal) == 0 {
 			return nil
 		}
@@ -105,33 +89,28 @@ func (s *shell) groupDescribe(c *urfave.Context) error {
 	})
 }
 
-// groupJournal asks the HTTP door at addr, or where MILLSTREAM_HTTP_LISTEN or the context says, why a group rebalanced. What
-// is not told has a reason; an empty journal of a door that answered is not nil.
-func (s *shell) groupJournal(ctx context.Context, addr, brokers, name string) (events []cluster.GroupEvent, untold string) {
-	if addr == "" {
-		addr = s.httpKnown(brokers)
+func detailOf(g client.GroupDescription) groupDetail {
+	d := groupDetail{
+		Name: g.Name, State: g.State, Type: g.ProtocolType, Protocol: g.Protocol, Coordinator: g.Coordinator,
+		Members: []groupMember{}, Journal: []journalLine{}, // empty lists are [] in JSON
 	}
-	if addr == "" {
-		return nil, "why it rebalanced is told by the HTTP door of its coordinator: --addr ADDRESS"
+	for _, m := range g.Members {
+		of := groupMember{
+			ID: m.ID, Instance: m.Instance, Client: m.ClientID, Host: m.ClientHost, Partitions: map[string][]record.Partition{},
+		}
+		for _, p := range m.Partitions {
+			of.Partitions[p.Topic] = append(of.Partitions[p.Topic], p.Partition)
+		}
+		d.Members = append(d.Members, of)
 	}
-	const not = "why it rebalanced is not told: "
-	e := &examination{ctx: ctx, addr: addr}
-	code, text, err := e.get("/groups/" + url.PathEscape(name))
-	if err != nil {
-		return nil, not + "no member answers at " + addr + ": " + oneLine(err.Error())
+	for _, e := range g.Journal {
+		d.Journal = append(d.Journal, journalLine{e.At.UTC(), e.Generation, e.Member, e.What})
 	}
-	var r cluster.GroupReport
-	if code != http.StatusOK {
-		return nil, not + oneLine(strings.TrimSpace(text))
-	}
-	if err := json.Unmarshal([]byte(text), &r); err != nil || r.Name != name || r.Journal == nil {
-		return nil, not + addr + " answers, but not as a member does"
-	}
-	return r.Journal, ""
+	return d
 }
 
 // journalListing shows events by their time, here.
-func journalListing(events []cluster.GroupEvent) listing {
+func journalListing(events []journalLine) listing {
 	l := listing{columns: []string{"at", "generation", "member", "what"}}
 	for _, e := range events {
 		l.rows = append(l.rows, []string{
@@ -139,26 +118,6 @@ func journalListing(events []cluster.GroupEvent) listing {
 		})
 	}
 	return l
-}
-
-func memberOf(protocolType string, g *kadm.DescribedGroupMember) groupMember {
-	m := groupMember{ID: g.MemberID, Client: g.ClientID, Host: g.ClientHost, Partitions: map[string][]int32{}}
-	if g.InstanceID != nil {
-		m.Instance = *g.InstanceID
-	}
-	if a, ok := g.Assigned.AsConsumer(); ok {
-		for _, t := range a.Topics {
-			m.Partitions[t.Topic] = append(m.Partitions[t.Topic], t.Partitions...)
-			slices.Sort(m.Partitions[t.Topic])
-		}
-	}
-	if raw, ok := g.Assigned.Raw(); ok {
-		parts, _ := group.Assigned(protocolType, raw)
-		for _, p := range parts {
-			m.Partitions[p.Topic] = append(m.Partitions[p.Topic], int32(p.Partition))
-		}
-	}
-	return m
 }
 
 // reads is what a member reads: "orders 0,1; other 2".

@@ -1,29 +1,35 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
 // lagRow is one partition of `group lag`: what is committed (-1: nothing), where the partition ends, and how
-// many records lie between. Member is empty while nobody reads the partition.
+// many records lie between, all that are there where nothing is committed; -1 where the topic is gone. Member is empty
+// while nobody reads the partition.
 type lagRow struct {
-	Topic     string `json:"topic"`
-	Partition int32  `json:"partition"`
-	Committed int64  `json:"committed"`
-	End       int64  `json:"end"`
-	Lag       int64  `json:"lag"`
-	Member    string `json:"member"`
+	Topic     string           `json:"topic"`
+	Partition record.Partition `json:"partition"`
+	Committed record.Offset    `json:"committed"`
+	End       record.Offset    `json:"end"`
+	Lag       int64            `json:"lag"`
+	Member    string           `json:"member"`
 }
 
 func (s *shell) groupLagCommand() *urfave.Command {
 	return &urfave.Command{
 		Name: "lag", Usage: "show how far a group is behind, by partition", ArgsUsage: "NAME",
-		Flags:  []urfave.Flag{outputFlag(), brokersFlag(), timeoutFlag()},
+		Flags:  []urfave.Flag{outputFlag(), addrFlag(), timeoutFlag()},
 		Action: s.groupLag,
 	}
 }
@@ -33,29 +39,22 @@ func (s *shell) groupLag(c *urfave.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.admin(c, func(ctx context.Context, ad *kadm.Client) error {
-		if _, err := groupOf(ctx, ad, name); err != nil {
+	return s.member(c, func(ctx context.Context, cl *client.Client) error {
+		g, err := groupOf(ctx, cl, name)
+		if err != nil {
 			return err
 		}
-		lags, err := ad.Lag(ctx, name)
-		lag := lags[name]
-		if err == nil {
-			err = lag.Error()
-		}
+		rows, err := lagOf(ctx, cl, g)
 		if err != nil {
-			return refused(fmt.Sprintf("the lag of group %q could not be measured", name), err, "")
+			return err
 		}
-		rows, total := []lagRow{}, int64(0)
+		total := int64(0)
 		l := listing{columns: []string{"topic", "partition", "committed", "end", "lag", "member"}}
-		for _, p := range lag.Lag.Sorted() {
-			r := lagRow{Topic: p.Topic, Partition: p.Partition, Committed: p.Commit.At, End: p.End.Offset, Lag: p.Lag}
-			if p.Member != nil {
-				r.Member = p.Member.MemberID
-			}
-			rows, total = append(rows, r), total+max(r.Lag, 0)
+		for _, r := range rows {
+			total += max(r.Lag, 0)
 			l.names = append(l.names, fmt.Sprintf("%s/%d", r.Topic, r.Partition))
 			l.rows = append(l.rows, []string{
-				r.Topic, strconv.Itoa(int(r.Partition)), known(r.Committed), known(r.End), known(r.Lag), orDash(r.Member),
+				r.Topic, strconv.Itoa(int(r.Partition)), known(int64(r.Committed)), known(int64(r.End)), known(r.Lag), orDash(r.Member),
 			})
 		}
 		l.value = rows
@@ -65,4 +64,52 @@ func (s *shell) groupLag(c *urfave.Context) error {
 		s.notef("%s behind", count(total, "record"))
 		return nil
 	})
+}
+
+// lagOf measures a group: all partitions of the topics in which it has committed or has readers, sorted.
+func lagOf(ctx context.Context, cl *client.Client, g client.GroupDescription) ([]lagRow, error) {
+	committed, err := committedOf(ctx, cl, g.Name)
+	if err != nil {
+		return nil, err
+	}
+	readers, topics := map[client.TopicPartition]string{}, map[string]bool{}
+	for _, m := range g.Members {
+		for _, p := range m.Partitions {
+			readers[p], topics[p.Topic] = m.ID, true
+		}
+	}
+	for p := range committed {
+		topics[p.Topic] = true
+	}
+	held := map[string][]extent{}
+	if len(topics) > 0 {
+		described, err := cl.Topics(ctx, slices.Sorted(maps.Keys(topics))...)
+		if err == nil {
+			described = slices.DeleteFunc(described, func(t client.TopicMetadata) bool { return t.Err != nil })
+			held, err = extents(ctx, cl, described...)
+		}
+		if err != nil {
+			return nil, refused(fmt.Sprintf("the lag of group %q could not be measured", g.Name), err)
+		}
+	}
+	rows := []lagRow{} // an empty list is [] in JSON
+	for topic, partitions := range held {
+		for n, e := range partitions {
+			p := client.TopicPartition{Topic: topic, Partition: record.Partition(n)}
+			r := lagRow{Topic: topic, Partition: p.Partition, Committed: -1, End: e.end, Lag: int64(e.end - e.start), Member: readers[p]}
+			if o, ok := committed[p]; ok && o.Offset >= 0 {
+				r.Committed, r.Lag = o.Offset, int64(max(e.end-o.Offset, 0))
+			}
+			rows = append(rows, r)
+		}
+	}
+	for p, o := range committed {
+		if int(p.Partition) >= len(held[p.Topic]) {
+			rows = append(rows, lagRow{Topic: p.Topic, Partition: p.Partition, Committed: o.Offset, End: -1, Lag: -1})
+		}
+	}
+	slices.SortFunc(rows, func(a, b lagRow) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	return rows, nil
 }

@@ -1,15 +1,19 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
 func (s *shell) groupResetCommand() *urfave.Command {
@@ -25,7 +29,7 @@ func (s *shell) groupResetCommand() *urfave.Command {
 			&urfave.Int64Flag{Name: "shift", Usage: "by `N` records, back where it is negative"},
 			&urfave.StringSliceFlag{Name: "topic", Usage: "only `TOPIC`, or TOPIC:PARTITION; may be repeated, and may be new to the group"},
 			&urfave.BoolFlag{Name: "execute", Usage: "do it"},
-			outputFlag(), brokersFlag(), timeoutFlag(),
+			outputFlag(), addrFlag(), timeoutFlag(),
 		},
 		Action: s.groupReset,
 	}
@@ -33,10 +37,10 @@ func (s *shell) groupResetCommand() *urfave.Command {
 
 // resetRow is one partition of `group reset`; -1 is no offset.
 type resetRow struct {
-	Topic     string `json:"topic"`
-	Partition int32  `json:"partition"`
-	Old       int64  `json:"old"`
-	New       int64  `json:"new"`
+	Topic     string           `json:"topic"`
+	Partition record.Partition `json:"partition"`
+	Old       record.Offset    `json:"old"`
+	New       record.Offset    `json:"new"`
 }
 
 // target is where a reset moves to: a position, or a shift of what is committed.
@@ -106,20 +110,20 @@ func (s *shell) groupReset(c *urfave.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.admin(c, func(ctx context.Context, ad *kadm.Client) error {
-		rows, err := resetRows(ctx, ad, name, to, only)
+	return s.member(c, func(ctx context.Context, cl *client.Client) error {
+		rows, err := resetRows(ctx, cl, name, to, only)
 		if err != nil {
 			return err
 		}
 		if c.Bool("execute") {
-			if err := reset(ctx, ad, name, rows); err != nil {
+			if err := reset(ctx, cl, name, rows); err != nil {
 				return err
 			}
 		}
 		l := listing{columns: []string{"topic", "partition", "old", "new"}, value: rows}
 		for _, r := range rows {
 			l.names = append(l.names, fmt.Sprintf("%s/%d", r.Topic, r.Partition))
-			l.rows = append(l.rows, []string{r.Topic, strconv.Itoa(int(r.Partition)), known(r.Old), known(r.New)})
+			l.rows = append(l.rows, []string{r.Topic, strconv.Itoa(int(r.Partition)), known(int64(r.Old)), known(int64(r.New))})
 		}
 		if err := s.show(form, l); err != nil {
 			return err
@@ -132,8 +136,8 @@ func (s *shell) groupReset(c *urfave.Context) error {
 }
 
 // partitionsNamed reads TOPIC and TOPIC:PARTITION; a topic without partitions means all of them.
-func partitionsNamed(words []string) (map[string][]int32, error) {
-	named := map[string][]int32{}
+func partitionsNamed(words []string) (map[string][]record.Partition, error) {
+	named := map[string][]record.Partition{}
 	for _, w := range words {
 		topic, number, ok := strings.Cut(w, ":")
 		if !ok {
@@ -147,129 +151,114 @@ func partitionsNamed(words []string) (map[string][]int32, error) {
 		if all, there := named[topic]; there && all == nil {
 			continue
 		}
-		named[topic] = append(named[topic], int32(n))
+		named[topic] = append(named[topic], record.Partition(n))
 	}
 	return named, nil
 }
 
 // resetRows finds out what a reset changes. The group must have no members, so that nobody goes on elsewhere.
-func resetRows(ctx context.Context, ad *kadm.Client, name string, to target, only map[string][]int32) ([]resetRow, error) {
-	_, err := idleGroup(ctx, ad, name, "reset")
+func resetRows(ctx context.Context, cl *client.Client, name string, to target, only map[string][]record.Partition) (
+	[]resetRow, error,
+) {
+	_, err := idleGroup(ctx, cl, name, "reset")
 	if err != nil && len(only) == 0 || err != nil && err.(*failure).code != exitNotFound {
 		return nil, err // a group that is not there yet may be given offsets for the topics that are named
 	}
-	committed, err := ad.FetchOffsets(ctx, name)
-	if err != nil {
-		return nil, refused(fmt.Sprintf("the offsets of group %q could not be read", name), err, "")
-	}
-	topics := topicsOf(committed, only)
-	if len(topics) == 0 {
-		return nil, fail(exitNotFound, fmt.Sprintf("group %q has no offsets", name)).hint("name the topics: --topic orders")
-	}
-	for _, t := range topics {
-		if _, err := topicOf(ctx, ad, t); err != nil {
-			return nil, err
-		}
-	}
-	spans, err := to.spans(ctx, ad, false, topics)
+	committed, err := committedOf(ctx, cl, name)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := to.place(ctx, ad, committed, spans, only)
+	names := slices.Collect(maps.Keys(only))
+	if len(only) == 0 {
+		for p := range committed {
+			names = append(names, p.Topic)
+		}
+	}
+	if len(names) == 0 {
+		return nil, fail(exitNotFound, fmt.Sprintf("group %q has no offsets", name)).hint("name the topics: --topic orders")
+	}
+	topics, err := topicsOf(ctx, cl, names)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := to.place(ctx, cl, topics, committed, only)
 	if err == nil && len(rows) == 0 {
 		err = fail(exitNotFound, fmt.Sprintf("group %q has no offsets to move", name)).hint("name the topics: --topic orders")
 	}
 	return rows, err
 }
 
-func topicsOf(committed kadm.OffsetResponses, only map[string][]int32) (topics []string) {
-	if len(only) == 0 {
-		for t := range committed {
-			topics = append(topics, t)
-		}
-	}
-	for t := range only {
-		topics = append(topics, t)
-	}
-	sort.Strings(topics)
-	return topics
-}
-
 // place turns the target into new offsets. Without topics that are named, only what was committed moves.
-func (to target) place(ctx context.Context, ad *kadm.Client, committed kadm.OffsetResponses,
-	spans map[string]map[int32]span, only map[string][]int32) ([]resetRow, error) {
-	var starts, ends kadm.ListedOffsets
-	if to.moves {
-		var topics []string
-		for t := range spans {
-			topics = append(topics, t)
-		}
-		var err error
-		if starts, ends, err = bounds(ctx, ad, topics...); err != nil {
-			return nil, err
-		}
+func (to target) place(ctx context.Context, cl *client.Client, topics []client.TopicMetadata,
+	committed map[client.TopicPartition]client.GroupOffset, only map[string][]record.Partition,
+) ([]resetRow, error) {
+	spans, err := to.spans(ctx, cl, false, topics)
+	if err != nil {
+		return nil, err
 	}
-	rows := []resetRow{}
-	for topic, partitions := range spans {
-		for n, sp := range partitions {
-			r := resetRow{Topic: topic, Partition: n, Old: -1, New: sp.from}
-			old, there := committed.Lookup(topic, n)
-			if there = there && (old.At >= 0 || !to.moves); there { // a negative offset stands for none: nothing to shift
-				r.Old = old.At
-			}
-			if to.moves {
-				r.New = min(max(r.Old+to.shift, starts[topic][n].Offset), ends[topic][n].Offset)
-			}
-			if wanted(only, topic, n, there) && (there || !to.moves) {
-				rows = append(rows, r)
-			}
+	var held map[string][]extent
+	if to.moves {
+		if held, err = extents(ctx, cl, topics...); err != nil {
+			return nil, err
 		}
 	}
 	for topic, numbers := range only {
 		for _, n := range numbers {
-			if _, ok := spans[topic][n]; !ok {
-				return nil, fail(exitNotFound, fmt.Sprintf("topic %q has no partition %d", topic, n)).
-					hint("millstream topic describe %s", topic)
+			if _, ok := spans[client.TopicPartition{Topic: topic, Partition: n}]; !ok {
+				return nil, noSuchPartition(topic, n)
 			}
 		}
 	}
-	sort.Slice(rows, func(i, j int) bool {
-		if rows[i].Topic != rows[j].Topic {
-			return rows[i].Topic < rows[j].Topic
+	rows := []resetRow{}
+	for p, sp := range spans {
+		r := resetRow{Topic: p.Topic, Partition: p.Partition, Old: -1, New: sp.from}
+		old, there := committed[p]
+		if there = there && (old.Offset >= 0 || !to.moves); there { // a negative offset stands for none: nothing to shift
+			r.Old = old.Offset
 		}
-		return rows[i].Partition < rows[j].Partition
+		if to.moves && int(p.Partition) < len(held[p.Topic]) {
+			e := held[p.Topic][p.Partition]
+			r.New = min(max(r.Old+to.by(), e.start), e.end)
+		}
+		if wanted(only, p, there) && (there || !to.moves) {
+			rows = append(rows, r)
+		}
+	}
+	slices.SortFunc(rows, func(a, b resetRow) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 	})
 	return rows, nil
 }
 
-func wanted(only map[string][]int32, topic string, partition int32, committed bool) bool {
+// by is how far offsets are shifted: no farther than they can be counted.
+func (to target) by() record.Offset {
+	const most = 1 << 62
+	return record.Offset(min(max(to.shift, -most), most))
+}
+
+func noSuchPartition(topic string, p record.Partition) *failure {
+	return fail(exitNotFound, fmt.Sprintf("topic %q has no partition %d", topic, p)).hint("millstream topic describe %s", topic)
+}
+
+func wanted(only map[string][]record.Partition, p client.TopicPartition, committed bool) bool {
 	if len(only) == 0 {
 		return committed
 	}
-	numbers, named := only[topic]
-	if !named {
-		return false
-	}
-	for _, n := range numbers {
-		if n == partition {
-			return true
-		}
-	}
-	return numbers == nil
+	numbers, named := only[p.Topic]
+	return named && (numbers == nil || slices.Contains(numbers, p.Partition))
 }
 
 // reset commits the new offsets. The coordinator refuses that once somebody has joined the group.
-func reset(ctx context.Context, ad *kadm.Client, name string, rows []resetRow) error {
-	offsets := kadm.Offsets{}
-	for _, r := range rows {
-		offsets.AddOffset(r.Topic, r.Partition, r.New, -1)
+func reset(ctx context.Context, cl *client.Client, name string, rows []resetRow) error {
+	offsets := make([]client.GroupOffset, len(rows))
+	for i, r := range rows {
+		offsets[i] = client.GroupOffset{
+			TopicPartition: client.TopicPartition{Topic: r.Topic, Partition: r.Partition}, Offset: r.New,
+			LeaderEpoch: record.NoEpoch,
+		}
 	}
-	answers, err := ad.CommitOffsets(ctx, name, offsets)
-	if err == nil {
-		err = answers.Error()
-	}
-	if err != nil {
-		return groupRefused(fmt.Sprintf("group %q was not reset", name), err, "")
+	if err := cl.SetGroupOffsets(ctx, name, offsets...); err != nil {
+		return groupRefused(fmt.Sprintf("group %q was not reset", name), err)
 	}
 	return nil
 }

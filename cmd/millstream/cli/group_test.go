@@ -10,8 +10,8 @@ import (
 // atDev runs dev in this process and returns how to give it command lines.
 func atDev(t *testing.T) (cmd func(line string) outcome, env []string, end func()) {
 	t.Helper()
-	b := inBackground(t, "dev", "--data", t.TempDir(), "--kafka", "127.0.0.1:0")
-	env = []string{"MILLSTREAM_BROKERS=" + b.says(kafkaLine)}
+	b := inBackground(t, "dev", "--data", t.TempDir(), "--kafka", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
+	env = []string{"MILLSTREAM_ADDR=" + b.says(grpcLine)}
 	return func(line string) outcome { return commandLine(t, "", env, strings.Fields(line)...) }, env, b.ends
 }
 
@@ -36,7 +36,7 @@ func TestGroupLife(t *testing.T) {
 		"group reset billing --by-duration 1h", "group reset billing --to-time 2000-01-01", "group reset billing --to-end",
 		"group delete billing --dry-run", "group delete billing --yes", "group ls",
 	} {
-		said.WriteString("$ " + line + "\n" + cmd(line).must(t, 0).stdout)
+		said.WriteString("$ " + line + "\n" + maskedJournal(cmd(line).must(t, 0).stdout))
 	}
 	golden(t, "group.txt", said.String())
 	cmd("group delete billing --yes").must(t, 3)
@@ -60,8 +60,8 @@ func TestGroupLife(t *testing.T) {
 func TestGroupInUse(t *testing.T) {
 	cmd, env, end := atDev(t)
 	commandLine(t, "a\n", env, "produce", "orders").must(t, 0)
-	brokers := strings.TrimPrefix(env[0], "MILLSTREAM_BROKERS=")
-	b := inBackground(t, "consume", "orders", "-g", "billing", "--brokers", brokers)
+	addr := strings.TrimPrefix(env[0], "MILLSTREAM_ADDR=")
+	b := inBackground(t, "consume", "orders", "-g", "billing", "--addr", addr)
 	b.says(`(a)`)
 	deadline := time.Now().Add(20 * time.Second)
 	var d groupDetail
@@ -73,7 +73,7 @@ func TestGroupInUse(t *testing.T) {
 			break
 		}
 	}
-	if len(d.Members) != 1 || d.Members[0].Client != "millstream" || len(d.Members[0].Partitions["orders"]) != 1 || d.Type != "consumer" {
+	if len(d.Members) != 1 || d.Members[0].Client != "millstream" || len(d.Members[0].Partitions["orders"]) != 1 || d.Type != "millstream" {
 		t.Errorf("%+v", d)
 	}
 	why := []string{"Stable with 1 member", `client "millstream"`, "stop its members first"}

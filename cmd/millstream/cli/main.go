@@ -75,8 +75,8 @@ func (s *shell) app() *urfave.App {
 		Name:  "millstream",
 		Usage: "an event streaming engine: a log, the jobs that process it, and the tools for both",
 		Description: "`millstream dev --demo` shows it at work. Commands that talk to a member use\n" +
-			"--brokers, or else --context, MILLSTREAM_BROKERS, MILLSTREAM_CONTEXT, the current context, or\n" +
-			defaultBrokers + ".",
+			"--addr, or else --context, MILLSTREAM_ADDR, MILLSTREAM_CONTEXT, the current context, or " + defaultGRPC + ":\n" +
+			"the address of a gRPC door.",
 		Writer:                    s.Stdout,
 		ErrWriter:                 s.Stderr,
 		Reader:                    s.Stdin,
@@ -112,7 +112,7 @@ func (s *shell) tidy(commands []*urfave.Command) {
 		}
 		if c.Action != nil && !c.SkipFlagParsing {
 			known := flagTable(c.Flags)
-			if known[kafkaDoor.flag] || known[httpDoor.flag] || known[grpcDoor.flag] {
+			if known[grpcDoor.flag] && !known["context"] {
 				c.Flags = append(c.Flags, contextFlag())
 			}
 			c.Flags = append(c.Flags, quietFlag())

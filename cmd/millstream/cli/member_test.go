@@ -91,7 +91,7 @@ func (b *background) ends() {
 	}
 }
 
-const kafkaLine = `Kafka +(\S+)`
+const grpcLine = `gRPC +(\S+)`
 
 // Goal: dev makes topics on first use, is gone without a trace after an interrupt, and takes a free port when
 // the usual one is in use, but not when that one was asked for. Method: run it in this process and look.
@@ -104,7 +104,7 @@ func TestDev(t *testing.T) {
 	b.says("7070 is in use: taking a free port")
 	b.says("8080 is in use: taking a free port")
 	b.says(`HTTP +http://127\.0\.0\.1:\d+/metrics`)
-	env := []string{"MILLSTREAM_BROKERS=" + b.says(kafkaLine)}
+	env := []string{"MILLSTREAM_ADDR=" + b.says(grpcLine)}
 	commandLine(t, "a\n", env, "produce", "new").must(t, 0)
 	if o := commandLine(t, "", env, "consume", "new", "--exit-at-end").must(t, 0); o.stdout != "a\n" {
 		t.Errorf("consumed %q, want a", o.stdout)
@@ -148,8 +148,8 @@ func takePorts(t *testing.T, addresses ...string) {
 func TestDevKeepsData(t *testing.T) {
 	dir := t.TempDir()
 	for i, want := range []string{"a\n", "a\na\n"} {
-		b := inBackground(t, "dev", "--data", dir, "--kafka", "127.0.0.1:0")
-		env := []string{"MILLSTREAM_BROKERS=" + b.says(kafkaLine)}
+		b := inBackground(t, "dev", "--data", dir, "--kafka", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
+		env := []string{"MILLSTREAM_ADDR=" + b.says(grpcLine)}
 		commandLine(t, "a\n", env, "produce", "kept").must(t, 0)
 		if o := commandLine(t, "", env, "consume", "kept", "--exit-at-end").must(t, 0); o.stdout != want {
 			t.Errorf("run %d: %q, want %q", i, o.stdout, want)
@@ -162,10 +162,10 @@ func TestDevKeepsData(t *testing.T) {
 // it.
 func TestDemo(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	b := inBackground(t, "dev", "--demo", "--kafka", "127.0.0.1:0")
+	b := inBackground(t, "dev", "--demo", "--kafka", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
 	b.says(`in   by\n +no "a": dropped`)
 	b.says(`out +I. A SCANDAL IN BOHEMIA`)
-	b.says(`MILLSTREAM_BROKERS=127\.0\.0\.1:\d+ millstream consume text-output -o -5`)
+	b.says(`MILLSTREAM_ADDR=127\.0\.0\.1:\d+ millstream consume text-output -o -5`)
 	b.ends()
 }
 
@@ -183,7 +183,7 @@ func TestServer(t *testing.T) {
 		resp.Body.Close()
 		http.DefaultClient.CloseIdleConnections()
 	}
-	env := []string{"MILLSTREAM_BROKERS=" + b.says(`"msg":"member ready".*"kafka":"([^"]+)"`)}
+	env := []string{"MILLSTREAM_ADDR=" + b.says(`"msg":"member ready".*"grpc":"([^"]+)"`)}
 	commandLine(t, "a\n", env, "produce", "new").must(t, exitNotFound).says(t, "millstream topic create new")
 	commandLine(t, "", env, "topic", "create", "new").must(t, 0)
 	commandLine(t, "a\n", env, "produce", "new").must(t, 0)

@@ -2,42 +2,72 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"time"
+	"slices"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
-// bounds returns the first and the next offset of every partition of some topics.
-func bounds(ctx context.Context, ad *kadm.Client, topics ...string) (starts, ends kadm.ListedOffsets, err error) {
-	starts, err = listed(ctx, func() (kadm.ListedOffsets, error) { return ad.ListStartOffsets(ctx, topics...) })
-	if err == nil {
-		ends, err = listed(ctx, func() (kadm.ListedOffsets, error) { return ad.ListEndOffsets(ctx, topics...) })
+// offsetsAtOnce is how many offsets one question asks for.
+const offsetsAtOnce = 2000
+
+// extent is what a partition holds: [start, end).
+type extent struct{ start, end record.Offset }
+
+// extents returns what every partition of some topics holds. A topic that has gone meanwhile has none.
+func extents(ctx context.Context, cl *client.Client, topics ...client.TopicMetadata) (map[string][]extent, error) {
+	starts, err := lookUp(ctx, cl, client.TimestampEarliest, topics)
+	if err != nil {
+		return nil, err
 	}
-	return starts, ends, err
+	ends, err := lookUp(ctx, cl, client.TimestampLatest, topics)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string][]extent, len(topics))
+	for topic, offsets := range ends {
+		for p, end := range offsets {
+			if p < len(starts[topic]) {
+				out[topic] = append(out[topic], extent{starts[topic][p], end})
+			}
+		}
+	}
+	return out, nil
 }
 
-// listed asks for offsets until every partition has an answer, or a refusal that will not pass by itself: a
-// topic that has just been made has no leader for a moment. The wait is bounded by ctx.
-func listed(ctx context.Context, ask func() (kadm.ListedOffsets, error)) (kadm.ListedOffsets, error) {
-	for {
-		answer, err := ask()
-		if err != nil {
-			return nil, refused("the offsets could not be read", err, "")
-		}
-		var bad *kadm.ListedOffset
-		answer.Each(func(o kadm.ListedOffset) {
-			if o.Err != nil && bad == nil {
-				bad = &o
-			}
-		})
-		if bad == nil {
-			return answer, nil
-		}
-		if !kerr.IsRetriable(bad.Err) || bad.Partition < 0 || !waitOr(ctx, 50*time.Millisecond) {
-			what := fmt.Sprintf("the offsets of topic %q, partition %d, could not be read", bad.Topic, bad.Partition)
-			return nil, refused(what, bad.Err, "")
+// lookUp asks for one offset of every partition of some topics. A topic that has gone meanwhile is left out.
+func lookUp(ctx context.Context, cl *client.Client, timestampMs int64, topics []client.TopicMetadata) (
+	map[string][]record.Offset, error,
+) {
+	var ask []client.OffsetQuery
+	for _, t := range topics {
+		for p := range t.Partitions {
+			ask = append(ask, client.OffsetQuery{Topic: t.Name, Partition: record.Partition(p), TimestampMs: timestampMs})
 		}
 	}
+	out, gone := map[string][]record.Offset{}, map[string]bool{}
+	for part := range slices.Chunk(ask, offsetsAtOnce) {
+		answers, err := cl.Offsets(ctx, part...)
+		if err != nil {
+			return nil, refused("the offsets could not be read", err)
+		}
+		for i, a := range answers {
+			switch q := part[i]; {
+			case errors.Is(a.Err, fault.UnknownTopicOrPartition):
+				gone[q.Topic] = true
+			case a.Err != nil:
+				what := fmt.Sprintf("the offsets of topic %q, partition %d, could not be read", q.Topic, q.Partition)
+				return nil, refused(what, a.Err)
+			default:
+				out[q.Topic] = append(out[q.Topic], a.Offset)
+			}
+		}
+	}
+	for topic := range gone {
+		delete(out, topic)
+	}
+	return out, nil
 }

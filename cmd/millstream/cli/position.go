@@ -6,7 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
 // position is where reading begins, and perhaps ends, in every partition: the option -o.
@@ -82,61 +83,56 @@ func parseTime(text string, now time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// span is what is read of one partition: [from, until), without end where until is negative. there says that all
-// of it has been written already; compaction may have taken the last of it.
-type span struct {
-	from, until int64
-	there       bool
-}
+// span is what is read of one partition: [from, until), without end where until is negative.
+type span struct{ from, until record.Offset }
 
 // spans turns a position into offsets for every partition of the topics. With atEnd, reading stops at the end
 // as it is now.
-func (p position) spans(ctx context.Context, ad *kadm.Client, atEnd bool, topics []string) (
-	map[string]map[int32]span, error,
+func (p position) spans(ctx context.Context, cl *client.Client, atEnd bool, topics []client.TopicMetadata) (
+	map[client.TopicPartition]span, error,
 ) {
-	starts, ends, err := bounds(ctx, ad, topics...)
+	held, err := extents(ctx, cl, topics...)
 	if err != nil {
 		return nil, err
 	}
-	var after kadm.ListedOffsets
+	var after map[string][]record.Offset
 	if p.kind == fromTime {
-		after, err = listed(ctx, func() (kadm.ListedOffsets, error) {
-			return ad.ListOffsetsAfterMilli(ctx, p.n, topics...)
-		})
-		if err != nil {
+		if after, err = lookUp(ctx, cl, max(p.n, 0), topics); err != nil {
 			return nil, err
 		}
 	}
-	out := make(map[string]map[int32]span)
-	for topic, partitions := range ends {
-		out[topic] = make(map[int32]span)
+	out := make(map[client.TopicPartition]span)
+	for topic, partitions := range held {
 		for n, e := range partitions {
-			out[topic][n] = p.span(starts[topic][n].Offset, e.Offset, after[topic][n].Offset, atEnd)
+			young := e.end
+			if n < len(after[topic]) && after[topic][n] >= 0 {
+				young = after[topic][n]
+			}
+			out[client.TopicPartition{Topic: topic, Partition: record.Partition(n)}] = p.span(e, young, atEnd)
 		}
 	}
 	return out, nil
 }
 
-// span places a position in a partition that holds [start, end).
-func (p position) span(start, end, after int64, atEnd bool) span {
-	s := span{until: -1}
+// span places a position in a partition; young is its first record that is young enough.
+func (p position) span(e extent, young record.Offset, atEnd bool) span {
+	n, s := record.Offset(p.n), span{until: -1}
 	switch p.kind {
 	case fromStart:
-		s.from = start
+		s.from = e.start
 	case fromEnd:
-		s.from = end
+		s.from = e.end
 	case fromOffset:
-		s.from = min(max(p.n, start), end)
+		s.from = min(max(n, e.start), e.end)
 	case fromLast:
-		s.from = max(end-p.n, start)
+		s.from = max(e.end-n, e.start)
 	case fromTime:
-		s.from = max(after, start)
+		s.from = max(young, e.start)
 	case fromRange:
-		s.from, s.until = max(p.n, start), p.until
+		s.from, s.until = max(n, e.start), record.Offset(p.until)
 	}
-	if atEnd && (s.until < 0 || s.until > end) {
-		s.until = end
+	if atEnd && (s.until < 0 || s.until > e.end) {
+		s.until = e.end
 	}
-	s.there = s.until >= 0 && s.until <= end
 	return s
 }

@@ -12,9 +12,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
 // maxLine bounds the memory that one line of input may take.
@@ -36,7 +38,7 @@ func (s *shell) produceCommand() *urfave.Command {
 				Usage: "wait for `WHOM`: 0 nobody, 1 the leader, all"},
 			&urfave.StringFlag{Name: "compression", Value: "none",
 				Usage: "`CODEC`: none, gzip, snappy, lz4 or zstd"},
-			brokersFlag(), timeoutFlag(),
+			addrFlag(), timeoutFlag(),
 		},
 		Action: s.produce,
 	}
@@ -46,10 +48,11 @@ func (s *shell) produceCommand() *urfave.Command {
 type sending struct {
 	topic     string
 	key       []byte
-	headers   []kgo.RecordHeader
-	partition int32
+	headers   []record.Header
+	partition record.Partition // negative: the partitioner's
 	reader    *reader
 	rate      float64
+	timeout   time.Duration // of each record
 	meter     *meter
 
 	mu     sync.Mutex
@@ -84,7 +87,7 @@ func (s *shell) produce(c *urfave.Context) error {
 		}
 		in = f
 	}
-	cl, err := s.dial(c.Context, c.String("brokers"), opts...)
+	cl, err := s.connect(c.Context, c, opts...)
 	if err != nil {
 		return err
 	}
@@ -95,7 +98,7 @@ func (s *shell) produce(c *urfave.Context) error {
 	readErr := p.sendLines(c.Context, cl, in)
 	flushErr := cl.Flush(context.WithoutCancel(c.Context)) // bounded by --timeout of each record
 	p.meter.end()
-	if err := p.outcome(); err != nil {
+	if err := p.outcome(c.Context, cl); err != nil {
 		return err
 	}
 	if isTerminal(s.Stderr) && readErr == nil {
@@ -105,7 +108,7 @@ func (s *shell) produce(c *urfave.Context) error {
 }
 
 func newSending(c *urfave.Context, topic string) (*sending, error) {
-	p := &sending{topic: topic, partition: -1, rate: c.Float64("rate")}
+	p := &sending{topic: topic, partition: -1, rate: c.Float64("rate"), timeout: c.Duration("timeout")}
 	var err error
 	if p.reader, err = parseReader(c.String("format")); err != nil {
 		return nil, err
@@ -121,7 +124,7 @@ func newSending(c *urfave.Context, topic string) (*sending, error) {
 		if !ok || k == "" {
 			return nil, usage("-H %q is not KEY=VALUE", h).hint("-H origin=file")
 		}
-		p.headers = append(p.headers, kgo.RecordHeader{Key: k, Value: []byte(v)})
+		p.headers = append(p.headers, record.Header{Key: k, Value: []byte(v)})
 	}
 	if c.IsSet("rate") && p.rate <= 0 {
 		return nil, usage("--rate %v is not positive", p.rate).hint("--rate 100")
@@ -131,45 +134,32 @@ func newSending(c *urfave.Context, topic string) (*sending, error) {
 		if n < 0 || n > 1<<30 {
 			return nil, usage("--partition %d is out of range", n).hint("a number from 0")
 		}
-		p.partition = int32(n)
+		p.partition = record.Partition(n)
 	}
 	return p, nil
 }
 
-// produceOptions turns the options of produce into those of the client library.
-func produceOptions(c *urfave.Context) ([]kgo.Opt, error) {
-	opts := []kgo.Opt{
-		kgo.AllowAutoTopicCreation(), kgo.RecordDeliveryTimeout(c.Duration("timeout")),
-		kgo.ProducerLinger(5 * time.Millisecond), kgo.MaxBufferedBytes(64 << 20),
-	}
-	switch acks := c.String("acks"); acks {
-	case "all", "-1":
-	case "1":
-		opts = append(opts, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
-	case "0":
-		opts = append(opts, kgo.RequiredAcks(kgo.NoAck()), kgo.DisableIdempotentWrite())
-	default:
-		return nil, usage("--acks %q is unknown", acks).hint("0, 1 or all")
-	}
-	codecs := map[string]kgo.CompressionCodec{
-		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
-		"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
-	}
-	codec, ok := codecs[c.String("compression")]
+// produceOptions turns the options of produce into those of the client.
+func produceOptions(c *urfave.Context) ([]client.Option, error) {
+	acks, ok := map[string]client.Acks{
+		"all": client.AcksAll, "-1": client.AcksAll, "1": client.AcksLeader, "0": client.AcksNone,
+	}[c.String("acks")]
 	if !ok {
-		return nil, usage("--compression %q is unknown", c.String("compression")).
-			hint("none, gzip, snappy, lz4 or zstd")
+		return nil, usage("--acks %q is unknown", c.String("acks")).hint("0, 1 or all")
 	}
-	opts = append(opts, kgo.ProducerBatchCompression(codec))
-	if c.IsSet("partition") {
-		opts = append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	codec, err := record.ParseCodec(c.String("compression"))
+	if err != nil {
+		return nil, usage("--compression %q is unknown", c.String("compression")).hint("none, gzip, snappy, lz4 or zstd")
 	}
-	return opts, nil
+	return []client.Option{
+		client.WithAcks(acks), client.WithCompression(codec), client.WithDeliveryTimeout(c.Duration("timeout")),
+		client.WithCloseTimeout(c.Duration("timeout")),
+	}, nil
 }
 
 // sendLines hands every line to the client. It blocks for as long as the input lasts; a failed record ends
 // it, since more of them would fail too.
-func (p *sending) sendLines(ctx context.Context, cl *kgo.Client, in io.Reader) error {
+func (p *sending) sendLines(ctx context.Context, cl *client.Client, in io.Reader) error {
 	scan := bufio.NewScanner(&interruptible{ctx, in})
 	scan.Buffer(make([]byte, 64<<10), maxLine)
 	begin := time.Now()
@@ -181,7 +171,7 @@ func (p *sending) sendLines(ctx context.Context, cl *kgo.Client, in io.Reader) e
 		if err := p.pace(ctx, begin, n); err != nil {
 			return err
 		}
-		cl.Produce(context.WithoutCancel(ctx), r, p.done) // what was read is sent, also after an interrupt
+		p.send(ctx, cl, r)
 		p.meter.add(int64(len(scan.Bytes())) + 1)
 		if p.stopped() {
 			break
@@ -193,18 +183,26 @@ func (p *sending) sendLines(ctx context.Context, cl *kgo.Client, in io.Reader) e
 	return ctx.Err()
 }
 
+// send hands a record over. What was read is sent, also after an interrupt.
+func (p *sending) send(ctx context.Context, cl *client.Client, r client.Record) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timeout)
+	defer cancel()
+	cl.ProduceAsync(ctx, r, p.done)
+}
+
 // record makes the record of line n.
-func (p *sending) record(line string, n int64) (*kgo.Record, error) {
+func (p *sending) record(line string, n int64) (client.Record, error) {
 	key, value, ok := p.reader.split(line)
 	if !ok {
-		return nil, fail(exitFailure, fmt.Sprintf("line %d does not look like the format", n)).
+		return client.Record{}, fail(exitFailure, fmt.Sprintf("line %d does not look like the format", n)).
 			hint("look at line %d, or change --format", n)
 	}
-	r := &kgo.Record{
-		Topic: p.topic, Key: p.key, Value: []byte(value), Headers: p.headers, Partition: p.partition,
-	}
+	r := client.Record{Topic: p.topic, Key: p.key, Value: []byte(value), Headers: p.headers}
 	if p.reader.key {
 		r.Key = []byte(key)
+	}
+	if p.partition >= 0 {
+		r = r.At(p.partition)
 	}
 	return r, nil
 }
@@ -225,17 +223,17 @@ func (p *sending) pace(ctx context.Context, begin time.Time, n int64) error {
 	}
 }
 
-// done notes what became of a record; the client library calls it on its own goroutine.
-func (p *sending) done(_ *kgo.Record, err error) {
+// done notes what became of a record; the client calls it on its own goroutine.
+func (p *sending) done(d client.Delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err == nil {
+	if d.Err == nil {
 		p.sent++
 		return
 	}
 	p.failed++
 	if p.first == nil {
-		p.first = err
+		p.first = d.Err
 	}
 }
 
@@ -245,36 +243,41 @@ func (p *sending) stopped() bool {
 	return p.failed > 0
 }
 
-// outcome says what failed: part of the records, or all.
-func (p *sending) outcome() error {
+// outcome says what failed: part of the records, or all. It may ask the member whether the topic is there.
+func (p *sending) outcome(ctx context.Context, cl *client.Client) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.failed == 0 {
 		return nil
 	}
-	f := refused(fmt.Sprintf("%s not accepted by topic %q", wasWere(p.failed), p.topic), p.first, "")
-	if errors.Is(p.first, kgo.ErrRecordTimeout) {
-		f.code, f.why = exitUnreachable, "no answer within the time limit"
-		f.hint("a longer --timeout, or look at the member's log")
-	}
-	switch {
+	f := refused(fmt.Sprintf("%s not accepted by topic %q", wasWere(p.failed), p.topic), p.first)
+	switch code := fault.CodeOf(p.first); {
+	case f.code == exitNotFound && p.partition >= 0 && p.exists(ctx, cl):
+		f.code = exitFailure
+		f.hint("`millstream topic describe %s` shows the partitions", p.topic)
 	case f.code == exitNotFound:
 		f.hint("millstream topic create %s", p.topic)
-	case errors.Is(p.first, kerr.MessageTooLarge):
+	case code == fault.RecordTooLarge, code == fault.RecordListTooLarge:
 		f.hint("smaller lines; `millstream topic describe %s` shows max.message.bytes", p.topic)
-	case errors.Is(p.first, kerr.InvalidRecord):
-		f.why = "the topic is compacted, and takes records with a key only"
+	case code == fault.InvalidRecord:
+		f.because("the topic is compacted, and takes records with a key only")
 		f.hint("`millstream produce -k KEY` gives the records a key")
-	case errors.Is(p.first, kerr.InvalidTimestamp):
+	case code == fault.InvalidTimestamp:
 		f.hint("`millstream topic describe %s` shows message.timestamp.before.max.ms and after.max.ms", p.topic)
-	case p.partition >= 0:
-		f.hint("`millstream topic describe %s` shows the partitions", p.topic)
 	}
 	if p.sent > 0 {
 		f.code = exitPartial
 		f.what += fmt.Sprintf(", %d before it accepted", p.sent)
 	}
 	return f
+}
+
+// exists reports whether the topic is there; no answer is no.
+func (p *sending) exists(ctx context.Context, cl *client.Client) bool {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	_, err := cl.Topic(ctx, p.topic)
+	return err == nil
 }
 
 func wasWere(n int64) string {

@@ -36,7 +36,7 @@ func (s *screen) String() string {
 // slowly, on a screen of the test's own.
 func TestProgress(t *testing.T) {
 	t.Parallel()
-	env := fakeBroker(t)
+	env := memberWith(t, 1)
 	commandLine(t, "", env, "topic", "create", "lines").must(t, 0)
 	file := filepath.Join(t.TempDir(), "lines.txt")
 	if err := os.WriteFile(file, []byte(strings.Repeat("a line\n", 5)), 0o600); err != nil {

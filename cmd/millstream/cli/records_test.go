@@ -12,14 +12,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
-// Goal: what is produced is what is consumed, from every position. Method: ten lines to one partition of a
-// fake broker, read back with each kind of -o.
+// Goal: what is produced is what is consumed, from every position. Method: ten lines to one partition at a
+// member, read back with each kind of -o.
 func TestProduceConsume(t *testing.T) {
-	env := fakeBroker(t, kfake.SeedTopics(1, "lines"))
+	env := memberWith(t, 1, "lines")
 	var in strings.Builder
 	for i := range 10 {
 		fmt.Fprintf(&in, "line %d\n", i)
@@ -51,46 +52,67 @@ func TestProduceConsume(t *testing.T) {
 	commandLine(t, "", env, "consume", "lines", "--partition", "4").must(t, 3).says(t, "has no partition 4")
 }
 
-// Goal: reading up to an offset ends although compaction has taken the last records before it, and not where they
-// are still to come. Method: ten records, and spans that end behind them; a reader for whom more is to come is told to
-// stop long after it has seen the ten and nobody had any more.
-func TestReadToCompactedEnd(t *testing.T) {
-	env := fakeBroker(t, kfake.SeedTopics(2, "lines"))
-	for range 10 {
-		commandLine(t, "v\n", env, "produce", "lines", "--partition", "1").must(t, 0)
+// hollow is a cluster of one topic with one partition that ends at 10, of which log compaction has left nothing.
+type hollow struct {
+	client.Transport
+	atEnd func() // somebody reads on from there
+}
+
+func (hollow) Metadata(_ context.Context, _ bool, topics ...string) ([]client.TopicMetadata, error) {
+	return []client.TopicMetadata{{Name: topics[0], Partitions: make([]client.PartitionMetadata, 1)}}, nil
+}
+
+func (h hollow) Fetch(ctx context.Context, r client.FetchRequest) (client.FetchResult, error) {
+	if r.Partitions[0].From >= 10 {
+		h.atEnd()
+		<-ctx.Done()
+		return client.FetchResult{}, ctx.Err()
 	}
-	var out bytes.Buffer
-	s := &shell{Process: Process{Stdout: &out, Environ: env}}
-	for there, want := range map[bool]error{true: nil, false: context.Canceled} {
-		out.Reset()
+	return client.FetchResult{Partitions: []client.FetchedPartition{{HighWatermark: 10}}}, nil
+}
+
+func (hollow) Close() error { return nil }
+
+// Goal: reading up to an offset ends although compaction has taken the last records before it, and not where they
+// are still to come. Method: a log that compaction has emptied, and spans that end before and behind its end; who reads on
+// from the end is interrupted there.
+func TestReadToCompactedEnd(t *testing.T) {
+	for until, want := range map[record.Offset]error{10: nil, 7: nil, 12: context.Canceled} {
+		var out bytes.Buffer
+		s := &shell{Process: Process{Stdout: &out}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		r := &reading{left: -1, open: 2, quiet: newQuiet(), spans: map[string]map[int32]span{
-			"lines": {0: {0, 5, there}, 1: {0, 12, there}},
-		}}
-		left := 10
-		r.write = func(dst []byte, rec *kgo.Record) []byte {
-			if left--; left == 0 && !there {
-				time.AfterFunc((quietRounds+3)*fetchWait, cancel)
-			}
-			return append(dst, rec.Value...)
-		}
-		cl, err := s.dial(ctx, "", kgo.FetchMaxWait(fetchWait), kgo.WithHooks(r.quiet), kgo.ConsumePartitions(
-			map[string]map[int32]kgo.Offset{"lines": {0: kgo.NewOffset().At(0), 1: kgo.NewOffset().At(0)}}))
-		if err != nil {
+		cl := client.New(hollow{atEnd: cancel})
+		k := cl.Consumer()
+		if err := k.Assign(ctx, "lines", client.FromOffset(0)); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.readAll(ctx, cl, r); !errors.Is(err, want) || out.Len() != 10 {
-			t.Errorf("there %v: %d records, %v", there, out.Len(), err)
+		r := &reading{left: -1, write: appendJSON, spans: map[client.TopicPartition]span{{Topic: "lines"}: {0, until}}}
+		if err := s.readAll(ctx, k, r); !errors.Is(err, want) || out.Len() != 0 {
+			t.Errorf("until %d: %v, %q", until, err, &out)
 		}
+		k.Close()
 		cl.Close()
 		cancel()
+	}
+}
+
+// Goal: reading up to an offset that is still to come waits for it, and stops there. Method: a reader of [8, 12) of ten
+// records in the background, then three more.
+func TestReadToOffsetToCome(t *testing.T) {
+	env := memberWith(t, 1, "lines")
+	commandLine(t, strings.Repeat("old\n", 10), env, "produce", "lines").must(t, 0)
+	b := inBackground(t, "consume", "lines", "-o", "8:12", "-f", `%o%v\n`, "--addr", strings.TrimPrefix(env[0], "MILLSTREAM_ADDR="))
+	b.says(`(9old)`)
+	commandLine(t, "a\nb\nc\n", env, "produce", "lines").must(t, 0)
+	if code := <-b.code; code != 0 || b.console.all() != "8old\n9old\n10a\n11b\n" {
+		t.Errorf("exit code %d, %q", code, b.console.all())
 	}
 }
 
 // Goal: key, headers, partition, format and JSON arrive as typed. Method: produce with options, compare with
 // a golden file.
 func TestRecordForms(t *testing.T) {
-	env := fakeBroker(t, kfake.SeedTopics(3, "forms"))
+	env := memberWith(t, 3, "forms")
 	commandLine(t, "a\n", env, "produce", "forms", "-k", "k1", "-H", "h=1", "-H", "i=x,y", "--partition", "2").
 		must(t, 0)
 	commandLine(t, "k2\tb c\n", env, "produce", "forms", "-f", `%k\t%v`, "--partition", "1", "--acks", "1").
@@ -111,7 +133,7 @@ func TestRecordForms(t *testing.T) {
 
 // Goal: a file is sent as it is, whatever the codec. Method: real lines through every codec and back.
 func TestFileThroughCodecs(t *testing.T) {
-	env := fakeBroker(t, kfake.SeedTopics(1, "none", "gzip", "snappy", "lz4", "zstd"))
+	env := memberWith(t, 1, "none", "gzip", "snappy", "lz4", "zstd")
 	name := filepath.Join(t.TempDir(), "in.txt")
 	text := strings.Repeat("To Sherlock Holmes she is always THE woman.\n", 2000)
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
@@ -129,7 +151,7 @@ func TestFileThroughCodecs(t *testing.T) {
 // Goal: --rate holds back, and an interrupt ends a waiting command with 130 after what was read has been
 // sent. Method: a rate that would need minutes, interrupted after the first record has arrived.
 func TestRateAndInterrupt(t *testing.T) {
-	env := fakeBroker(t, kfake.SeedTopics(1, "slow"))
+	env := memberWith(t, 1, "slow")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan int)
 	go func() {
@@ -155,17 +177,18 @@ func TestRateAndInterrupt(t *testing.T) {
 
 // Goal: a refusal after some records is told as done in part. Method: the outcome of a sending with both.
 func TestPartialOutcome(t *testing.T) {
-	p := &sending{topic: "t"}
-	p.done(nil, nil)
-	p.done(nil, kgo.ErrRecordTimeout)
+	late := client.Delivery{Err: fault.New(fault.RequestTimedOut, "late")}
+	p := &sending{topic: "t", partition: -1}
+	p.done(client.Delivery{})
+	p.done(late)
 	var f *failure
-	err := p.outcome()
+	err := p.outcome(t.Context(), nil)
 	if !errors.As(err, &f) || f.code != exitPartial || !strings.Contains(f.what, "1 record was not accepted") {
 		t.Errorf("outcome %v, want partial", err)
 	}
-	p = &sending{topic: "t"}
-	p.done(nil, kgo.ErrRecordTimeout)
-	if err := p.outcome(); !errors.As(err, &f) || f.code != exitUnreachable {
+	p = &sending{topic: "t", partition: -1}
+	p.done(late)
+	if err := p.outcome(t.Context(), nil); !errors.As(err, &f) || f.code != exitUnreachable {
 		t.Errorf("outcome %v, want unreachable", err)
 	}
 }

@@ -32,6 +32,9 @@ type serverConfig struct {
 	logFormat string
 }
 
+// defaultBrokers is where Kafka's clients are served.
+const defaultBrokers = "127.0.0.1:9092"
+
 // defaultGRPC is where the gRPC services are served.
 const defaultGRPC = "127.0.0.1:7070"
 
@@ -294,7 +297,7 @@ func (s *shell) envLayer() (layer, error) {
 	for _, pair := range s.Environ {
 		name, value, _ := strings.Cut(pair, "=")
 		switch {
-		case !strings.HasPrefix(name, "MILLSTREAM_"), name == "MILLSTREAM_CONFIG", name == "MILLSTREAM_BROKERS",
+		case !strings.HasPrefix(name, "MILLSTREAM_"), name == "MILLSTREAM_CONFIG", name == kafkaDoor.variable, name == grpcDoor.variable,
 			name == contextVariable,
 			strings.HasPrefix(name, "MILLSTREAM_SERVICE_"), strings.HasPrefix(name, "MILLSTREAM_PORT"):
 			continue

@@ -5,15 +5,16 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster/client"
 )
 
 func (s *shell) topicAddPartitionsCommand() *urfave.Command {
 	return &urfave.Command{
 		Name: "add-partitions", Usage: "grow a topic by N partitions; keys then map to other partitions",
 		ArgsUsage: "NAME N",
-		Flags:     []urfave.Flag{brokersFlag(), timeoutFlag()},
+		Flags:     []urfave.Flag{addrFlag(), timeoutFlag()},
 		Action:    s.topicAddPartitions,
 	}
 }
@@ -29,22 +30,16 @@ func (s *shell) topicAddPartitions(c *urfave.Context) error {
 		return usage("%q is not a number of partitions to add", c.Args().Get(1)).
 			hint("millstream topic add-partitions %s 2", name)
 	}
-	return s.admin(c, func(ctx context.Context, ad *kadm.Client) error {
-		t, err := topicOf(ctx, ad, name)
+	return s.member(c, func(ctx context.Context, cl *client.Client) error {
+		t, err := topicOf(ctx, cl, name)
 		if err != nil {
 			return err
 		}
-		responses, err := ad.CreatePartitions(ctx, n, name)
-		if err == nil {
-			r := responses[name]
-			if err = r.Err; err != nil {
-				return refused(fmt.Sprintf("topic %q was not grown", name), err, r.ErrMessage)
-			}
+		total := len(t.Partitions) + n
+		if err := cl.AddPartitions(ctx, name, total); err != nil {
+			return refused(fmt.Sprintf("topic %q was not grown", name), err)
 		}
-		if err != nil {
-			return refused(fmt.Sprintf("topic %q was not grown", name), err, "")
-		}
-		fmt.Fprintf(s.Stdout, "topic %s now has %s\n", name, count(int64(len(t.Partitions)+n), "partition"))
+		fmt.Fprintf(s.Stdout, "topic %s now has %s\n", name, count(int64(total), "partition"))
 		return nil
 	})
 }

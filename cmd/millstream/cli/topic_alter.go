@@ -3,11 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster/client"
 )
 
 func (s *shell) topicAlterCommand() *urfave.Command {
@@ -17,7 +16,7 @@ func (s *shell) topicAlterCommand() *urfave.Command {
 			&urfave.StringSliceFlag{Name: "config", Usage: "`KEY=VALUE` to set; may be repeated"},
 			&urfave.StringSliceFlag{Name: "delete-config", Usage: "`KEY` that gets its default back; may be repeated"},
 			&urfave.BoolFlag{Name: "dry-run", Usage: "only say whether the change would be taken"},
-			brokersFlag(), timeoutFlag(),
+			addrFlag(), timeoutFlag(),
 		},
 		Action: s.topicAlter,
 	}
@@ -28,53 +27,41 @@ func (s *shell) topicAlter(c *urfave.Context) error {
 	if err != nil {
 		return err
 	}
-	changes, err := configChanges(c.StringSlice("config"), c.StringSlice("delete-config"))
+	change, err := configChange(name, c.StringSlice("config"), c.StringSlice("delete-config"))
 	if err != nil {
 		return err
 	}
-	return s.admin(c, func(ctx context.Context, ad *kadm.Client) error {
-		if _, err := topicOf(ctx, ad, name); err != nil {
+	return s.member(c, func(ctx context.Context, cl *client.Client) error {
+		if _, err := topicOf(ctx, cl, name); err != nil {
 			return err
 		}
-		alter, done := ad.AlterTopicConfigs, "altered"
+		alter, done := cl.AlterConfigs, "altered"
 		if c.Bool("dry-run") {
-			alter, done = ad.ValidateAlterTopicConfigs, "would alter"
+			alter, done = cl.CheckConfigs, "would alter"
 		}
-		responses, err := alter(ctx, changes, name)
-		message := ""
-		if err == nil {
-			var r kadm.AlterConfigsResponse
-			if r, err = responses.On(name, nil); err == nil {
-				err, message = r.Err, r.ErrMessage
-			}
-		}
-		if err != nil {
-			return refused(fmt.Sprintf("topic %q was not altered", name), err, message)
+		if err := alter(ctx, change); err != nil {
+			return refused(fmt.Sprintf("topic %q was not altered", name), err)
 		}
 		fmt.Fprintf(s.Stdout, "%s topic %s\n", done, name)
 		return nil
 	})
 }
 
-// configChanges turns options into operations, which a member takes together or not at all.
-func configChanges(set, deleted []string) ([]kadm.AlterConfig, error) {
+// configChange turns options into a change, which a member takes in whole or not at all.
+func configChange(topic string, set, deleted []string) (client.ConfigChange, error) {
+	change := client.ConfigChange{Topic: topic, Delete: deleted}
 	if len(set)+len(deleted) == 0 {
-		return nil, usage("topic alter takes something to change").
+		return change, usage("topic alter takes something to change").
 			hint("--config retention.ms=3600000, or --delete-config retention.ms")
 	}
-	pairs, err := parseConfigs(set)
-	if err != nil {
-		return nil, err
+	var err error
+	if change.Set, err = parseConfigs(set); err != nil {
+		return change, err
 	}
-	changes := make([]kadm.AlterConfig, 0, len(pairs)+len(deleted))
 	for _, key := range deleted {
-		if _, ok := pairs[key]; ok {
-			return nil, usage("%s is set and deleted", key).hint("one of --config and --delete-config")
+		if _, ok := change.Set[key]; ok {
+			return change, usage("%s is set and deleted", key).hint("one of --config and --delete-config")
 		}
-		changes = append(changes, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: key})
 	}
-	for _, key := range slices.Sorted(maps.Keys(pairs)) {
-		changes = append(changes, kadm.AlterConfig{Op: kadm.SetConfig, Name: key, Value: pairs[key]})
-	}
-	return changes, nil
+	return change, nil
 }

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster/client"
 )
 
 func (s *shell) topicCreateCommand() *urfave.Command {
@@ -16,7 +17,7 @@ func (s *shell) topicCreateCommand() *urfave.Command {
 			&urfave.IntFlag{Name: "partitions", Value: 1, Usage: "`N` partitions"},
 			&urfave.IntFlag{Name: "replicas", Value: 1, Usage: "`N` copies of each partition"},
 			&urfave.StringSliceFlag{Name: "config", Usage: "`KEY=VALUE` of the topic; may be repeated"},
-			brokersFlag(), timeoutFlag(),
+			addrFlag(), timeoutFlag(),
 		},
 		Action: s.topicCreate,
 	}
@@ -38,10 +39,10 @@ func (s *shell) topicCreate(c *urfave.Context) error {
 	if replicas < 1 || replicas > 1<<10 {
 		return usage("--replicas %d is out of range", replicas).hint("a number from 1")
 	}
-	return s.admin(c, func(ctx context.Context, ad *kadm.Client) error {
-		r, err := ad.CreateTopic(ctx, int32(partitions), int16(replicas), configs, name)
-		if err != nil {
-			f := refused(fmt.Sprintf("topic %q was not created", name), err, r.ErrMessage)
+	return s.member(c, func(ctx context.Context, cl *client.Client) error {
+		t := client.NewTopic{Name: name, Partitions: partitions, Replicas: replicas, Configs: configs}
+		if _, err := cl.CreateTopic(ctx, t); err != nil {
+			f := refused(fmt.Sprintf("topic %q was not created", name), err)
 			if f.code == exitConflict {
 				f.hint("`millstream topic describe %s` shows the one that is there", name)
 			}
@@ -53,14 +54,14 @@ func (s *shell) topicCreate(c *urfave.Context) error {
 }
 
 // parseConfigs reads KEY=VALUE pairs.
-func parseConfigs(pairs []string) (map[string]*string, error) {
-	configs := make(map[string]*string)
+func parseConfigs(pairs []string) (map[string]string, error) {
+	configs := make(map[string]string)
 	for _, p := range pairs {
 		k, v, ok := strings.Cut(p, "=")
 		if !ok || k == "" {
 			return nil, usage("--config %q is not KEY=VALUE", p).hint("--config max.message.bytes=1048576")
 		}
-		configs[k] = &v
+		configs[k] = v
 	}
 	return configs, nil
 }

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster/client"
 )
 
 func (s *shell) topicDeleteCommand() *urfave.Command {
@@ -16,7 +17,7 @@ func (s *shell) topicDeleteCommand() *urfave.Command {
 		Flags: []urfave.Flag{
 			&urfave.BoolFlag{Name: "yes", Usage: "do not ask; needed without a terminal"},
 			&urfave.BoolFlag{Name: "dry-run", Usage: "only say what would go"},
-			brokersFlag(), timeoutFlag(),
+			addrFlag(), timeoutFlag(),
 		},
 		Action: s.topicDelete,
 	}
@@ -32,14 +33,13 @@ func (s *shell) topicDelete(c *urfave.Context) error {
 		return usage("there is no terminal to ask on").because("deleting a topic cannot be undone").
 			hint("--yes to do it, --dry-run to see what would go")
 	}
-	return s.admin(c, func(ctx context.Context, ad *kadm.Client) error {
-		for _, name := range names {
-			if _, err := topicOf(ctx, ad, name); err != nil {
-				return err // nothing is deleted unless every name is known
-			}
+	return s.member(c, func(ctx context.Context, cl *client.Client) error {
+		topics, err := topicsOf(ctx, cl, names) // nothing is deleted unless every name is known
+		if err != nil {
+			return err
 		}
-		for _, name := range names {
-			if err := s.deleteOne(ctx, ad, name, c.Bool("dry-run"), ask); err != nil {
+		for _, t := range topics {
+			if err := s.deleteOne(ctx, cl, t, c.Bool("dry-run"), ask); err != nil {
 				return err
 			}
 		}
@@ -47,15 +47,12 @@ func (s *shell) topicDelete(c *urfave.Context) error {
 	})
 }
 
-func (s *shell) deleteOne(ctx context.Context, ad *kadm.Client, name string, dry, ask bool) error {
-	starts, ends, err := bounds(ctx, ad, name)
+func (s *shell) deleteOne(ctx context.Context, cl *client.Client, t client.TopicMetadata, dry, ask bool) error {
+	held, err := extents(ctx, cl, t)
 	if err != nil {
 		return err
 	}
-	var n int64
-	for p, e := range ends[name] {
-		n += e.Offset - starts[name][p].Offset
-	}
+	name, n := t.Name, records(held[t.Name])
 	if dry {
 		fmt.Fprintf(s.Stdout, "would delete topic %s with %s\n", name, count(n, "record"))
 		return nil
@@ -63,8 +60,8 @@ func (s *shell) deleteOne(ctx context.Context, ad *kadm.Client, name string, dry
 	if ask && !s.confirm(fmt.Sprintf("delete topic %s with %s?", name, count(n, "record"))) {
 		return fail(exitFailure, fmt.Sprintf("topic %q was kept", name))
 	}
-	if r, err := ad.DeleteTopic(ctx, name); err != nil {
-		return refused(fmt.Sprintf("topic %q was not deleted", name), err, r.ErrMessage)
+	if err := cl.DeleteTopic(ctx, name); err != nil {
+		return refused(fmt.Sprintf("topic %q was not deleted", name), err)
 	}
 	fmt.Fprintf(s.Stdout, "deleted topic %s\n", name)
 	return nil

@@ -1,16 +1,21 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/fault"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
 // topicDetail is one topic of `topic describe`. The id is written as Kafka's tools write it.
@@ -23,16 +28,17 @@ type topicDetail struct {
 }
 
 // partitionDetail is one partition: records lie in [start, end), the newest timestamp of them is in milliseconds
-// since 1970, bytes is the size of the leader's log. The last two are -1 where there is none, or nobody says.
+// since 1970, bytes is the size of the log at the member that was asked. The last two are -1 where there is none, or nobody
+// says; so is the leader.
 type partitionDetail struct {
-	Partition int32   `json:"partition"`
-	Leader    int32   `json:"leader"`
-	Epoch     int32   `json:"epoch"`
-	Replicas  []int32 `json:"replicas"`
-	Start     int64   `json:"start"`
-	End       int64   `json:"end"`
-	Newest    int64   `json:"newest"`
-	Bytes     int64   `json:"bytes"`
+	Partition int               `json:"partition"`
+	Leader    int64             `json:"leader"`
+	Epoch     record.Epoch      `json:"epoch"`
+	Replicas  []record.MemberID `json:"replicas"`
+	Start     record.Offset     `json:"start"`
+	End       record.Offset     `json:"end"`
+	Newest    int64             `json:"newest"`
+	Bytes     int64             `json:"bytes"`
 }
 
 // configDetail is one key of the topic's configuration and where its value comes from.
@@ -45,7 +51,7 @@ type configDetail struct {
 func (s *shell) topicDescribeCommand() *urfave.Command {
 	return &urfave.Command{
 		Name: "describe", Usage: "show a topic's partitions, offsets, sizes and configuration", ArgsUsage: "NAME",
-		Flags:  []urfave.Flag{outputFlag(), brokersFlag(), timeoutFlag()},
+		Flags:  []urfave.Flag{outputFlag(), addrFlag(), timeoutFlag()},
 		Action: s.topicDescribe,
 	}
 }
@@ -55,8 +61,8 @@ func (s *shell) topicDescribe(c *urfave.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.admin(c, func(ctx context.Context, ad *kadm.Client) error {
-		d, err := describeTopic(ctx, ad, name)
+	return s.member(c, func(ctx context.Context, cl *client.Client) error {
+		d, err := describeTopic(ctx, cl, name)
 		if err != nil {
 			return err
 		}
@@ -97,9 +103,9 @@ func partitionListing(d topicDetail) listing {
 	}
 	for _, p := range d.Partitions {
 		l.rows = append(l.rows, []string{
-			strconv.Itoa(int(p.Partition)), strconv.Itoa(int(p.Leader)), strconv.Itoa(int(p.Epoch)),
+			strconv.Itoa(p.Partition), strconv.FormatInt(p.Leader, 10), strconv.Itoa(int(p.Epoch)),
 			strings.Trim(fmt.Sprint(p.Replicas), "[]"),
-			strconv.FormatInt(p.Start, 10), strconv.FormatInt(p.End, 10), instant(p.Newest), known(p.Bytes),
+			strconv.FormatInt(int64(p.Start), 10), strconv.FormatInt(int64(p.End), 10), instant(p.Newest), known(p.Bytes),
 		})
 	}
 	return l
@@ -122,82 +128,69 @@ func known(n int64) string {
 }
 
 // topicOf returns one topic, or the failure that there is none.
-func topicOf(ctx context.Context, ad *kadm.Client, name string) (kadm.TopicDetail, error) {
-	topics, err := ad.ListTopicsWithInternal(ctx, name)
+func topicOf(ctx context.Context, cl *client.Client, name string) (client.TopicMetadata, error) {
+	topics, err := topicsOf(ctx, cl, []string{name})
 	if err != nil {
-		return kadm.TopicDetail{}, refused(fmt.Sprintf("topic %q could not be looked up", name), err, "")
+		return client.TopicMetadata{}, err
 	}
-	t, ok := topics[name]
-	if !ok || !topics.Has(name) {
-		if ok && t.Err != nil {
-			f := refused(fmt.Sprintf("topic %q could not be looked up", name), t.Err, "")
-			if f.code != exitNotFound {
-				return t, f
-			}
-		}
-		return t, noSuchTopic(name)
-	}
-	return t, nil
+	return topics[0], nil
 }
 
-// extent asks for newest timestamps and for sizes. Not every server can tell: what it does not is -1.
-func extent(ctx context.Context, ad *kadm.Client, t kadm.TopicDetail) (
-	newest func(partition int32) int64, bytes func(p kadm.PartitionDetail) int64,
-) {
-	top, _ := ad.ListMaxTimestampOffsets(ctx, t.Topic) // a refusal is as good as no answer
-	newest = func(partition int32) int64 {
-		if o, ok := top.Lookup(t.Topic, partition); ok && o.Err == nil {
-			return o.Timestamp
+// topicsOf returns topics, each once and sorted by name, or the failure that one is not there.
+func topicsOf(ctx context.Context, cl *client.Client, names []string) ([]client.TopicMetadata, error) {
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	topics, err := cl.Topics(ctx, names...)
+	if err != nil {
+		return nil, refused(fmt.Sprintf("topic %q could not be looked up", strings.Join(names, ", ")), err)
+	}
+	for _, t := range topics {
+		if errors.Is(t.Err, fault.UnknownTopicOrPartition) {
+			return nil, noSuchTopic(t.Name)
 		}
-		return -1
-	}
-	wanted := kadm.TopicsSet{}
-	for _, p := range t.Partitions {
-		wanted.Add(t.Topic, p.Partition)
-	}
-	dirs, _ := ad.DescribeAllLogDirs(ctx, wanted)
-	bytes = func(p kadm.PartitionDetail) int64 {
-		for _, dir := range dirs[p.Leader] {
-			if d, ok := dir.Topics.Lookup(t.Topic, p.Partition); ok && dir.Err == nil {
-				return d.Size
-			}
+		if t.Err != nil {
+			return nil, refused(fmt.Sprintf("topic %q could not be looked up", t.Name), t.Err)
 		}
-		return -1
 	}
-	return newest, bytes
+	return topics, nil
 }
 
-func describeTopic(ctx context.Context, ad *kadm.Client, name string) (topicDetail, error) {
-	t, err := topicOf(ctx, ad, name)
+// sources are the words for where the value of a key comes from.
+var sources = map[string]string{"topic": "dynamic topic config", "default": "default config"}
+
+func describeTopic(ctx context.Context, cl *client.Client, name string) (topicDetail, error) {
+	t, err := topicOf(ctx, cl, name)
 	if err != nil {
 		return topicDetail{}, err
 	}
-	starts, ends, err := bounds(ctx, ad, name)
+	logs, err := cl.DescribeLogs(ctx, name)
 	if err != nil {
-		return topicDetail{}, err
+		return topicDetail{}, refused(fmt.Sprintf("the logs of topic %q could not be described", name), err)
 	}
-	newest, sizes := extent(ctx, ad, t)
 	d := topicDetail{
-		Name: name, ID: base64.RawURLEncoding.EncodeToString(t.ID[:]), Internal: t.IsInternal,
-		Configs: []configDetail{},
+		Name: name, ID: base64.RawURLEncoding.EncodeToString(t.ID[:]), Internal: t.Internal, Configs: []configDetail{},
 	}
-	for _, p := range t.Partitions.Sorted() {
-		d.Partitions = append(d.Partitions, partitionDetail{
-			Partition: p.Partition, Leader: p.Leader, Epoch: p.LeaderEpoch, Replicas: p.Replicas,
-			Start: starts[name][p.Partition].Offset, End: ends[name][p.Partition].Offset,
-			Newest: newest(p.Partition), Bytes: sizes(p),
-		})
-	}
-	resources, err := ad.DescribeTopicConfigs(ctx, name)
-	if err != nil {
-		return d, refused(fmt.Sprintf("the configuration of topic %q could not be read", name), err, "")
-	}
-	for _, r := range resources {
-		for _, k := range r.Configs {
-			source := strings.ToLower(strings.ReplaceAll(k.Source.String(), "_", " "))
-			d.Configs = append(d.Configs, configDetail{Key: k.Key, Value: k.MaybeValue(), Source: source})
+	for n, p := range t.Partitions {
+		if n >= len(logs) {
+			break // another topic by this name has been made meanwhile
 		}
+		if l := logs[n]; l.Err != nil {
+			return d, refused(fmt.Sprintf("the offsets of topic %q, partition %d, could not be read", name, n), l.Err)
+		}
+		of := partitionDetail{
+			Partition: n, Leader: int64(p.Leader), Epoch: p.LeaderEpoch, Replicas: p.Replicas, Start: logs[n].Start,
+			End: logs[n].End, Newest: logs[n].NewestMs, Bytes: logs[n].Bytes,
+		}
+		if p.Leader == 0 {
+			of.Leader = -1
+		}
+		d.Partitions = append(d.Partitions, of)
 	}
-	sort.Slice(d.Configs, func(i, j int) bool { return d.Configs[i].Key < d.Configs[j].Key })
+	entries, err := cl.DescribeConfigs(ctx, name)
+	if err != nil {
+		return d, refused(fmt.Sprintf("the configuration of topic %q could not be read", name), err)
+	}
+	for _, k := range entries {
+		d.Configs = append(d.Configs, configDetail{Key: k.Key, Value: k.Value, Source: cmp.Or(sources[k.Source], k.Source)})
+	}
 	return d, nil
 }

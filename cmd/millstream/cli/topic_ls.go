@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster/client"
 )
 
 // topicRow is one topic of `topic ls`. Records is what lies between the first and the next offset of all
@@ -22,7 +24,7 @@ func (s *shell) topicListCommand() *urfave.Command {
 		Name: "ls", Usage: "list topics",
 		Flags: []urfave.Flag{
 			&urfave.BoolFlag{Name: "internal", Usage: "also those that the engine keeps for itself"},
-			outputFlag(), brokersFlag(), timeoutFlag(),
+			outputFlag(), addrFlag(), timeoutFlag(),
 		},
 		Action: s.topicList,
 	}
@@ -35,15 +37,15 @@ func (s *shell) topicList(c *urfave.Context) error {
 	if err := checkOutput(c.String("output")); err != nil {
 		return err
 	}
-	return s.admin(c, func(ctx context.Context, ad *kadm.Client) error {
-		topics, err := ad.ListTopicsWithInternal(ctx)
+	return s.member(c, func(ctx context.Context, cl *client.Client) error {
+		topics, err := cl.Topics(ctx)
 		if err != nil {
-			return refused("the topics could not be listed", err, "")
+			return refused("the topics could not be listed", err)
 		}
-		if !c.Bool("internal") {
-			topics.FilterInternal()
-		}
-		rows, err := topicRows(ctx, ad, topics)
+		topics = slices.DeleteFunc(topics, func(t client.TopicMetadata) bool {
+			return t.Err != nil || t.Internal && !c.Bool("internal")
+		})
+		rows, err := topicRows(ctx, cl, topics)
 		if err != nil {
 			return err
 		}
@@ -58,24 +60,27 @@ func (s *shell) topicList(c *urfave.Context) error {
 	})
 }
 
-func topicRows(ctx context.Context, ad *kadm.Client, topics kadm.TopicDetails) ([]topicRow, error) {
+func topicRows(ctx context.Context, cl *client.Client, topics []client.TopicMetadata) ([]topicRow, error) {
 	rows := make([]topicRow, 0, len(topics)) // an empty list is [] in JSON
-	if len(topics) == 0 {
-		return rows, nil
-	}
-	starts, ends, err := bounds(ctx, ad, topics.Names()...)
+	held, err := extents(ctx, cl, topics...)
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range topics.Sorted() {
-		if t.Err != nil {
+	for _, t := range topics {
+		if held[t.Name] == nil {
 			continue // deleted while we looked
 		}
-		r := topicRow{Name: t.Topic, Partitions: len(t.Partitions), Replicas: t.Partitions.NumReplicas()}
-		for p := range t.Partitions {
-			r.Records += ends[t.Topic][p].Offset - starts[t.Topic][p].Offset
-		}
-		rows = append(rows, r)
+		rows = append(rows, topicRow{
+			Name: t.Name, Partitions: len(t.Partitions), Replicas: len(t.Partitions[0].Replicas), Records: records(held[t.Name]),
+		})
 	}
 	return rows, nil
+}
+
+// records is how many offsets lie between the ends of partitions.
+func records(partitions []extent) (n int64) {
+	for _, e := range partitions {
+		n += int64(e.end - e.start)
+	}
+	return n
 }

@@ -4,14 +4,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 // Goal: a topic's whole life, with the right exit codes and stable JSON. Method: create, describe, list, grow
-// and delete on a fake broker; ids are masked in the golden files.
+// and delete at a member; ids are masked in the golden files.
 func TestTopicLife(t *testing.T) {
-	env := fakeBroker(t)
+	env := memberWith(t, 1)
 	cmd := func(line string) outcome { return commandLine(t, "", env, strings.Fields(line)...) }
 
 	if o := cmd("topic ls --output json").must(t, 0); strings.TrimSpace(o.stdout) != "[]" {
@@ -51,14 +49,14 @@ func TestTopicLife(t *testing.T) {
 }
 
 // Goal: a topic's configuration changes and its oldest records go, after a dry run that changes nothing.
-// Method: both commands on a fake broker; what they print is golden, what they did is read back.
+// Method: both commands at a member; what they print is golden, what they did is read back.
 func TestTopicAlterAndTrim(t *testing.T) {
-	env := fakeBroker(t, kfake.SeedTopics(2, "orders"))
+	env := memberWith(t, 2, "orders")
 	cmd := func(line string) outcome { return commandLine(t, "", env, strings.Fields(line)...) }
 	commandLine(t, "a\nb\nc\nd\n", env, "produce", "orders", "--partition", "1").must(t, 0)
 	var said strings.Builder
 	for _, line := range []string{
-		"topic alter orders --config retention.ms=5 --dry-run", "topic alter orders --config retention.ms=5",
+		"topic alter orders --config retention.ms=500000 --dry-run", "topic alter orders --config retention.ms=500000",
 		"topic alter orders --delete-config retention.ms", "topic trim orders --partition 1 --to 3 --dry-run",
 		"topic trim orders --partition 1 --to 3 --yes", "topic trim orders --partition 1 --to 2 --yes",
 		"topic trim orders --partition 1 --to end --yes", "topic trim orders --partition 1 --to end --yes",
@@ -70,7 +68,7 @@ func TestTopicAlterAndTrim(t *testing.T) {
 			t.Errorf("%s has changed\n%sto\n%s", line, described, after)
 		}
 		if set := strings.Contains(line, "--config") && !strings.Contains(line, "--dry-run"); set &&
-			!regexp.MustCompile(`"retention.ms",\s+"value": "5"`).MatchString(after) {
+			!regexp.MustCompile(`"retention.ms",\s+"value": "500000"`).MatchString(after) {
 			t.Errorf("%s is not described:\n%s", line, after)
 		}
 	}
@@ -95,7 +93,7 @@ func masked(text string) string {
 // Goal: completion knows commands, options, values and live topics. Method: ask the hidden command as a shell
 // would.
 func TestComplete(t *testing.T) {
-	env := fakeBroker(t, kfake.SeedTopics(1, "text-input", "text-output", "other"))
+	env := memberWith(t, 1, "text-input", "text-output", "other")
 	for line, want := range map[string]string{
 		"to":                 "topic",
 		"topic d":            "delete describe",
@@ -113,7 +111,7 @@ func TestComplete(t *testing.T) {
 		"bench consume o":    "other",
 		"consume -o ":        "end start",
 		"topic create ":      "",
-		"consume text-input -": "--brokers --context --exit-at-end --format --group --help --number --offset --output --partition " +
+		"consume text-input -": "--addr --context --exit-at-end --format --group --help --number --offset --output --partition " +
 			"--quiet --timeout",
 	} {
 		o := commandLine(t, "", env, append([]string{"__complete"}, strings.Split(line, " ")...)...).must(t, 0)

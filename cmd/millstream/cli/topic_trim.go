@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	urfave "github.com/urfave/cli/v2"
+
+	"github.com/millstream-io/millstream/cluster/client"
+	"github.com/millstream-io/millstream/proto/record"
 )
 
 func (s *shell) topicTrimCommand() *urfave.Command {
@@ -17,7 +19,7 @@ func (s *shell) topicTrimCommand() *urfave.Command {
 			&urfave.StringFlag{Name: "to", Usage: "first `OFFSET` that is kept, or end: as it is now; needed"},
 			&urfave.BoolFlag{Name: "yes", Usage: "do not ask; needed without a terminal"},
 			&urfave.BoolFlag{Name: "dry-run", Usage: "only say what would go"},
-			brokersFlag(), timeoutFlag(),
+			addrFlag(), timeoutFlag(),
 		},
 		Action: s.topicTrim,
 	}
@@ -26,8 +28,8 @@ func (s *shell) topicTrimCommand() *urfave.Command {
 // trimming is what goes: the records of one partition in [start, to).
 type trimming struct {
 	topic     string
-	partition int32
-	start, to int64
+	partition record.Partition
+	start, to record.Offset
 }
 
 func (s *shell) topicTrim(c *urfave.Context) error {
@@ -49,8 +51,8 @@ func (s *shell) topicTrim(c *urfave.Context) error {
 		return usage("there is no terminal to ask on").because("deleting records cannot be undone").
 			hint("--yes to do it, --dry-run to see what would go")
 	}
-	return s.admin(c, func(ctx context.Context, ad *kadm.Client) error {
-		t, err := trimOf(ctx, ad, name, int32(partition), to)
+	return s.member(c, func(ctx context.Context, cl *client.Client) error {
+		t, err := trimOf(ctx, cl, name, record.Partition(partition), to)
 		if err != nil {
 			return err
 		}
@@ -65,14 +67,14 @@ func (s *shell) topicTrim(c *urfave.Context) error {
 		if ask && !s.confirm(fmt.Sprintf("delete %s of %s?", t.what(), t.where())) {
 			return fail(exitFailure, t.where()+" was kept as it is")
 		}
-		return s.trim(ctx, ad, t)
+		return s.trim(ctx, cl, t)
 	})
 }
 
 // toEnd is the target that stands for the end of the partition.
-const toEnd = -1
+const toEnd record.Offset = -1
 
-func trimTarget(text string) (int64, error) {
+func trimTarget(text string) (record.Offset, error) {
 	if text == "end" {
 		return toEnd, nil
 	}
@@ -80,26 +82,31 @@ func trimTarget(text string) (int64, error) {
 	if err != nil || n < 0 {
 		return 0, usage("--to %q is no offset", text).hint("the first offset to keep, or end")
 	}
-	return n, nil
+	return record.Offset(n), nil
 }
 
 // trimOf looks at what is there, so that it can be said before it goes.
-func trimOf(ctx context.Context, ad *kadm.Client, name string, partition int32, to int64) (trimming, error) {
-	topic, err := topicOf(ctx, ad, name)
+func trimOf(ctx context.Context, cl *client.Client, name string, partition record.Partition, to record.Offset) (
+	trimming, error,
+) {
+	topic, err := topicOf(ctx, cl, name)
 	if err != nil {
 		return trimming{}, err
 	}
-	if _, ok := topic.Partitions[partition]; !ok {
+	if int(partition) >= len(topic.Partitions) {
 		return trimming{}, fail(exitNotFound, fmt.Sprintf("topic %q has no partition %d", name, partition)).
 			because("it has %s, numbered from 0", count(int64(len(topic.Partitions)), "partition")).
 			hint("`millstream topic describe %s`", name)
 	}
-	starts, ends, err := bounds(ctx, ad, name)
+	held, err := extents(ctx, cl, topic)
 	if err != nil {
 		return trimming{}, err
 	}
-	t := trimming{topic: name, partition: partition, start: starts[name][partition].Offset, to: to}
-	end := ends[name][partition].Offset
+	if held[name] == nil {
+		return trimming{}, noSuchTopic(name) // deleted while we looked
+	}
+	end := held[name][partition].end
+	t := trimming{topic: name, partition: partition, start: held[name][partition].start, to: to}
 	if to == toEnd {
 		t.to = end
 	}
@@ -110,21 +117,12 @@ func trimOf(ctx context.Context, ad *kadm.Client, name string, partition int32, 
 	return t, nil
 }
 
-func (s *shell) trim(ctx context.Context, ad *kadm.Client, t trimming) error {
-	var offsets kadm.Offsets
-	offsets.AddOffset(t.topic, t.partition, t.to, -1)
-	responses, err := ad.DeleteRecords(ctx, offsets)
-	var r kadm.DeleteRecordsResponse
-	if err == nil {
-		r, err = responses.On(t.topic, t.partition, nil)
-	}
-	if err == nil {
-		err = r.Err
-	}
+func (s *shell) trim(ctx context.Context, cl *client.Client, t trimming) error {
+	start, err := cl.DeleteRecords(ctx, t.topic, t.partition, t.to)
 	if err != nil {
-		return refused(t.where()+" was not trimmed", err, "")
+		return refused(t.where()+" was not trimmed", err)
 	}
-	fmt.Fprintf(s.Stdout, "deleted %s: %s begins at offset %d\n", t.what(), t.where(), r.LowWatermark)
+	fmt.Fprintf(s.Stdout, "deleted %s: %s begins at offset %d\n", t.what(), t.where(), start)
 	return nil
 }
 

@@ -66,7 +66,12 @@ func TestUsage(t *testing.T) {
 		{"doctor --output yaml", 2, []string{"unknown form", "table or json"}},
 		{"debug dump-lgo", 2, []string{"unknown command", "debug dump-log"}},
 		{"dev --kafka 0.0.0.0:9092", 2, []string{"not a loopback address", "Insecure"}},
-		{"topic ls --brokers 127.0.0.1:1", 6, []string{"no member answers at 127.0.0.1:1", "millstream dev"}},
+		{"topic ls --addr localhost", 2, []string{`--addr "localhost" is no address`, "--addr host:port"}},
+		{"topic ls --addr 127.0.0.1:1,127.0.0.1:2", 2, []string{"--addr takes one address"}},
+		{"topic ls --brokers 127.0.0.1:9092", 2, []string{"unknown option --brokers", "--addr 127.0.0.1:7070", "gRPC door"}},
+		{"group ls --grpc 127.0.0.1:7070", 2, []string{"unknown option --grpc", "--addr"}},
+		{"doctor --addr 127.0.0.1:8080", 2, []string{"unknown option --addr", "--http"}},
+		{"topic ls --addr 127.0.0.1:1", 6, []string{"no member answers at 127.0.0.1:1", "millstream dev"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.line, func(t *testing.T) {
@@ -81,7 +86,7 @@ func TestHelp(t *testing.T) {
 		"--help": "dev", "topic --help": "add-partitions", "topic ls --help": "--output",
 		"topic alter --help": "--delete-config", "topic trim --help": "--dry-run",
 		"consume --help": "--exit-at-end", "produce -h": "--acks", "server --help": "--kafka-listen",
-		"dev --help": "--demo", "bench e2e --help": "--rate", "context": "use", "doctor --help": "--addr", "debug": "dump-log", "debug dump-log --help": "--contents",
+		"dev --help": "--demo", "bench e2e --help": "--rate", "context": "use", "doctor --help": "--http", "debug": "dump-log", "debug dump-log --help": "--contents",
 		"": "produce", "topic": "describe",
 	} {
 		o := commandLine(t, "", nil, strings.Fields(line)...).must(t, 0)

@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/millstream-io/millstream/cluster"
+	"github.com/millstream-io/millstream/cluster/client"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
@@ -34,16 +35,21 @@ func commandLine(t *testing.T, stdin string, environ []string, args ...string) o
 	return outcome{code, out.String(), errs.String()}
 }
 
-// fakeBroker starts another implementation of the protocol, so that the commands are tested apart from the
-// engine, and returns the environment that points at it.
-func fakeBroker(t *testing.T, opts ...kfake.Opt) []string {
+// memberWith starts a member in this process with topics of some partitions, and returns the environment that points at
+// its gRPC door.
+func memberWith(t *testing.T, partitions int, topics ...string) []string {
 	t.Helper()
-	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)
+	m, err := cluster.Start(t.Context(), cluster.Config{DataDir: t.TempDir(), GRPC: "127.0.0.1:0"})
 	if err != nil {
-		t.Skipf("the fake broker needs a loopback port: %v", err)
+		t.Fatal(err)
 	}
-	t.Cleanup(c.Close)
-	return []string{"MILLSTREAM_BROKERS=" + strings.Join(c.ListenAddrs(), ",")}
+	t.Cleanup(func() { _ = m.Close() })
+	for _, name := range topics {
+		if _, err := m.Client().CreateTopic(t.Context(), client.NewTopic{Name: name, Partitions: partitions}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []string{"MILLSTREAM_ADDR=" + m.GRPCAddr()}
 }
 
 // golden compares with a file of testdata.
