@@ -23,15 +23,15 @@ type StateRow struct{ Key, Value []byte }
 // fault.CorruptRecord closes it, wipes it (States.Wipe) and restores it from the changelogs.
 type StateDB interface {
 	// Get appends the value of key to dst and reports whether there is such a row. It may read the disk.
-	// Errors: fault.CorruptRecord, fault.Closing.
+	// Errors: fault.CorruptRecord, fault.Closing; fault.StorageError and, where the database has nothing in memory
+	// until somebody uses it and there is no room to begin, fault.DiskFull.
 	Get(dst, key []byte) (value []byte, ok bool, err error)
 
 	// Range calls fn with the rows lo ≤ key < hi in order, or from the last to the first with reverse, until
 	// fn returns false. lo nil or empty is the beginning, hi nil the end. All of them are of one state: what
 	// is applied meanwhile does not show, also where fn itself applies it. The bytes are read-only and valid
 	// within fn. Space of rows that are replaced or deleted comes back when no Range is open that began
-	// before, so none should stay open for long. Errors: fault.CorruptRecord, fault.Closing where Close came
-	// in between.
+	// before, so none should stay open for long. Errors: those of Get, fault.Closing where Close came in between.
 	Range(lo, hi []byte, reverse bool, fn func(key, value []byte) bool) error
 
 	// Apply writes rows and replaces the mark: all of it or, with an error or a crash, nothing. Of two rows

@@ -33,6 +33,10 @@ func (d *DB) Apply(rows []state.StateRow, mark []byte) error {
 	if err := d.of.space.take(size, d.of.held()); err != nil {
 		return err
 	}
+	if err := d.acquire(); err != nil {
+		return err
+	}
+	defer d.release()
 	version, _ := d.versions.state()
 	version++
 	if err := d.write(version, rows, mark); err != nil {
@@ -42,6 +46,10 @@ func (d *DB) Apply(rows []state.StateRow, mark []byte) error {
 	}
 	oldest := d.versions.publish(version, rows, append([]byte{}, mark...))
 	d.badger.SetDiscardTs(oldest)
+	d.use.written.Add(size)
+	d.counts.Applies.Add(1)
+	d.counts.Rows.Add(uint64(len(rows)))
+	d.counts.Bytes.Add(uint64(size))
 	return nil
 }
 
@@ -49,7 +57,7 @@ func (d *DB) Apply(rows []state.StateRow, mark []byte) error {
 const rowOverhead = 64
 
 // mostMarkBytes bounds a mark, so that it goes into one transaction with anything.
-const mostMarkBytes = pieceBytes
+const mostMarkBytes = wholeBytes
 
 func (d *DB) write(version uint64, rows []state.StateRow, mark []byte) error {
 	b := &d.batch
@@ -76,8 +84,8 @@ func (d *DB) put(b *batch, r state.StateRow) error {
 		}
 	}
 	after := 0
-	if len(r.Value) > longValue {
-		after = pieces(len(r.Value))
+	if isLong(r.Key, r.Value) {
+		after = pieces(len(r.Value), pieceBytes)
 		if b.cut == nil {
 			b.cut = map[string]int{}
 		}
@@ -101,7 +109,7 @@ func (d *DB) put(b *batch, r state.StateRow) error {
 	case r.Value == nil:
 		return b.remove(key)
 	case after > 0:
-		return b.add(key, seal(b.room(sumBytes+8), longRow, r.Key, longHead(r.Value)), longRow)
+		return b.add(key, seal(b.room(sumBytes+headBytes), longRow, r.Key, longHead(r.Value)), longRow)
 	}
 	return b.add(key, seal(b.room(sumBytes+len(r.Value)), wholeRow, r.Key, r.Value), wholeRow)
 }
@@ -121,24 +129,24 @@ func (d *DB) piecesBefore(key []byte) (int, error) {
 	n := 0
 	err = item.Value(func(stored []byte) error {
 		v, ok := unseal(longRow, key, stored)
-		size, _, sound := readHead(v)
+		h, sound := readHead(v)
 		if !ok || !sound {
 			return d.damaged(key)
 		}
-		n = pieces(size)
+		n = h.pieces()
 		return nil
 	})
 	return n, err
 }
 
 // join appends a long value from its pieces.
-func (d *DB) join(txn *badger.Txn, dst, key, head []byte) ([]byte, error) {
-	size, sum, ok := readHead(head)
+func (d *DB) join(txn *badger.Txn, dst, key, top []byte) ([]byte, error) {
+	h, ok := readHead(top)
 	if !ok {
 		return dst, d.damaged(key)
 	}
 	begin := len(dst)
-	for n := range pieces(size) {
+	for n := range h.pieces() {
 		at := pieceKey(nil, key, n)
 		item, err := txn.Get(at)
 		if errors.Is(err, badger.ErrKeyNotFound) {
@@ -159,7 +167,7 @@ func (d *DB) join(txn *badger.Txn, dst, key, head []byte) ([]byte, error) {
 			return dst[:begin], err
 		}
 	}
-	if len(dst)-begin != size || crc32.Checksum(dst[begin:], castagnoli) != sum {
+	if len(dst)-begin != h.size || crc32.Checksum(dst[begin:], castagnoli) != h.sum {
 		return dst[:begin], d.damaged(key)
 	}
 	return dst, nil

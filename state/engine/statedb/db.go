@@ -17,15 +17,16 @@ import (
 	"github.com/millstream-io/millstream/state/gate"
 )
 
-// DB is the database of one task, open: a Badger of its own.
+// DB is the database of one task, open: a Badger of its own, or none while it rests.
 type DB struct {
 	of     *States
 	task   string
 	dir    string
-	memory int64 // of a memtable
 	boot   string
+	counts *Counts
 
-	badger   *badger.DB
+	use      use
+	badger   *badger.DB // changes under use.mu while nobody is inside; nil while the database rests
 	gate     *gate.Gate
 	writer   sync.Mutex // held by Apply
 	versions versions
@@ -92,10 +93,15 @@ func (d *DB) enter() error {
 	}
 	if err := d.failed.Load(); err != nil {
 		d.gate.Leave()
-		return fault.New(fault.StorageError, "the state of task %s has failed: %w", d.task, *err).
-			WithHint("restart the task: its state is opened again, and restored where that takes it")
+		return d.hasFailed(*err)
 	}
+	d.use.touch()
 	return nil
+}
+
+func (d *DB) hasFailed(err error) error {
+	return fault.New(fault.StorageError, "the state of task %s has failed: %w", d.task, err).
+		WithHint("restart the task: its state is opened again, and restored where that takes it")
 }
 
 func (d *DB) isClosed() error {
@@ -108,10 +114,17 @@ func (d *DB) Get(dst, key []byte) (value []byte, ok bool, err error) {
 		return dst, false, err
 	}
 	defer d.gate.Leave()
+	d.counts.Gets.Add(1)
 	value, ok, known, version := d.versions.begin(dst, key)
 	if known {
+		d.counts.CacheHits.Add(1)
 		return value, ok, nil
 	}
+	if err := d.acquire(); err != nil {
+		d.versions.end(version, nil, nil, false)
+		return dst, false, err
+	}
+	defer d.release()
 	txn := d.badger.NewTransactionAt(version, false)
 	defer txn.Discard()
 	value, ok, err = d.read(txn, dst, key)
@@ -195,8 +208,10 @@ func (d *DB) close() error {
 	d.gate.Shut()
 	d.gate.Wait()
 	defer d.of.forget(d)
-	d.versions.resize(0)
-	if err := d.badger.Close(); err != nil {
+	d.use.mu.Lock()
+	err := d.lieDown()
+	d.use.mu.Unlock()
+	if err != nil {
 		return fmt.Errorf("close the state of task %s: %w", d.task, err)
 	}
 	if err := d.failed.Load(); err != nil {

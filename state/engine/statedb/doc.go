@@ -18,7 +18,7 @@
 // durable and says so in META, last. Who opens one that was in use finds out whether the machine has gone down
 // since, and drops it then: the changelogs have it.
 //
-// A value is stored with a checksum of key and value. One of more than 64 KiB is stored in pieces, so that
+// A value is stored with a checksum of key and value. A row of more than 64 KiB is stored in pieces, so that
 // Badger's value log, which cannot tell damage from emptiness, is never used.
 //
 // Invariants:
@@ -29,8 +29,11 @@
 //     closed, is what it was then. After a crash of the process, damage at the end of a write-ahead log looks
 //     like the crash itself: the state is then an older one, and its mark says so.
 //   - The first storage error refuses everything until the database is opened again.
-//   - One memory budget serves all: half of it what was written last, half of it caches, split by open tasks. Where
-//     there are more tasks than it has room for, each still gets the least that works.
+//   - One memory budget serves all: half of it what was written last, half of it caches, split by tasks in use. Who
+//     writes much gets more of the first half. Where there are more tasks than it has room for, each still gets the
+//     least that works.
+//   - A database that nobody has used for ten seconds rests: it has no memory, no goroutine and no timer until it
+//     is used again.
 //
 // It must not know stores, changelogs or what a row is, beyond the number of the store for its errors.
 package statedb

@@ -150,7 +150,7 @@ func TestOtherFormat(t *testing.T) {
 	must(t, err)
 	defer again.Close()
 	must(t, statetest.Check(openTask(t, again), &statetest.Model{}))
-	if !strings.Contains(log.String(), "another format is dropped") || !strings.Contains(log.String(), "version 2") {
+	if !strings.Contains(log.String(), "another format is dropped") || !strings.Contains(log.String(), "version 3") {
 		t.Errorf("the log says %s", &log)
 	}
 }

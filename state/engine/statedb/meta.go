@@ -12,8 +12,12 @@ import (
 	"github.com/millstream-io/millstream/proto/fault"
 )
 
-// formatVersion is that of the directory of a database and of the rows in it.
-const formatVersion = 1
+// formatVersion is that of the directory of a database and of the rows in it. Format 1 has longer pieces of long values;
+// it is read, and written on in the newest one.
+const (
+	formatVersion      = 2
+	firstFormatVersion = 1
+)
 
 // metaName is the file that says what a directory is: magic(8) | version(4) | CRC-32C of all but itself(4) |
 // clean(1) | version of the state(8) | checksum of the files(4) | length(2) and boot id | length(2) and task.
@@ -64,7 +68,7 @@ func decodeMeta(b []byte) (m meta, err error) {
 	if len(b) < 16 || [8]byte(b) != metaMagic || binary.BigEndian.Uint32(b[12:]) != metaCRC(b) {
 		return meta{}, fault.New(fault.CorruptRecord, "the file %s of a state database is damaged", metaName)
 	}
-	if v := binary.BigEndian.Uint32(b[8:]); v != formatVersion {
+	if v := binary.BigEndian.Uint32(b[8:]); v < firstFormatVersion || v > formatVersion {
 		return meta{}, fmt.Errorf("version %d, this build reads %d: %w", v, formatVersion, errFormat)
 	}
 	if len(b) < metaFixed {

@@ -1,6 +1,7 @@
 package statedb
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -29,8 +30,12 @@ func (d *DB) open() error {
 	if err := removeNeedless(dir); err != nil {
 		return err
 	}
-	log := badgerLogger{log: d.of.o.Logger, task: d.task, fail: d.fail}
-	o := badgerOptions(dir, d.memory, log)
+	left, err := leftMemTable(dir)
+	if err != nil {
+		return fmt.Errorf("look at what a crash has left: %w", err)
+	}
+	memory := max(d.of.memTable(), left)
+	o := d.options(memory)
 	if err := checkTables(dir, o); isLimit(err) {
 		return err
 	} else if err != nil {
@@ -47,13 +52,66 @@ func (d *DB) open() error {
 	} else if err != nil {
 		return d.damage("%w", err)
 	}
-	if err := d.recover(m); err != nil {
-		return errors.Join(err, d.badger.Close())
+	d.use.took(memory, d.of)
+	err = d.recover(m)
+	if failed := d.failed.Load(); err == nil && failed != nil { // it was told to the log only
+		err = d.damage("%w", *failed)
 	}
-	if err := d.failed.Load(); err != nil { // it was told to the log only
-		return errors.Join(d.damage("%w", *err), d.badger.Close())
+	if err != nil {
+		return errors.Join(err, d.lieDown())
 	}
 	return nil
+}
+
+// leftMemTable is the size of memtable that takes what a crash has left in write-ahead logs, 0 where there is none: Badger
+// reads a log into one memtable, and ends the process where that is too small. A log was made with twice the size
+// of its memtable, and ends in zeros; but one that was read once is cut to what is in it.
+func leftMemTable(dir string) (most int64, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".mem") {
+			continue
+		}
+		size, cut, err := readLogEnd(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return 0, err
+		}
+		need := size/2 + size/16 // nodes have random sizes: another time they may take a little more
+		if cut {
+			need = leastRowTimes * size
+		}
+		most = max(most, min(need, mostMemTable+mostMemTable/8))
+	}
+	return most, nil
+}
+
+// leastRowTimes is how much more the smallest row takes in a memtable than in a log, at the most.
+const leastRowTimes = 8
+
+// readLogEnd returns the size of a write-ahead log, and whether it is written up to its end.
+func readLogEnd(name string) (size int64, cut bool, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, false, err
+	}
+	end := make([]byte, min(64, info.Size()))
+	if _, err := f.ReadAt(end, info.Size()-int64(len(end))); err != nil {
+		return 0, false, err
+	}
+	return info.Size(), len(bytes.Trim(end, "\x00")) > 0, nil
+}
+
+func (d *DB) options(memory int64) badger.Options {
+	log := badgerLogger{log: d.of.o.Logger, task: d.task, fail: d.fail}
+	return badgerOptions(badgerDir(d.dir), memory, log)
 }
 
 // before reads what was left and wipes what must not be used: data of another format, and data that was in use

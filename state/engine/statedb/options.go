@@ -21,6 +21,10 @@ type Options struct {
 	Logger      *slog.Logger // nil: nothing is logged
 	MemoryBytes int64        // for all databases together: what was written last, and read caches; 0 = 256 MiB
 
+	// Counts gives what the database of a task counts in; several tasks may be counted together. Nil counts for
+	// nobody.
+	Counts func(task string) *Counts
+
 	Now    func() time.Time // nil = time.Now; for the age of what is known of free space
 	Faults *Faults          // tests only
 }
@@ -31,6 +35,7 @@ type Faults struct {
 	Space  func() (free, total int64, _ error) // stands for the volume's free and total bytes
 	Commit func(n int) error                   // called before transaction n of each Apply; an error counts as the disk's
 	NoSums bool                                // take rows without looking at their checksums
+	Alone  bool                                // nobody looks after the databases, but for who calls Tend
 }
 
 func (o Options) withDefaults() Options {
@@ -42,6 +47,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Counts == nil {
+		o.Counts = func(string) *Counts { return &Counts{} }
 	}
 	f := Faults{}
 	if o.Faults != nil {

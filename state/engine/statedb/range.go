@@ -15,8 +15,13 @@ func (d *DB) Range(lo, hi []byte, reverse bool, fn func(key, value []byte) bool)
 		return err
 	}
 	defer d.gate.Leave()
+	d.counts.Walks.Add(1)
 	version := d.versions.holdNewest()
 	defer d.versions.end(version, nil, nil, false)
+	if err := d.acquire(); err != nil {
+		return err
+	}
+	defer d.release()
 	txn := d.badger.NewTransactionAt(version, false)
 	defer txn.Discard()
 	it := txn.NewIterator(badger.IteratorOptions{Reverse: reverse})

@@ -18,17 +18,19 @@ const (
 // markKey is that of the mark. Its version is the version of the state.
 var markKey = []byte{markPrefix}
 
-// pieceBytes is the size of the pieces that a long value is kept in: a piece fits into a transaction of the
-// smallest memory.
+// A row is kept whole where key and value have no more than wholeBytes. The value of a longer one is cut into pieces:
+// a whole row, and a piece with the longest key, fit into a transaction of the smallest memory. Format 1 cut
+// larger pieces.
 const (
-	pieceBytes = 64 << 10
-	longValue  = pieceBytes
+	wholeBytes      = 64 << 10
+	pieceBytes      = 16 << 10
+	firstPieceBytes = 64 << 10
 )
 
 // What a stored value is; Badger keeps it beside the value.
 const (
 	wholeRow = 0 // the value itself
-	longRow  = 1 // its length(4) and its checksum(4); the pieces have it
+	longRow  = 1 // its head; the pieces have it
 )
 
 // sumBytes stand before every stored value: CRC-32C of what it is, the key, and the value.
@@ -46,7 +48,10 @@ func pieceKey(dst, key []byte, n int) []byte {
 	return binary.BigEndian.AppendUint32(dst, uint32(n))
 }
 
-func pieces(size int) int { return (size + pieceBytes - 1) / pieceBytes }
+// isLong reports whether a row is cut into pieces.
+func isLong(key, value []byte) bool { return len(key)+len(value) > wholeBytes }
+
+func pieces(size, each int) int { return (size + each - 1) / each }
 
 // seal appends a stored value.
 func seal(dst []byte, what byte, key, value []byte) []byte {
@@ -67,17 +72,33 @@ func sumOf(what byte, key, value []byte) uint32 {
 	return crc32.Update(c, castagnoli, value)
 }
 
-// longHead is what stands in the place of a long value.
-func longHead(value []byte) []byte {
-	b := binary.BigEndian.AppendUint32(make([]byte, 0, 8), uint32(len(value)))
-	return binary.BigEndian.AppendUint32(b, crc32.Checksum(value, castagnoli))
+// A head is what stands in the place of a long value: length(4) | checksum(4) | length of a piece(4). That of format
+// 1 ends before the last of them.
+const headBytes = 12
+
+type head struct {
+	size int
+	sum  uint32
+	each int // bytes of a piece but the last
 }
 
-// readHead returns the length of a long value and its checksum.
-func readHead(b []byte) (size int, sum uint32, ok bool) {
-	if len(b) != 8 {
-		return 0, 0, false
+func (h head) pieces() int { return pieces(h.size, h.each) }
+
+func longHead(value []byte) []byte {
+	b := binary.BigEndian.AppendUint32(make([]byte, 0, headBytes), uint32(len(value)))
+	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(value, castagnoli))
+	return binary.BigEndian.AppendUint32(b, pieceBytes)
+}
+
+func readHead(b []byte) (h head, ok bool) {
+	h.each = firstPieceBytes
+	switch len(b) {
+	case headBytes:
+		h.each = int(binary.BigEndian.Uint32(b[8:]))
+	case headBytes - 4:
+	default:
+		return head{}, false
 	}
-	size = int(binary.BigEndian.Uint32(b))
-	return size, binary.BigEndian.Uint32(b[4:]), size > longValue && size <= state.MaxRowValueBytes
+	h.size, h.sum = int(binary.BigEndian.Uint32(b)), binary.BigEndian.Uint32(b[4:])
+	return h, h.size > 0 && h.size <= state.MaxRowValueBytes && h.each > 0
 }

@@ -19,9 +19,10 @@ import (
 
 // What a database has for what was written last. A larger memtable would be merged less often, but after a kill it is
 // read again row by row.
+// The least one takes a piece of a long value in a transaction.
 const (
 	memTables     = 2
-	leastMemTable = 1 << 20
+	leastMemTable = 512 << 10
 	mostMemTable  = 16 << 20
 	leastTable    = 512 << 10
 	mostTable     = 2 << 20
@@ -40,6 +41,8 @@ type States struct {
 	mu     sync.Mutex
 	open   map[string]*DB // nil while one is being opened or wiped
 	closed bool
+
+	tender tender
 }
 
 var _ state.States = (*States)(nil)
@@ -99,6 +102,9 @@ func (s *States) Open(task string) (state.StateDB, error) {
 	s.mu.Lock()
 	s.open[task] = d
 	late := s.closed
+	if !late {
+		s.tender.start(s)
+	}
 	s.mu.Unlock()
 	if late {
 		return nil, errors.Join(s.isClosed(), d.Close())
@@ -126,43 +132,53 @@ func (s *States) begin(task string) (*DB, error) {
 	}
 	s.open[task] = nil
 	d := &DB{of: s, task: task, dir: filepath.Join(s.o.Dir, dirName(task)), boot: s.o.Faults.BootID(), gate: gate.New(),
-		memory: s.memTable()}
+		counts: s.o.Counts(task)}
 	d.versions.cache = newRowCache()
-	s.mem.Add(d.memory)
 	return d, nil
 }
 
-// memTable is the size of one of the next database: a share of what the others leave of a quarter of the memory.
-// Another quarter is for those that are being written to the disk.
+// memTable is the size of one of the next database: a share of what the others leave.
 func (s *States) memTable() int64 {
-	left := s.o.MemoryBytes/4 - s.mem.Load()
-	return min(max(left/4, leastMemTable), mostMemTable)
+	return min(max(s.spare()/8, leastMemTable), mostMemTable)
 }
+
+// spare is what the memtables of all databases leave of a quarter of the memory; another quarter is for those that
+// are being written to the disk. Below zero more is taken than there is.
+func (s *States) spare() int64 { return s.o.MemoryBytes/4 - s.mem.Load() }
 
 // held is what all databases have in memory and not in tables yet, at the most.
 func (s *States) held() int64 { return memTables * s.mem.Load() }
 
-// share gives every open database the same part of half the memory for its cache.
+// share gives every database that is in use the same part of half the memory for its cache.
 func (s *States) share() {
+	var awake []*DB
+	for _, d := range s.databases() {
+		if d.use.awake() {
+			awake = append(awake, d)
+		}
+	}
+	for _, d := range awake {
+		d.versions.resize(int(s.o.MemoryBytes/2) / len(awake))
+	}
+}
+
+// databases are those that are open, in no order.
+func (s *States) databases() (all []*DB) {
 	s.mu.Lock()
-	var all []*DB
+	defer s.mu.Unlock()
 	for _, d := range s.open {
 		if d != nil {
 			all = append(all, d)
 		}
 	}
-	s.mu.Unlock()
-	for _, d := range all {
-		d.versions.resize(int(s.o.MemoryBytes/2) / len(all))
-	}
+	return all
 }
 
-// forget gives name and memory of a database back.
+// forget gives the name of a database back.
 func (s *States) forget(d *DB) {
 	s.mu.Lock()
 	delete(s.open, d.task)
 	s.mu.Unlock()
-	s.mem.Add(-d.memory)
 	s.share()
 }
 
@@ -260,15 +276,10 @@ func (s *States) Close() error {
 		return nil
 	}
 	s.closed = true
-	var all []*DB
-	for _, d := range s.open {
-		if d != nil {
-			all = append(all, d)
-		}
-	}
 	s.mu.Unlock()
+	s.tender.stop()
 	var errs []error
-	for _, d := range all {
+	for _, d := range s.databases() {
 		errs = append(errs, d.Close())
 	}
 	return errors.Join(append(errs, s.lock.Release())...)

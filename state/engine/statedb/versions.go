@@ -90,6 +90,23 @@ func (v *versions) state() (version uint64, mark []byte) {
 	return v.newest, v.mark
 }
 
+// current returns the newest version and the oldest one that anybody sees.
+func (v *versions) current() (newest, oldest uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.held) > 0 {
+		return v.newest, v.held[0].version
+	}
+	return v.newest, v.newest
+}
+
+// cacheBytes is what the cache takes, about.
+func (v *versions) cacheBytes() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.cache.bytes()
+}
+
 func (v *versions) resize(cacheBytes int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
