@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/millstream-io/millstream/benchmarks/measure"
@@ -23,6 +25,7 @@ type settings struct {
 	tasks      int           // of the memory figures
 	eachKeys   int           // in each of them
 	idle       time.Duration // before memory is looked at
+	parts      string        // which parts run
 
 	self string // the program that holds tasks and tells its memory
 }
@@ -39,7 +42,38 @@ func (c *settings) register(f *flag.FlagSet) {
 	f.IntVar(&c.tasks, "tasks", 100, "tasks of which the memory is measured")
 	f.IntVar(&c.eachKeys, "each-keys", 10_000, "keys in each of them")
 	f.DurationVar(&c.idle, "idle", 5*time.Second, "how long tasks are left alone before memory is looked at")
+	f.StringVar(&c.parts, "parts", allParts, "which parts run")
 }
+
+// parts are what is measured, each in a directory of its own.
+var parts = []struct {
+	name string
+	run  func(settings, string, *measure.Results, int) error
+	tell func(settings, *measure.Results)
+}{
+	{"words", settings.countWords, func(_ settings, out *measure.Results) {
+		out.Ratio("lines_per_s", wordsGrouped, wordsByHand, "≥ 1.5")
+		out.Ratio("lines_per_s", wordsProcessor, wordsByHand, "")
+	}},
+	{"modify", settings.modify, func(_ settings, out *measure.Results) {
+		for _, p := range picks {
+			out.Ratio("changes_per_s", modifyName(p.name, true), modifyName(p.name, false), "≥ 0.6")
+		}
+		out.Bar("mb_per_s", restoreName, "≥ 100, or")
+		out.Bar("records_per_s", restoreName, "≥ 200000")
+		out.Bar("first_output_ms", restartName, "≤ 1000")
+	}},
+	{"flow", settings.endToEnd, func(_ settings, out *measure.Results) {
+		out.Ratio("p50_ms", throughState, throughTopic, "≤ 3")
+		out.Ratio("p99_ms", throughState, throughTopic, "≤ 3")
+	}},
+	{"memory", settings.memory, func(c settings, out *measure.Results) {
+		out.Bar("anon_mb", c.fullName(), "≤ 500")
+		out.Bar("anon_mb_each", c.idleName(), "≤ 1")
+	}},
+}
+
+const allParts = "words,modify,flow,memory"
 
 func main() {
 	var c settings
@@ -59,6 +93,11 @@ func main() {
 }
 
 func run(c settings, w io.Writer) error {
+	for _, name := range strings.Split(c.parts, ",") {
+		if !slices.Contains(strings.Split(allParts, ","), name) {
+			return fmt.Errorf("-parts: %q is none of %s", name, allParts)
+		}
+	}
 	restore, err := c.Prepare()
 	if err != nil {
 		return err
@@ -71,29 +110,26 @@ func run(c settings, w io.Writer) error {
 	out := measure.NewResults(w, fmt.Sprintf("stateful tasks, %d lines, %d keys, %d bytes a value", c.lines, c.keys,
 		c.valueBytes), c.Dir)
 	for n := range c.Repetitions {
-		for _, step := range []func(settings, string, *measure.Results, int) error{
-			settings.countWords, settings.modify, settings.endToEnd, settings.memory,
-		} {
-			if err := c.step(step, out, n); err != nil {
+		for _, p := range parts {
+			if !c.wants(p.name) {
+				continue
+			}
+			if err := c.step(p.run, out, n); err != nil {
 				return err
 			}
 		}
 	}
 	out.Table()
-	out.Ratio("lines_per_s", wordsGrouped, wordsByHand, "≥ 1.5")
-	out.Ratio("lines_per_s", wordsProcessor, wordsByHand, "")
-	for _, p := range picks {
-		out.Ratio("changes_per_s", modifyName(p.name, true), modifyName(p.name, false), "≥ 0.6")
+	for _, p := range parts {
+		if c.wants(p.name) {
+			p.tell(c, out)
+		}
 	}
-	out.Bar("mb_per_s", restoreName, "≥ 100, or")
-	out.Bar("records_per_s", restoreName, "≥ 200000")
-	out.Bar("first_output_ms", restartName, "≤ 1000")
-	out.Ratio("p50_ms", throughState, throughTopic, "≤ 3")
-	out.Ratio("p99_ms", throughState, throughTopic, "≤ 3")
-	out.Bar("anon_mb", c.fullName(), "≤ 500")
-	out.Bar("anon_mb_each", c.idleName(), "≤ 1")
 	return nil
 }
+
+// wants reports whether a part runs.
+func (c settings) wants(part string) bool { return slices.Contains(strings.Split(c.parts, ","), part) }
 
 // step runs a part in a directory of its own.
 func (c settings) step(

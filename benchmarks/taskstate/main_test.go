@@ -38,7 +38,7 @@ func TestQuick(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := settings{Settings: measure.Settings{Dir: t.TempDir(), Quick: true}, valueBytes: 100, self: self}
+	c := settings{Settings: measure.Settings{Dir: t.TempDir(), Quick: true}, valueBytes: 100, self: self, parts: allParts}
 	var out strings.Builder
 	if err := run(c, &out); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
