@@ -38,7 +38,8 @@ func read[K, V any](b *Builder, n *node, t Topic[K, V]) *stream[K, V] {
 	n.stream = s
 	n.chain = func(in *instance) plan.Chain {
 		c := &sourceChain[K, V]{
-			in: in, node: n.Node, key: s.key, value: s.value, eventTime: t.eventTime, next: s.flow(in),
+			in: in, node: n.Node, key: serde.Remembering(s.key), value: serde.Remembering(s.value),
+			eventTime: t.eventTime, next: s.flow(in),
 			keyInfo:   serde.Info{Topic: t.Name, IsKey: true},
 			valueInfo: serde.Info{Topic: t.Name},
 			partition: in.rt.Partition(),
@@ -141,20 +142,23 @@ func (c *sourceChain[K, V]) Process(raw *record.Record) error {
 
 // decode makes rec what raw says. The error is that of a serde.
 func (c *sourceChain[K, V]) decode(raw *record.Record, rec *Record[K, V]) (err error) {
-	*rec = Record[K, V]{Meta: Meta{
-		Time:  time.UnixMilli(raw.TimestampMs),
-		Topic: c.node.Topic, Partition: c.partition, Offset: raw.Offset,
-	}}
-	if rec.NullKey = raw.Key == nil; !rec.NullKey {
-		if rec.Key, err = c.key.Decode(raw.Key, c.keyInfo); err != nil {
-			return err
-		}
+	rec.Topic, rec.Partition, rec.Offset = c.node.Topic, c.partition, raw.Offset
+	rec.Time = time.UnixMilli(raw.TimestampMs)
+	var (
+		noKey   K
+		noValue V
+	)
+	if rec.NullKey = raw.Key == nil; rec.NullKey {
+		rec.Key = noKey
+	} else if rec.Key, err = c.key.Decode(raw.Key, c.keyInfo); err != nil {
+		return err
 	}
-	if rec.NullValue = raw.Value == nil; !rec.NullValue {
-		if rec.Value, err = c.value.Decode(raw.Value, c.valueInfo); err != nil {
-			return err
-		}
+	if rec.NullValue = raw.Value == nil; rec.NullValue {
+		rec.Value = noValue
+	} else if rec.Value, err = c.value.Decode(raw.Value, c.valueInfo); err != nil {
+		return err
 	}
+	rec.Headers = nil
 	if len(raw.Headers) > 0 {
 		rec.Headers = ownHeaders(raw.Headers)
 	}

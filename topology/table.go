@@ -163,7 +163,7 @@ func (t Table[K, V]) ToStream(opts ...Option) Stream[K, V] {
 		next := s.flow(in)
 		var out Record[K, V]
 		return func(c *change[K, V]) error {
-			out = Record[K, V]{Key: c.Key, Value: c.New, NullValue: !c.HasNew, Meta: c.Meta}
+			out.Key, out.Value, out.NullValue, out.Meta = c.Key, c.New, !c.HasNew, c.Meta
 			return next(&out)
 		}
 	})

@@ -38,6 +38,7 @@ type Core struct {
 	inOrder bool            // records are taken by time over all inputs, as far as these are known to have any
 	current *inputPartition // whose record is being processed
 	raw     *record.Record  // that record
+	from    origin          // of what Send was last called with: scratch
 	taken   int             // records of this Step
 	cut     bool            // this Step was interrupted
 	located pause           // between Locates that failed

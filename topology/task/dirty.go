@@ -18,22 +18,25 @@ type dirty struct {
 	walks  int
 	pinned int // of the overlays, how many the innermost walk looks at
 	undo   undo
+	found  int32 // the row of active that find met last: what is read is written next, mostly
 }
 
 func newDirty() *dirty { return &dirty{active: newLayer(), spare: newLayer()} }
 
 // find returns the newest change of a key, or nil where the database has to be asked.
 func (d *dirty) find(key []byte) *row {
+	hash := hashOf(key)
 	for i := len(d.overlays) - 1; i >= 0; i-- {
-		if r := d.overlays[i].find(key); r != nil {
+		if r := d.overlays[i].find(hash, key); r != nil {
 			return r
 		}
 	}
-	if r := d.active.find(key); r != nil {
-		return r
+	if i, ok := d.active.index.find(hash, key, d.active.rows); ok {
+		d.found = i
+		return &d.active.rows[i]
 	}
 	if d.frozen != nil {
-		return d.frozen.find(key)
+		return d.frozen.find(hash, key)
 	}
 	return nil
 }
@@ -47,12 +50,17 @@ func (d *dirty) put(key, value []byte) {
 		d.overlays[len(d.overlays)-1].put(key, value)
 		return
 	}
-	if r := d.active.find(key); r != nil {
-		d.undo.changed(r)
-		d.active.set(r, value)
-		return
+	i := d.found
+	if int(i) >= len(d.active.rows) || !bytes.Equal(d.active.rows[i].key, key) {
+		hash, ok := hashOf(key), false
+		if i, ok = d.active.index.find(hash, key, d.active.rows); !ok {
+			i = d.active.begin(hash, key)
+			d.active.set(&d.active.rows[i], value)
+			return
+		}
 	}
-	d.active.put(key, value)
+	d.undo.changed(d.active, i)
+	d.active.set(&d.active.rows[i], value)
 }
 
 // begin starts a walk over [lo, hi) and lets m go through the layers. end must follow.
@@ -137,20 +145,20 @@ type undo struct {
 }
 
 type oldRow struct {
-	key      []byte
-	from, to int // of bytes
+	row      int32
 	deleted  bool
+	from, to int // of bytes
 }
 
 func (u *undo) begin(l *layer) { u.rows, u.old, u.bytes = len(l.rows), u.old[:0], u.bytes[:0] }
 
-// changed notes what a row is before it changes.
-func (u *undo) changed(r *row) {
-	from := len(u.bytes)
+// changed notes what row i is before it changes.
+func (u *undo) changed(l *layer, i int32) {
+	r, from := &l.rows[i], len(u.bytes)
 	if !r.deleted {
 		u.bytes = append(u.bytes, r.value...)
 	}
-	u.old = append(u.old, oldRow{key: r.key, from: from, to: len(u.bytes), deleted: r.deleted})
+	u.old = append(u.old, oldRow{row: i, deleted: r.deleted, from: from, to: len(u.bytes)})
 }
 
 func (u *undo) rollback(l *layer) {
@@ -162,7 +170,7 @@ func (u *undo) rollback(l *layer) {
 		} else if value == nil {
 			value = []byte{}
 		}
-		l.set(l.find(o.key), value)
+		l.set(&l.rows[o.row], value)
 	}
 	for len(l.rows) > u.rows {
 		l.drop()

@@ -8,7 +8,7 @@ import (
 // layer is rows that are not in the database yet: the newest state of each row that changed since the layer
 // was begun. Keys carry the prefix of their store.
 type layer struct {
-	index map[string]int32
+	index rowIndex
 	rows  []row   // in the order of their first change
 	order []int32 // the rows by key; only kept up while ordered
 	arena arena
@@ -22,10 +22,10 @@ type row struct {
 	deleted    bool
 }
 
-// rowOverhead is what a row costs in memory beside its bytes, about: struct, map entry, the map's key.
-const rowOverhead = 120
+// rowOverhead is what a row costs in memory beside its bytes, about: struct and slots of the index.
+const rowOverhead = 80
 
-func newLayer() *layer { return &layer{index: map[string]int32{}} }
+func newLayer() *layer { return &layer{} }
 
 func (l *layer) empty() bool { return len(l.rows) == 0 }
 
@@ -33,27 +33,28 @@ func (l *layer) empty() bool { return len(l.rows) == 0 }
 func (l *layer) size() int { return l.arena.used + rowOverhead*len(l.rows) }
 
 // find returns the row of a key, or nil. The row is good until the next put.
-func (l *layer) find(key []byte) *row {
-	if i, ok := l.index[string(key)]; ok {
+func (l *layer) find(hash uint32, key []byte) *row {
+	if i, ok := l.index.find(hash, key, l.rows); ok {
 		return &l.rows[i]
 	}
 	return nil
 }
 
 // put changes a row, or begins it. It copies both. A nil value deletes.
-func (l *layer) put(key, value []byte) (i int32, fresh bool) {
-	i, ok := l.index[string(key)]
+func (l *layer) put(key, value []byte) {
+	hash := hashOf(key)
+	i, ok := l.index.find(hash, key, l.rows)
 	if !ok {
-		i = l.begin(key)
+		i = l.begin(hash, key)
 	}
 	l.set(&l.rows[i], value)
-	return i, !ok
 }
 
-func (l *layer) begin(key []byte) int32 {
+// begin makes a row for a key that has none.
+func (l *layer) begin(hash uint32, key []byte) int32 {
 	i := int32(len(l.rows))
 	l.rows = append(l.rows, row{key: l.arena.copy(key, 0)})
-	l.index[string(key)] = i
+	l.index.add(hash, i)
 	if l.ordered {
 		at := len(l.order)
 		if at > 0 && bytes.Compare(l.rows[l.order[at-1]].key, key) > 0 {
@@ -82,7 +83,7 @@ func (l *layer) set(r *row, value []byte) {
 // drop takes back the last row that was begun.
 func (l *layer) drop() {
 	last := len(l.rows) - 1
-	delete(l.index, string(l.rows[last].key))
+	l.index.remove(hashOf(l.rows[last].key), int32(last))
 	l.rows[last] = row{}
 	l.rows = l.rows[:last]
 	if l.ordered {
@@ -112,7 +113,7 @@ func (l *layer) search(key []byte) int {
 
 // reset empties the layer and keeps its memory for the next use, within reason.
 func (l *layer) reset() {
-	clear(l.index)
+	l.index.reset()
 	clear(l.rows)
 	l.rows, l.order, l.ordered = l.rows[:0], l.order[:0], false
 	l.arena.reset()

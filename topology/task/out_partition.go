@@ -17,19 +17,22 @@ type outPartition struct {
 	number record.Partition
 
 	growing record.Builder
-	origins []origin // of the records in growing
-	round   uint64   // of the first of them
+	origins origins // of the records in growing
+	round   uint64  // of the first of them
 	closed  []*outBatch
 	flight  *outBatch
-	pause   pause    // before the oldest batch is sent again, where a policy wants that
-	spare   []origin // for the next batch
+	pause   pause   // before the oldest batch is sent again, where a policy wants that
+	spare   origins // for the next batch
+
+	marked uint64 // the mark of the outbox since which recent counts
+	recent int    // records that were written since then
 }
 
 // outBatch is one closed batch.
 type outBatch struct {
 	frame   []byte
-	room    int      // in front of the batch
-	origins []origin // one per record
+	room    int // in front of the batch
+	origins origins
 	round   uint64
 	bytes   int // as they count in the outbox
 }
@@ -45,7 +48,7 @@ func (p *outPartition) oldestRound() uint64 {
 	for _, b := range p.closed { // not sorted: a dead letter has the round of what it stands for
 		oldest = min(oldest, b.round)
 	}
-	if len(p.origins) > 0 {
+	if p.origins.len() > 0 {
 		oldest = min(oldest, p.round)
 	}
 	return oldest
@@ -53,24 +56,24 @@ func (p *outPartition) oldestRound() uint64 {
 
 // add appends a record and returns by how many bytes the outbox grew. A batch that it would make too large is
 // closed first.
-func (p *outPartition) add(o *outbox, r *record.Record, from origin) (grown int, err error) {
-	if len(p.origins) > 0 && p.growing.Size()+record.RecordSize(r) > o.batchBytes {
+func (p *outPartition) add(o *outbox, r *record.Record, from *origin) (grown int, err error) {
+	if p.origins.len() > 0 && p.growing.Size()+record.RecordSize(r) > o.batchBytes {
 		if err := p.close(o); err != nil {
 			return 0, err
 		}
 	}
 	before := p.growing.Size()
-	if len(p.origins) == 0 {
+	if p.origins.len() == 0 {
 		before = 0
 	}
 	if err := p.growing.Append(r); err != nil {
 		return 0, err
 	}
-	if len(p.origins) == 0 {
+	if p.origins.len() == 0 {
 		p.round = o.round
 	}
 	p.round = min(p.round, o.round)
-	p.origins = append(p.origins, from)
+	p.origins.add(from)
 	return p.growing.Size() - before, nil
 }
 
@@ -84,9 +87,9 @@ func (p *outPartition) close(o *outbox) error {
 		frame: frame, room: o.room, origins: p.origins, round: p.round, bytes: p.growing.Size(),
 	})
 	p.growing.Reset()
-	n := len(p.origins)
-	if p.origins, p.spare = p.spare[:0], nil; p.origins == nil {
-		p.origins = make([]origin, 0, n) // the next batch is about as large
+	n := p.origins.len()
+	if p.origins, p.spare = p.spare.emptied(), (origins{}); p.origins.offsets == nil {
+		p.origins.offsets = make([]record.Offset, 0, n) // the next batch is about as large
 	}
 	return nil
 }
@@ -94,13 +97,13 @@ func (p *outPartition) close(o *outbox) error {
 // drop takes back the last n records, which are in no batch that was sent. It is slow, for what fails.
 func (p *outPartition) drop(o *outbox, n int) error {
 	for n > 0 {
-		if len(p.origins) == 0 {
+		if p.origins.len() == 0 {
 			if err := p.reopen(); err != nil {
 				return err
 			}
 		}
-		before, left := p.growing.Size(), max(0, len(p.origins)-n)
-		n -= len(p.origins) - left
+		before, left := p.growing.Size(), max(0, p.origins.len()-n)
+		n -= p.origins.len() - left
 		if err := p.keep(left); err != nil {
 			return err
 		}
@@ -146,7 +149,7 @@ func (p *outPartition) keep(n int) error {
 		}
 		kept++
 	}
-	p.origins = p.origins[:n]
+	p.origins.keep(n)
 	return nil
 }
 
@@ -156,7 +159,7 @@ func (p *outPartition) send(o *outbox, c *Core) (closed bool, err error) {
 		return false, nil
 	}
 	if len(p.closed) == 0 {
-		if len(p.origins) == 0 {
+		if p.origins.len() == 0 {
 			return false, nil
 		}
 		if err := p.close(o); err != nil {
@@ -169,7 +172,7 @@ func (p *outPartition) send(o *outbox, c *Core) (closed bool, err error) {
 	o.flying[o.seq] = p
 	c.effects.Send = append(c.effects.Send, Send{
 		Seq: o.seq, Topic: p.topic, Partition: p.number,
-		Frame: p.flight.frame, Room: o.room, Records: len(p.flight.origins),
+		Frame: p.flight.frame, Room: o.room, Records: p.flight.origins.len(),
 	})
 	return closed, nil
 }
@@ -185,7 +188,7 @@ func (o *outbox) takeSent(c *Core, a Sent) error {
 		return o.refused(c, p, b, a.Err)
 	}
 	if l := c.changelogs.byTopic(p.topic); l != nil && a.Base != NoBase {
-		l.next = a.Base + record.Offset(len(b.origins))
+		l.next = a.Base + record.Offset(b.origins.len())
 	}
 	o.bytes -= b.bytes
 	p.spare = b.origins
@@ -196,17 +199,17 @@ func (o *outbox) takeSent(c *Core, a Sent) error {
 // per record, so that only the bad ones meet their policy. Anything else, and a policy that says Fail, stops
 // the task at once: its positions are past the record already, so nothing more may be committed.
 func (o *outbox) refused(c *Core, p *outPartition, b *outBatch, cause error) error {
-	if s := b.origins[0].store; s != nil { // a row that is not in the changelog must not be in the store
+	if s := b.origins.at(0).store; s != nil { // a row that is not in the changelog must not be in the store
 		return fmt.Errorf("task %s: write store %s of %s to its changelog %s/%d: %w",
 			c.cfg.ID, s.Name, placeOf(s), p.topic, p.number, cause)
 	}
 	if !recordsToBlame(fault.CodeOf(cause)) {
 		return fmt.Errorf("task %s: write %s to %s/%d: %w",
-			c.cfg.ID, b.origins[0].node, p.topic, p.number, cause)
+			c.cfg.ID, b.origins.at(0).node, p.topic, p.number, cause)
 	}
 	o.bytes -= b.bytes
 	batch := b.batch()
-	if len(b.origins) > 1 {
+	if b.origins.len() > 1 {
 		return o.split(p, b, batch)
 	}
 	for rec, err := range batch.Records(0) {
@@ -214,7 +217,7 @@ func (o *outbox) refused(c *Core, p *outPartition, b *outBatch, cause error) err
 			return fmt.Errorf("task %s: read back a refused batch: %w", c.cfg.ID, err)
 		}
 		err = o.inRound(b.round, func() error {
-			return c.refuse(plan.StageProduce, b.origins[0], &rec, cause)
+			return c.refuse(plan.StageProduce, b.origins.at(0), &rec, cause)
 		})
 		if retry, ok := err.(*plan.RetryError); ok {
 			o.again(p, b, c.now.Add(retry.After))
@@ -258,9 +261,11 @@ func (o *outbox) split(p *outPartition, b *outBatch, batch record.Batch) error {
 		if err != nil {
 			return err
 		}
-		i := len(parts)
+		from := b.origins.at(len(parts))
+		part := origins{}
+		part.add(&from)
 		parts = append(parts, &outBatch{
-			frame: frame, room: o.room, origins: b.origins[i : i+1 : i+1], round: b.round, bytes: single.Size(),
+			frame: frame, room: o.room, origins: part, round: b.round, bytes: single.Size(),
 		})
 		o.bytes += single.Size()
 	}

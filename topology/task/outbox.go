@@ -23,26 +23,14 @@ type outbox struct {
 	last    *outTopic   // of the last record: most tasks write one topic
 	flying  map[uint64]*outPartition
 	seq     uint64
-	round   uint64  // of the records that are written now
-	bytes   int     // not acknowledged
-	written int     // records of this Step
-	trail   []trace // of the records since mark
-}
+	round   uint64 // of the records that are written now
+	bytes   int    // not acknowledged
+	written int    // records of this Step
 
-// trace is where one record went: to a partition, or to a topic that is not described yet.
-type trace struct {
-	topic     *outTopic
-	partition *outPartition
-	held      bool
-}
-
-// origin is what an output record is needed for if it is refused.
-type origin struct {
-	node   *plan.Node
-	store  *plan.Store     // its changelog takes the record
-	input  *inputPartition // nil: a punctuation made it
-	offset record.Offset   // of the input record
-	dead   bool            // it is a dead letter
+	// What was written since mark: to which partitions, and to which topics that are not described yet.
+	marks   uint64 // how often mark was called
+	touched []*outPartition
+	holding []*outTopic
 }
 
 // outTopic is one output topic.
@@ -58,6 +46,8 @@ type outTopic struct {
 	held      []heldRecord // written before it was described
 	heldBytes int
 	round     uint64 // of the first one held
+	marked    uint64 // the mark since which recent counts
+	recent    int    // how many of held were written since then
 }
 
 // heldRecord is a copy of a record that waits for its topic to be described.
@@ -102,7 +92,7 @@ func (o *outbox) oldestRound() uint64 {
 
 // add copies a record into the batch of its partition. Error: fault.RecordTooLarge where no batch can hold
 // it.
-func (o *outbox) add(topic string, r *record.Record, from origin) error {
+func (o *outbox) add(topic string, r *record.Record, from *origin) error {
 	t := o.last
 	if t == nil || t.name != topic {
 		t = o.topic(topic)
@@ -136,10 +126,10 @@ func (o *outbox) addChangelog(s *plan.Store, r *record.Record) error {
 		must(len(t.parts) == 0 && len(t.held) == 0, "changelog %s is written to as a topic", s.Changelog)
 		t.fixed, t.parts = true, []*outPartition{{topic: s.Changelog, number: o.first}}
 	}
-	return o.put(t, r, origin{node: s.Node, store: s})
+	return o.put(t, r, &origin{node: s.Node, store: s})
 }
 
-func (o *outbox) put(t *outTopic, r *record.Record, from origin) error {
+func (o *outbox) put(t *outTopic, r *record.Record, from *origin) error {
 	p := t.parts[t.sticky]
 	if r.Key != nil {
 		p = t.parts[record.PartitionFor(r.Key, len(t.parts))]
@@ -148,7 +138,11 @@ func (o *outbox) put(t *outTopic, r *record.Record, from origin) error {
 	grown, err := p.add(o, r, from)
 	o.bytes += grown
 	if err == nil {
-		o.trail = append(o.trail, trace{topic: t, partition: p})
+		if p.marked != o.marks {
+			p.marked, p.recent = o.marks, 0
+			o.touched = append(o.touched, p)
+		}
+		p.recent++
 	}
 	if len(p.closed) > closed {
 		t.spread(p)
@@ -163,46 +157,47 @@ func (t *outTopic) spread(p *outPartition) {
 	}
 }
 
-func (o *outbox) hold(t *outTopic, r *record.Record, from origin) {
+func (o *outbox) hold(t *outTopic, r *record.Record, from *origin) {
 	if len(t.held) == 0 {
 		t.round = o.round
 	}
 	t.round = min(t.round, o.round)
 	n := record.RecordSize(r)
-	t.held = append(t.held, heldRecord{rec: cloneRecord(r), from: from})
+	t.held = append(t.held, heldRecord{rec: cloneRecord(r), from: *from})
 	t.heldBytes += n
 	o.bytes += n
-	o.trail = append(o.trail, trace{topic: t, held: true})
+	if t.marked != o.marks {
+		t.marked, t.recent = o.marks, 0
+		o.holding = append(o.holding, t)
+	}
+	t.recent++
 }
 
 // mark begins what rollback takes back: the outputs of one record.
-func (o *outbox) mark() { o.trail = o.trail[:0] }
+func (o *outbox) mark() {
+	o.marks++
+	o.touched, o.holding = o.touched[:0], o.holding[:0]
+}
 
 // rollback takes back what was written since mark. Nothing of it has been sent: that comes behind.
 func (o *outbox) rollback() error {
-	for i, t := range o.trail {
-		switch {
-		case t.held:
-			last := len(t.topic.held) - 1
-			n := record.RecordSize(&t.topic.held[last].rec)
-			t.topic.held[last] = heldRecord{}
-			t.topic.held = t.topic.held[:last]
-			t.topic.heldBytes -= n
+	for _, t := range o.holding {
+		for ; t.recent > 0; t.recent-- {
+			last := len(t.held) - 1
+			n := record.RecordSize(&t.held[last].rec)
+			t.held[last] = heldRecord{}
+			t.held = t.held[:last]
+			t.heldBytes -= n
 			o.bytes -= n
-		case t.partition != nil:
-			n := 0
-			for k := i; k < len(o.trail); k++ {
-				if o.trail[k].partition == t.partition {
-					n++
-					o.trail[k].partition = nil
-				}
-			}
-			if err := t.partition.drop(o, n); err != nil {
-				return fmt.Errorf("take back outputs to %s/%d: %w", t.topic.name, t.partition.number, err)
-			}
 		}
 	}
-	o.trail = o.trail[:0]
+	for _, p := range o.touched {
+		if err := p.drop(o, p.recent); err != nil {
+			return fmt.Errorf("take back outputs to %s/%d: %w", p.topic, p.number, err)
+		}
+		p.recent = 0
+	}
+	o.mark()
 	return nil
 }
 
@@ -259,7 +254,7 @@ func (o *outbox) takeDescribed(c *Core, d Described) error {
 		if len(t.held) > 0 {
 			t.sticky = int(o.first) % len(t.parts)
 		}
-		return o.unhold(t, func(h heldRecord) error { return o.put(t, &h.rec, h.from) })
+		return o.unhold(t, func(h heldRecord) error { return o.put(t, &h.rec, &h.from) })
 	case len(t.held) == 0:
 		return nil
 	case t.mayCome(c.now, o.describeWait, err):

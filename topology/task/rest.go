@@ -39,13 +39,10 @@ func (l *layer) rested() *layer {
 
 // rest begins the buffers of large batches anew. Nothing is in them.
 func (o *outbox) rest() {
-	if cap(o.trail) > restRows {
-		o.trail = nil
-	}
 	for _, t := range o.order {
 		for _, p := range t.parts {
-			if cap(p.origins)+cap(p.spare) > restRows {
-				p.growing, p.origins, p.spare = record.Builder{}, nil, nil
+			if cap(p.origins.offsets)+cap(p.spare.offsets) > restRows {
+				p.growing, p.origins, p.spare = record.Builder{}, origins{}, origins{}
 			}
 			p.closed = nil
 		}

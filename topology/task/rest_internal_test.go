@@ -15,7 +15,7 @@ func TestRest(t *testing.T) {
 		}
 		d.freeze()
 		d.rest()
-		if d.frozen.find([]byte("key7")) == nil {
+		if d.frozen.find(hashOf([]byte("key7")), []byte("key7")) == nil {
 			t.Fatalf("%d rows: a frozen row is gone", rows)
 		}
 		before := d.frozen

@@ -27,12 +27,14 @@ func (r runtimeOf) Now() time.Time { return r.c.now }
 
 // Send implements plan.Runtime.
 func (r runtimeOf) Send(n *plan.Node, topic string, rec *record.Record) error {
-	from := origin{node: n}
-	if c := r.c; c.current != nil {
-		from.input, from.offset = c.current, c.raw.Offset
+	c := r.c
+	from := &c.from
+	from.node, from.input, from.offset = n, c.current, 0
+	if c.current != nil {
+		from.offset = c.raw.Offset
 	}
-	if err := r.c.out.add(topic, rec, from); err != nil {
-		return r.c.refuse(plan.StageProduce, from, rec, err)
+	if err := c.out.add(topic, rec, from); err != nil {
+		return c.refuse(plan.StageProduce, *from, rec, err)
 	}
 	return nil
 }
@@ -86,7 +88,7 @@ func (c *Core) refuse(s plan.Stage, from origin, raw *record.Record, err error) 
 		return &plan.RetryError{After: decision.Wait(), Err: e}
 	case plan.DeadLetter:
 		from.dead = true
-		return c.out.add(c.cfg.Graph.DeadLetter, deadLetter(e), from)
+		return c.out.add(c.cfg.Graph.DeadLetter, deadLetter(e), &from)
 	}
 	return e
 }
