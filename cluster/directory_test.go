@@ -31,7 +31,7 @@ func TestMetadataReplicaCrashes(t *testing.T) {
 	meta.Tell(partition.Configure{Settings: partition.Settings{Class: state.ClassCount}})
 	var err error
 	tries := 0
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); tries++ {
+	for end := time.Now().Add(groupLimit); time.Now().Before(end); tries++ {
 		if _, err = m.Client().CreateTopic(t.Context(), client.NewTopic{Name: "next"}); err == nil || !fault.CodeOf(err).Retryable() {
 			break
 		}

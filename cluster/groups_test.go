@@ -57,7 +57,7 @@ type reply[A any] struct {
 func (m groupMember) joins(name, id string) (<-chan reply[group.Joined], func()) {
 	answer := make(chan reply[group.Joined], 1)
 	cancel := m.broker.JoinGroup(broker.JoinGroup{Group: name, Join: group.Join{
-		Who: group.Identity{ID: id}, ClientID: "c", SessionMs: 6_000, RebalanceMs: 6_000, ProtocolType: "consumer",
+		Who: group.Identity{ID: id}, ClientID: "c", SessionMs: 60_000, RebalanceMs: 60_000, ProtocolType: "consumer",
 		Protocols: []group.Protocol{{Name: "range", Metadata: []byte("m")}},
 	}}, func(a group.Joined, err error) { answer <- reply[group.Joined]{a, err} })
 	return answer, cancel

@@ -64,6 +64,13 @@ func (p *heldPort) JoinGroup(j broker.JoinGroup, done func(group.Joined, error))
 	return func() {}
 }
 
+// hasty is a request whose times are over soon, for fake time.
+func hasty(name string) client.SubscribeRequest {
+	r := request(name)
+	r.SessionTimeout, r.RebalanceTimeout = 6*time.Second, 6*time.Second
+	return r
+}
+
 // lost returns what a subscriber was told that it lost, and why.
 func (s *subscriber) lost() (out []client.Lost) {
 	for _, e := range s.events {
@@ -89,7 +96,7 @@ func TestSubscriberCutOff(t *testing.T) {
 		m := startGroups(t, Config{})
 		k := newConsumed()
 		p := &heldPort{Port: m.broker}
-		r := request("a")
+		r := hasty("a")
 		r.Credit = 1000
 		sub, err := m.readers.open(r, subscription.Options{Port: p, Who: localWho, Now: m.config.Now})
 		if err != nil {
@@ -98,7 +105,7 @@ func TestSubscriberCutOff(t *testing.T) {
 		a := &subscriber{name: "a", k: k, sub: sub, done: make(chan struct{})}
 		go a.run()
 		t.Cleanup(func() { a.close(t) })
-		subscribe(t, m.Member, k, request("b"), nil)
+		subscribe(t, m.Member, k, hasty("b"), nil)
 		m.fillTopic(5)
 		k.await(t, "both read", func() bool { return k.owners()["a"] == 1 && k.owners()["b"] == 1 && k.total() == 10 })
 		mine := record.Partition(0)
@@ -126,11 +133,11 @@ func TestSubscriberStubborn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := startGroups(t, Config{})
 		k := newConsumed()
-		a := subscribe(t, m.Member, k, request("a"), func(s *subscriber) { s.stubborn = true })
+		a := subscribe(t, m.Member, k, hasty("a"), func(s *subscriber) { s.stubborn = true })
 		m.fillTopic(5)
 		k.await(t, "a reads all", func() bool { return k.total() == 10 })
 		begun := time.Now()
-		subscribe(t, m.Member, k, request("b"), nil)
+		subscribe(t, m.Member, k, hasty("b"), nil)
 		var gone client.Revoked
 		k.await(t, "a is asked for a partition", func() bool {
 			for _, e := range a.events {
@@ -163,7 +170,7 @@ func TestSubscriberWithoutCredit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := startGroups(t, Config{})
 		k := newConsumed()
-		r := request("a")
+		r := hasty("a")
 		r.Credit, r.MaxPartitionBytes = 200, 100
 		a := subscribe(t, m.Member, k, r, func(s *subscriber) { s.greedy = true })
 		k.await(t, "a has all", func() bool { return k.owners()["a"] == 2 })

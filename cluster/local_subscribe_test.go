@@ -253,10 +253,11 @@ func (c *consumed) total() (n int) {
 	return n
 }
 
+// request is a patient subscriber's: nobody is given up because the machine is busy.
 func request(name string) client.SubscribeRequest {
 	return client.SubscribeRequest{
 		Group: "g", Topics: []string{"t"}, ClientID: name, Start: client.TimestampEarliest,
-		SessionTimeout: 6 * time.Second, RebalanceTimeout: 6 * time.Second,
+		SessionTimeout: groupLimit, RebalanceTimeout: groupLimit,
 	}
 }
 
