@@ -132,6 +132,24 @@ func (g GroupedTable[K, V]) Reduce(
 	return t
 }
 
+// TryReduceTable is GroupedTable.Reduce with the task's context and errors, which go to the node's policy. The
+// Record is the row that is brought in or taken out.
+func TryReduceTable[K, V any](
+	g GroupedTable[K, V], add, sub func(ctx context.Context, sum V, r Record[K, V]) (V, error), store Store[K, V],
+	opts ...Option,
+) Table[K, V] {
+	call := func(f func(context.Context, V, Record[K, V]) (V, error)) foldStep[K, V, V] {
+		return func(in *instance, c *change[K, V], v, sum V) (V, error) {
+			return f(in.ctx, sum, Record[K, V]{Key: c.Key, Value: v, Meta: c.Meta})
+		}
+	}
+	t := aggregateTable(g, "tryReduceTable", store,
+		fold[K, V, V]{add: call(add), sub: call(sub), first: func(v V) V { return v }}, opts)
+	t.b.needs(t.from, add)
+	t.b.needs(t.from, sub)
+	return t
+}
+
 // AggregateTable combines the values of each group with a result of another type: begin makes the first one,
 // add brings a value in, sub takes one out. A result that its serde writes as null removes the row.
 func AggregateTable[K, V, A any](

@@ -54,12 +54,16 @@ func TestStatefulOperatorsNeedFunctions(t *testing.T) {
 	topology.LeftJoinStream(s, s, within, "j2", (func(string, string, bool) string)(nil)).To(Upper)
 	topology.JoinTable(s, table, (func(string, string) string)(nil)).To(Upper)
 	topology.LeftJoinTable(s, table, (func(string, string, bool) string)(nil)).To(Upper)
+	topology.TryMapTableValues(table, (func(context.Context, string, string) (string, error))(nil)).ToStream().To(Upper)
+	topology.TryReduceTable(gt, nil, nil, texts())
+	topology.TryJoinTables(table, table,
+		(func(_ context.Context, k, l, r string) (string, error))(nil)).ToStream().To(Upper)
 	topology.JoinTables(table, table, (func(string, string) string)(nil)).ToStream().To(Upper)
 	topology.LeftJoinTables(table, table, (func(string, string, bool) string)(nil)).ToStream().To(Upper)
 	topology.OuterJoinTables(table, table, (func(a, b topology.Opt[string]) string)(nil)).ToStream().To(Upper)
 	_, err := b.Build()
-	if n := strings.Count(fmt.Sprint(err), "has no function"); n != 32 {
-		t.Fatalf("%d of 32 faults:\n%v", n, err)
+	if n := strings.Count(fmt.Sprint(err), "has no function"); n != 36 {
+		t.Fatalf("%d of 36 faults:\n%v", n, err)
 	}
 }
 

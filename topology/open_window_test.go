@@ -147,8 +147,8 @@ func TestProcessorReadsWindows(t *testing.T) {
 		"k=k30-40=1 k130-140=1@132 k=false@132 k=1 35 true@132 k=@132 k=k30-40=1 l30-40=1@132")
 }
 
-// Goal: misuse is an error that says what to do: at Build where it shows there, else where the store is opened or asked.
-// Method: one of each.
+// Goal: misuse is an error that says what to do: at Build where it shows there, else where the store is opened or
+// asked. Method: one of each.
 func TestOpenWindowMisuse(t *testing.T) {
 	nothing := func(*windowing, *stringContext, texts) error { return nil }
 	none := topology.WindowKV("own", serde.String, serde.Int64)

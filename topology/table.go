@@ -215,37 +215,3 @@ func filterTable[K, V any](
 	})
 	return Table[K, V]{out}
 }
-
-// MapTableValues turns every value of a table into another one. f is called again where a row is looked up,
-// so it has to give the same for the same value.
-func MapTableValues[K, V, W any](t Table[K, V], f func(V) W, opts ...Option) Table[K, W] {
-	n := t.operator("mapTableValues", opts, 0)
-	t.b.needs(n, f)
-	out := newTable[K, W](t.b, n, t.key, nil, t.name)
-	out.ask = t.wantOld
-	out.look = func(in *instance) lookup[K, W] {
-		look := t.look(in)
-		return func(k K) (w W, ms int64, ok bool, err error) {
-			v, ms, ok, err := look(k)
-			if ok {
-				w = f(v)
-			}
-			return w, ms, ok, err
-		}
-	}
-	t.attach(n, func(in *instance) tableFlow[K, V] {
-		next := out.flow(in)
-		var mapped change[K, W]
-		return func(c *change[K, V]) error {
-			mapped = change[K, W]{Key: c.Key, HasNew: c.HasNew, HasOld: out.old && c.HasOld, Meta: c.Meta}
-			if mapped.HasNew {
-				mapped.New = f(c.New)
-			}
-			if mapped.HasOld {
-				mapped.Old = f(c.Old)
-			}
-			return next(&mapped)
-		}
-	})
-	return Table[K, W]{out}
-}
