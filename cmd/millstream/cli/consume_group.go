@@ -90,7 +90,7 @@ func groupFailure(ctx context.Context, name string, err error) error {
 	if errors.As(err, new(*client.PartitionError)) {
 		return readFailure(ctx, err)
 	}
-	f := groupRefused(fmt.Sprintf("group %q cannot be read with", name), err)
+	f := groupRefused(fmt.Sprintf("group %q does not take this reader", name), err)
 	if fault.CodeOf(err) == fault.InconsistentGroupProtocol {
 		f.hint("another name, or stop the group's members: Kafka's clients and this command share no group")
 	}

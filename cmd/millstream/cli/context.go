@@ -13,8 +13,9 @@ func (s *shell) contextCommand() *urfave.Command {
 	return &urfave.Command{
 		Name: "context", Usage: "name the clusters that commands talk to",
 		Description: "A context is a name for the addresses of a cluster's doors: commands use the gRPC door, doctor the HTTP door,\n" +
-			"bench the one that it measures. Commands without an address of their own use the context that --context names, or else MILLSTREAM_CONTEXT, or else the current one. They are\n" +
-			"kept in millstream/contexts.yaml below XDG_CONFIG_HOME, or else below ~/.config.",
+			"bench the one that it measures. Commands without an address of their own use the context that --context names,\n" +
+			"or else MILLSTREAM_CONTEXT, or else the current one. They are kept in millstream/contexts.yaml below\n" +
+			"XDG_CONFIG_HOME, or else below ~/.config.",
 		Subcommands: []*urfave.Command{
 			{
 				Name: "add", Usage: "name a cluster", ArgsUsage: "NAME", Action: s.contextAdd,

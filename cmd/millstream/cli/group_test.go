@@ -5,6 +5,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/millstream-io/millstream/cluster"
 )
 
 // atDev runs dev in this process and returns how to give it command lines.
@@ -88,4 +92,44 @@ func TestGroupInUse(t *testing.T) {
 		t.Errorf("after its member has left:\n%s", d)
 	}
 	end()
+}
+
+// Goal: a group in which Kafka's clients are is described and measured like any other, and tells a reader over gRPC why it
+// does not take it in. Method: a client of the Kafka door in a group, then the commands.
+func TestGroupOfKafkaClients(t *testing.T) {
+	m, err := cluster.Start(t.Context(), cluster.Config{
+		DataDir: t.TempDir(), Kafka: "127.0.0.1:0", GRPC: "127.0.0.1:0", GroupRebalanceDelay: time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	cmd := func(line string) outcome {
+		return commandLine(t, "", []string{"MILLSTREAM_ADDR=" + m.GRPCAddr()}, strings.Fields(line)...)
+	}
+	cmd("topic create orders --partitions 2").must(t, 0)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(m.KafkaAddr()), kgo.ConsumerGroup("theirs"), kgo.ConsumeTopics("orders"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	var d groupDetail
+	for limit := time.Now().Add(time.Minute); d.State != "Stable" || len(d.Members[0].Partitions["orders"]) != 2; {
+		o := cmd("group describe theirs --output json")
+		if d = (groupDetail{}); o.code == 0 {
+			if err := json.Unmarshal([]byte(o.stdout), &d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("the client does not get its partitions: %+v\n%s", d, o.stderr)
+		}
+	}
+	if d.Type != "consumer" || d.Coordinator != m.ID() || d.Members[0].Client != "kgo" {
+		t.Errorf("%+v", d)
+	}
+	if o := cmd("group lag theirs").must(t, 0); !strings.Contains(o.stdout, d.Members[0].ID) {
+		t.Errorf("the lag names no reader:\n%s", o.stdout)
+	}
+	cmd("consume orders -g theirs").must(t, exitConflict).says(t, "does not take this reader", `type "consumer"`, "share no group")
 }
