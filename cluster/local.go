@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/millstream-io/millstream/cluster/broker"
@@ -97,8 +98,17 @@ func (l local) Produce(b client.Outgoing, done func(client.Produced)) {
 	})
 }
 
-// Fetch implements client.Transport. A wait whose context ends is given up at the partitions too.
-func (l local) Fetch(ctx context.Context, r client.FetchRequest) (client.FetchResult, error) {
+// localReader reads from the broker; nothing is read ahead.
+type localReader struct{ m *Member }
+
+// OpenReader implements client.Transport.
+func (l local) OpenReader() client.Reader { return localReader(l) }
+
+// Close implements client.Reader.
+func (l localReader) Close() {}
+
+// Fetch implements client.Reader. A wait whose context ends is given up at the partitions too.
+func (l localReader) Fetch(ctx context.Context, r client.FetchRequest) (client.FetchResult, error) {
 	f := broker.Fetch{
 		Who: localWho, MinBytes: r.MinBytes, MaxBytes: r.MaxBytes,
 		Deadline: l.m.config.Now().Add(r.MaxWait), Partitions: make([]broker.FetchPartition, len(r.Partitions)),
@@ -120,9 +130,13 @@ func (l local) Fetch(ctx context.Context, r client.FetchRequest) (client.FetchRe
 		return client.FetchResult{}, ctx.Err()
 	}
 	res := client.FetchResult{Free: a.Release, Partitions: make([]client.FetchedPartition, len(a.Partitions))}
+	none := !slices.ContainsFunc(a.Partitions, func(p broker.FetchedPartition) bool { return len(p.Batches) > 0 })
 	for i, p := range a.Partitions {
 		res.Partitions[i] = client.FetchedPartition{
 			HighWatermark: p.HighWatermark, LogStart: p.LogStart, Batches: p.Batches, Err: p.Err,
+		}
+		if none { // compaction has left nothing: the first batch that is found comes whatever its size
+			res.Partitions[i].Next = p.HighWatermark
 		}
 	}
 	return res, nil

@@ -214,6 +214,13 @@ func (f *fakeCluster) append(o Outgoing, b record.Batch) Produced {
 	return a
 }
 
+// fakeReader is a Reader of a fakeCluster.
+type fakeReader struct{ *fakeCluster }
+
+func (f *fakeCluster) OpenReader() Reader { return fakeReader{f} }
+
+func (f fakeReader) Close() {}
+
 func (f *fakeCluster) Fetch(ctx context.Context, r FetchRequest) (FetchResult, error) {
 	until := time.Now().Add(r.MaxWait)
 	for {
@@ -226,6 +233,11 @@ func (f *fakeCluster) Fetch(ctx context.Context, r FetchRequest) (FetchResult, e
 			}
 		}
 		out, n, refused := f.read(r)
+		if n == 0 { // compaction has left nothing
+			for i := range out {
+				out[i].Next = out[i].HighWatermark
+			}
+		}
 		changed := f.changed
 		f.mu.Unlock()
 		if n >= r.MinBytes || refused || time.Now().After(until) {

@@ -18,11 +18,12 @@ const (
 	DefaultMaxWait           = 500 * time.Millisecond
 )
 
-// Consumer reads partitions that it is told to. It runs nothing in the background: Poll fetches. One
-// goroutine only.
+// Consumer reads partitions that it is told to. Poll fetches; over a connection the member sends ahead of it, up to
+// 4 MiB and a batch, and no more until Poll is called. One goroutine only. It needs a Close.
 type Consumer struct {
-	c *Client
-	o consumerOptions
+	c      *Client
+	o      consumerOptions
+	reader Reader
 
 	parts   []*reading
 	rotate  int // the partition that is asked first: MaxPollBytes must not starve the others
@@ -98,7 +99,7 @@ func OnOutOfRange(s Start) ConsumerOption {
 
 // Consumer makes a consumer without partitions: Assign them.
 func (c *Client) Consumer(opts ...ConsumerOption) *Consumer {
-	k := &Consumer{c: c, o: consumerOptions{maxBytes: DefaultMaxPollBytes, maxPartition: DefaultMaxPartitionBytes,
+	k := &Consumer{c: c, reader: c.t.OpenReader(), o: consumerOptions{maxBytes: DefaultMaxPollBytes, maxPartition: DefaultMaxPartitionBytes,
 		minBytes: 1, maxWait: DefaultMaxWait}}
 	for _, o := range opts {
 		o.applyConsumer(&k.o)
@@ -315,8 +316,9 @@ func sortPositions(ps []Position) {
 	})
 }
 
-// Close gives the buffers of the last Poll back. It is idempotent.
+// Close gives the buffers of the last Poll back, and what was read ahead. It is idempotent.
 func (k *Consumer) Close() {
 	k.box.release()
+	k.reader.Close()
 	k.closed = true
 }

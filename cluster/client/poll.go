@@ -62,14 +62,14 @@ func (k *Consumer) fill(ctx context.Context) error {
 		if err := k.ready(ctx, asked); err != nil {
 			return err
 		}
-		result, err := k.c.t.Fetch(ctx, k.request(ctx, asked))
+		result, err := k.reader.Fetch(ctx, k.request(ctx, asked))
 		retriable := false
 		if err == nil {
 			retriable = k.decode(asked, result)
 		} else if retriable = fault.CodeOf(err).Retryable(); !retriable && ctx.Err() == nil {
 			return err
 		}
-		if len(k.box.records) > 0 || err == nil && k.skipped(asked, result) {
+		if len(k.box.records) > 0 || err == nil && moved(asked) {
 			k.backoff = 0
 			return nil
 		}
@@ -130,6 +130,8 @@ func (k *Consumer) decode(asked []*reading, result FetchResult) (retriable bool)
 		case f.Err == nil:
 			if err := k.c.read(&k.box, r, f.Batches, f.HighWatermark); err != nil {
 				k.refuse(r, err)
+			} else {
+				r.next = max(r.next, f.Next) // over what compaction has left nothing of
 			}
 		case code == fault.OffsetOutOfRange && k.o.outOfRange.kind != startNone:
 			r.reset = true
@@ -142,22 +144,9 @@ func (k *Consumer) decode(asked []*reading, result FetchResult) (retriable bool)
 	return retriable
 }
 
-// skipped steps over what compaction has left nothing of, after an answer without records, and reports whether a
-// position moved. An answer without a batch says so for all that may be read: the first batch that is found is
-// returned whatever its size.
-func (k *Consumer) skipped(asked []*reading, result FetchResult) (moved bool) {
-	batches := 0
-	for i := range result.Partitions {
-		batches += len(result.Partitions[i].Batches)
-	}
-	for i := range min(len(asked), len(result.Partitions)) {
-		f, r := &result.Partitions[i], asked[i]
-		if batches == 0 && f.Err == nil {
-			r.next = max(r.next, f.HighWatermark)
-		}
-		moved = moved || f.Err == nil && r.next > r.asked
-	}
-	return moved
+// moved reports whether a position moved: over records, or over offsets that hold none.
+func moved(asked []*reading) bool {
+	return slices.ContainsFunc(asked, func(r *reading) bool { return r.next > r.asked })
 }
 
 // passing says whether a reader should ask again. That a topic is gone, or another one by the same name, does

@@ -21,9 +21,8 @@ type Transport interface {
 	// the call on.
 	Produce(b Outgoing, done func(Produced))
 
-	// Fetch reads from several partitions, waiting for data as r says. The call fails only when nobody could
-	// be asked; refused partitions have their Err set and end the wait.
-	Fetch(ctx context.Context, r FetchRequest) (FetchResult, error)
+	// OpenReader gives a Reader for one consumer. It does not block.
+	OpenReader() Reader
 
 	// ListOffsets looks offsets up; answers are in the order of the queries.
 	ListOffsets(ctx context.Context, q []OffsetQuery) ([]OffsetAnswer, error)
@@ -62,6 +61,17 @@ type Transport interface {
 
 	// Close gives connections back. What is under way is answered with an error.
 	Close() error
+}
+
+// Reader reads for one consumer, and may read ahead of it. Fetch is for one goroutine; Close may come from any.
+type Reader interface {
+	// Fetch reads from several partitions, waiting for data as r says. The call fails only when nobody could
+	// be asked; refused partitions have their Err set and end the wait. A partition that goes on where the answer
+	// before ended may have been read ahead; what was read ahead of others is forgotten.
+	Fetch(ctx context.Context, r FetchRequest) (FetchResult, error)
+
+	// Close gives up what was read ahead. Results that were returned stay valid until their Release.
+	Close()
 }
 
 // TopicMetadata describes a topic. Partitions are in order, starting with 0.
@@ -143,8 +153,11 @@ func (r FetchResult) Release() {
 }
 
 // FetchedPartition holds whole batches, ascending; the first may begin before the offset that was asked for.
-// Batches are read-only and valid until Release; one slice may hold several in a row.
+// Batches are read-only and valid until Release; one slice may hold several in a row. Next is where the partition goes
+// on: behind the batches or further, also without any, over offsets of which compaction has left nothing; not above 0
+// where nothing is known.
 type FetchedPartition struct {
+	Next          record.Offset
 	HighWatermark record.Offset
 	LogStart      record.Offset
 	Batches       [][]byte

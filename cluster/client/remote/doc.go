@@ -2,7 +2,7 @@
 //
 //	Client → transport → one connection ─┬ calls: metadata, offsets, administration
 //	                                     ├ one Produce stream: batches out, answers back by id
-//	                                     ├ Read: whole batches, as they are stored
+//	                                     ├ one Fetch stream for each consumer: whole batches, as they are stored
 //	                                     └ one Consume stream for each membership of a group
 //
 // It is a package of its own so that a program that embeds a member, and uses package client in-process, links no
@@ -14,6 +14,8 @@
 //     sequence, in order.
 //   - Every Produce has its answer soon after its deadline, whatever the connection does.
 //   - Refusals are those of the member: code, message and hint, so errors.Is tells the same as in-process.
+//   - What a consumer has read ahead is bounded by the credit that its stream was given; a position that it left is
+//     never handed out.
 //   - A membership outlives its connection: what was held is told as lost, and the group is joined again.
 //
 // It must not batch, retry or choose partitions: that is package client's.

@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"time"
 
 	apiv1 "github.com/millstream-io/millstream/proto/api/v1"
 	"github.com/millstream-io/millstream/proto/api/wire"
@@ -10,38 +9,6 @@ import (
 
 	"github.com/millstream-io/millstream/cluster/client"
 )
-
-// mostRead is the largest answer that a member gives to one Read.
-const mostRead = 32 << 20
-
-// Fetch implements client.Transport.
-func (t *transport) Fetch(ctx context.Context, r client.FetchRequest) (client.FetchResult, error) {
-	a, err := t.records.Read(t.with(ctx), &apiv1.ReadRequest{
-		Form: apiv1.Form_FORM_BATCHES, MinBytes: uint32(max(r.MinBytes, 0)), MaxBytes: uint32(min(max(r.MaxBytes, 1), mostRead)),
-		MaxWaitMs: uint32(max(r.MaxWait, 0) / time.Millisecond),
-		Partitions: convert(r.Partitions, func(p client.FetchPartition) *apiv1.ReadPartition {
-			return &apiv1.ReadPartition{
-				Topic: p.Topic, TopicId: idOf(p.TopicID), Partition: int32(p.Partition), Offset: int64(p.From),
-				MaxBytes: uint32(min(max(p.MaxBytes, 1), mostRead)),
-			}
-		}),
-	})
-	if err != nil {
-		return client.FetchResult{}, t.refusal(ctx, err)
-	}
-	return client.FetchResult{Partitions: convert(a.Partitions, fetched)}, nil
-}
-
-func fetched(r *apiv1.ReadResult) client.FetchedPartition {
-	f := client.FetchedPartition{
-		HighWatermark: record.Offset(r.Data.GetHighWatermark()), LogStart: record.Offset(r.Data.GetLogStart()),
-		Err: wire.Refusal(r.Error),
-	}
-	if b := r.Data.GetBatches(); len(b) > 0 {
-		f.Batches = [][]byte{b}
-	}
-	return f
-}
 
 // ListOffsets implements client.Transport.
 func (t *transport) ListOffsets(ctx context.Context, q []client.OffsetQuery) ([]client.OffsetAnswer, error) {

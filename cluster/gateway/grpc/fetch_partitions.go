@@ -13,7 +13,13 @@ import (
 
 // add begins to read partitions, or moves them. A question under way is cut short, so that they come in.
 func (f *fetchStream) add(list []*apiv1.FetchPartition) error {
-	if err := f.d.some("partitions", len(f.parts)+len(list)); err != nil {
+	fresh := 0
+	for _, p := range list {
+		if f.parts[partitionKey{p.GetTopic(), p.GetPartition()}] == nil {
+			fresh++
+		}
+	}
+	if err := f.d.some("partitions", len(f.parts)+fresh); err != nil {
 		return err
 	}
 	for _, p := range list {

@@ -93,6 +93,45 @@ func TestReaderBudget(t *testing.T) {
 	d.wg.Wait()
 }
 
+// Goal: a reader steps over offsets of which compaction has left nothing, and its client is told. Method: a log whose
+// end is ahead of its last batch; a stream and a call.
+func TestSkipsWhatCompactionLeft(t *testing.T) {
+	port := &emptiedPort{heldPort: newHeldPort()}
+	s := serve(t, port, Options{})
+	c := apiv1.NewRecordsClient(s.conn)
+	f, err := c.Fetch(s.ctx)
+	if err == nil {
+		err = f.Send(&apiv1.FetchRequest{Command: &apiv1.FetchRequest_Start{Start: &apiv1.FetchStart{
+			CreditBytes: 1, Partitions: []*apiv1.FetchPartition{
+				{Topic: "t", From: &apiv1.Position{At: &apiv1.Position_Offset{Offset: 3}}},
+			},
+		}}})
+	}
+	var m *apiv1.FetchResponse
+	for err == nil && m.GetBatches() == nil {
+		m, err = f.Recv()
+	}
+	if err != nil || m.GetBatches().Data.NextOffset != 42 || m.GetBatches().Size != 0 {
+		t.Errorf("the stream goes on with %v, %v", m, err)
+	}
+	r, err := c.Read(s.ctx, &apiv1.ReadRequest{Partitions: []*apiv1.ReadPartition{{Topic: "t", Offset: 3}}})
+	if err != nil || r.Partitions[0].Data.NextOffset != 42 {
+		t.Errorf("the call goes on with %v, %v", r, err)
+	}
+	port.answer()
+}
+
+// emptiedPort is a log with nothing in front of offset 42.
+type emptiedPort struct{ *heldPort }
+
+func (p *emptiedPort) Fetch(f broker.Fetch, done func(broker.Fetched)) (cancel func()) {
+	if f.Partitions[0].From >= 42 {
+		return p.heldPort.Fetch(f, done)
+	}
+	done(broker.Fetched{Partitions: []broker.FetchedPartition{{HighWatermark: 42, LastStable: 42}}, Release: func() {}})
+	return func() {}
+}
+
 // Goal: a stream whose client takes nothing is ended after the time for that, and what it held is free; one that waits
 // for credit is not. Method: one of each on a log without an end.
 func TestStuckStream(t *testing.T) {
