@@ -213,8 +213,8 @@ func (s *shell) appNames(ctx context.Context, addr string, command *urfave.Comma
 	return names
 }
 
-// completionTime is how long somebody waits who pressed a key.
-const completionTime = 700 * time.Millisecond
+// completionTime is how long somebody waits at most who pressed a key; where nobody listens that is told at once.
+const completionTime = 2 * time.Second
 
 // quickly asks a member in no more time than somebody waits who pressed a key.
 func (s *shell) quickly(ctx context.Context, option string, ask func(context.Context, *client.Client)) {

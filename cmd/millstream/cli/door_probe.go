@@ -13,22 +13,23 @@ import (
 	"github.com/millstream-io/millstream/cluster/client"
 )
 
-// probePatience bounds the look at one address.
-const probePatience = time.Second
+// probePatience bounds one question to an address. Doors answer at once, or hang up.
+const probePatience = 4 * time.Second
 
 // doorAt says which door answers at an address, by its noun: Kafka or HTTP, "" for nothing and for anything else. It
-// blocks for two short questions at most.
+// blocks for two questions at most. HTTP is asked for first: its question ends a connection to a Kafka door at once, while
+// an HTTP door would wait for the end of a line that never comes.
 func doorAt(ctx context.Context, addr string) string {
-	hello := apiVersions(probeCorrelation)
-	answer := probe(ctx, addr, hello, 8) // size and correlation id
-	if len(answer) == 8 && binary.BigEndian.Uint32(answer) < 1<<20 && binary.BigEndian.Uint32(answer[4:]) == probeCorrelation {
-		return kafkaDoor.noun
+	answer := probe(ctx, addr, []byte("GET /healthz HTTP/1.0\r\n\r\n"), 7)
+	if bytes.Equal(answer, []byte("HTTP/1.")) {
+		return httpDoor.noun
 	}
 	if answer == nil {
 		return ""
 	}
-	if answer := probe(ctx, addr, []byte("GET /healthz HTTP/1.0\r\n\r\n"), 7); bytes.Equal(answer, []byte("HTTP/1.")) {
-		return httpDoor.noun
+	answer = probe(ctx, addr, apiVersions(probeCorrelation), 8) // size and correlation id
+	if len(answer) == 8 && binary.BigEndian.Uint32(answer) < 1<<20 && binary.BigEndian.Uint32(answer[4:]) == probeCorrelation {
+		return kafkaDoor.noun
 	}
 	return ""
 }
