@@ -215,8 +215,13 @@ func TestDialRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed := l.Addr().String()
-	_ = l.Close()
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	closed := c.LocalAddr().String() // nobody listens there, and nobody else can begin to
 	for _, addr := range []string{closed, m.KafkaAddr()} {
 		if _, err := remote.Dial(within(t), addr); !errors.Is(err, fault.Unreachable) || !strings.Contains(err.Error(), "gRPC door") {
 			t.Errorf("%s: %v", addr, err)
