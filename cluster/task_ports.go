@@ -116,7 +116,9 @@ func (p *taskPorts) ends(l task.Locate, committed []broker.CommitOffset, done fu
 		if t == nil || int(l.Partition) >= len(t.Partitions) {
 			continue
 		}
-		at = append(at, task.Position{Topic: name, Committed: max(committed[i].Offset, task.NotCommitted)})
+		at = append(at, task.Position{
+			Topic: name, Committed: max(committed[i].Offset, task.NotCommitted), Note: committed[i].Metadata,
+		})
 		q := broker.OffsetQuery{Topic: name, Partition: l.Partition, Epoch: record.NoEpoch}
 		q.TimestampMs = broker.TimestampEarliest
 		ask = append(ask, q)
@@ -179,7 +181,7 @@ func (p *taskPorts) Commit(id task.ID, c task.Commit, done func(task.Committed))
 	commit := broker.Commit{Who: p.who(), Group: id.App, Generation: int32(c.Epoch), Deadline: p.deadline()}
 	for _, o := range c.Offsets {
 		commit.Offsets = append(commit.Offsets, broker.CommitOffset{
-			Topic: o.Topic, Partition: o.Partition, Offset: o.Next, LeaderEpoch: record.NoEpoch,
+			Topic: o.Topic, Partition: o.Partition, Offset: o.Next, LeaderEpoch: record.NoEpoch, Metadata: o.Note,
 		})
 	}
 	p.m.broker.Commit(commit, func(err error) { done(task.Committed{Err: err}) })

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -200,14 +201,15 @@ func TestWorthwhile(t *testing.T) {
 	}
 }
 
-// Goal: a commit of an older life is refused, and one of the newest life taken again and again. Method:
-// commit with epochs 4, 5, 4, 5.
+// Goal: a commit of an older life is refused, and one of the newest life taken again and again; it comes back with its
+// note. Method: commit with epochs 4, 5, 4, 5.
 func TestOlderCommitIsRefused(t *testing.T) {
-	_, p, end := portsOn(t)
+	m, p, end := portsOn(t)
 	defer end()
 	commit := func(epoch record.Epoch, next record.Offset) error {
 		done := make(chan error, 2)
-		p.Commit(portsTask, task.Commit{Epoch: epoch, Offsets: []task.Committable{{Topic: "in", Next: next}}},
+		at := task.Committable{Topic: "in", Next: next, Note: fmt.Sprint("note ", next)}
+		p.Commit(portsTask, task.Commit{Epoch: epoch, Offsets: []task.Committable{at}},
 			func(c task.Committed) { done <- c.Err })
 		return <-done
 	}
@@ -227,5 +229,10 @@ func TestOlderCommitIsRefused(t *testing.T) {
 	p.Locate(portsTask, task.Locate{Topics: []string{"in"}}, func(l task.Located) { located <- l })
 	if l := <-located; l.Err != nil || len(l.Positions) != 0 {
 		t.Fatalf("a topic that does not exist: %+v", l)
+	}
+	m.makeTopic(t, "in")
+	p.Locate(portsTask, task.Locate{Topics: []string{"in"}}, func(l task.Located) { located <- l })
+	if l := <-located; l.Err != nil || len(l.Positions) != 1 || l.Positions[0].Committed != 3 || l.Positions[0].Note != "note 3" {
+		t.Fatalf("what was committed comes back as %+v", l)
 	}
 }

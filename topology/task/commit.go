@@ -99,6 +99,7 @@ func (c *Core) commit() error {
 		if in.there && in.committed != k.waiting.positions[i] {
 			commit.Offsets = append(commit.Offsets, Committable{
 				Topic: in.source.Topic, Partition: c.cfg.ID.Partition, Next: k.waiting.positions[i],
+				Note: encodeNote(k.waiting.streamTime),
 			})
 		}
 	}

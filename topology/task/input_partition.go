@@ -83,6 +83,11 @@ func (c *Core) takeLocated(a Located) error {
 	c.located = pause{}
 	if c.phase == phaseLocating {
 		c.inst.SetStreamTime(c.restoredTime())
+		for _, p := range a.Positions {
+			if p.Committed != NotCommitted && p.Committed <= p.End { // else it was another topic
+				c.inst.SetStreamTime(decodeNote(p.Note))
+			}
+		}
 	}
 	for _, p := range a.Positions {
 		i := slices.IndexFunc(c.inputs, func(in *inputPartition) bool { return in.source.Topic == p.Topic })

@@ -2,6 +2,8 @@ package task
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -90,4 +92,25 @@ func decodeMark(b []byte, stores []*plan.Store) (mark, error) {
 		return mark{}, fmt.Errorf("store %s is gone", rest[0].Name)
 	}
 	return m, nil
+}
+
+// notePrefix begins what a task stores with its positions: the stream time, in milliseconds since 1970. Tasks without
+// rows on disk have no other place for it, and it outlives the disk.
+const notePrefix = "stream-time="
+
+func encodeNote(streamTime time.Time) string {
+	if streamTime.IsZero() {
+		return ""
+	}
+	return notePrefix + strconv.FormatInt(streamTime.UnixMilli(), 10)
+}
+
+// decodeNote returns the stream time of a note; zero where it tells none: somebody else has stored the position.
+func decodeNote(note string) time.Time {
+	digits, ok := strings.CutPrefix(note, notePrefix)
+	ms, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
 }

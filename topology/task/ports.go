@@ -120,6 +120,7 @@ type Committable struct {
 	Topic     string
 	Partition record.Partition
 	Next      record.Offset // the first record that is not processed
+	Note      string        // stored with the position, and comes back with it; not longer than 64 bytes
 }
 
 // Input is what a Step takes: Open, Fenced, Located, Described, Fetched, Sent, Committed, Tick, Pause or Stop.
@@ -147,6 +148,7 @@ type Located struct {
 type Position struct {
 	Topic     string
 	Committed record.Offset // NotCommitted: none
+	Note      string        // that was stored with Committed
 	Start     record.Offset // the oldest offset that is there
 	End       record.Offset // the offset behind the newest visible record
 }

@@ -27,6 +27,7 @@ type inputPartition struct {
 
 type committed struct {
 	next  record.Offset
+	note  string
 	epoch record.Epoch
 }
 
@@ -173,7 +174,7 @@ func (l *memoryLog) commit(c task.Committable, epoch record.Epoch) error {
 	if old, ok := l.offsets[at]; ok && epoch < old.epoch {
 		return fault.New(fault.IllegalGeneration, "epoch %d is older than %d", epoch, old.epoch)
 	}
-	l.offsets[at] = committed{c.Next, epoch}
+	l.offsets[at] = committed{c.Next, c.Note, epoch}
 	return nil
 }
 

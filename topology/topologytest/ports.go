@@ -45,6 +45,7 @@ func (p ports) Locate(_ task.ID, l task.Locate, done func(task.Located)) {
 			if part, err := p.d.log.partition(topic, l.Partition); err == nil {
 				a.Positions = append(a.Positions, task.Position{
 					Topic: topic, Committed: p.d.log.committed(topic, l.Partition), Start: part.start, End: part.end,
+					Note: p.d.log.offsets[inputPartition{topic, l.Partition}].note,
 				})
 			}
 		}
