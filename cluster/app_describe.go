@@ -217,7 +217,7 @@ func (m *Member) positions(ctx context.Context, name string, parts []broker.Comm
 		return nil, nil
 	}
 	q := broker.CommittedQuery{Who: localWho, Group: name, Partitions: parts, Deadline: m.by(ctx)}
-	c, err := await(ctx, func(done func(broker.Committed)) { m.broker.Committed(q, done) })
+	c, err := broker.Await(ctx, func(done func(broker.Committed)) { m.broker.Committed(q, done) })
 	if err = firstError(err, c.Err); err != nil {
 		return nil, err
 	}
@@ -229,7 +229,7 @@ func (m *Member) positions(ctx context.Context, name string, parts []broker.Comm
 			})
 		}
 	}
-	ends, err := await(ctx, func(done func([]broker.OffsetAnswer)) {
+	ends, err := broker.Await(ctx, func(done func([]broker.OffsetAnswer)) {
 		m.broker.ListOffsets(localWho, ask, m.by(ctx), done)
 	})
 	if err != nil {

@@ -104,7 +104,7 @@ func (m *Member) resetPlan(ctx context.Context, name string) (app.Reset, []broke
 		}
 	}
 	q := broker.CommittedQuery{Who: localWho, Group: name, Deadline: m.by(ctx)}
-	c, err := await(ctx, func(done func(broker.Committed)) { m.broker.Committed(q, done) })
+	c, err := broker.Await(ctx, func(done func(broker.Committed)) { m.broker.Committed(q, done) })
 	if err = firstError(err, c.Err); err != nil {
 		return r, nil, err
 	}
@@ -191,7 +191,7 @@ func (m *Member) takeBack(ctx context.Context, name string, positions []broker.C
 		c := broker.Commit{
 			Who: localWho, Group: name, Generation: generation, Offsets: by[generation], Deadline: m.by(ctx),
 		}
-		refused, err := await(ctx, func(done func(error)) { m.broker.Commit(c, done) })
+		refused, err := broker.Await(ctx, func(done func(error)) { m.broker.Commit(c, done) })
 		if err = firstError(err, refused); err != nil {
 			return fmt.Errorf("take back its positions: %w", err)
 		}

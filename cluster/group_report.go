@@ -51,7 +51,7 @@ func (m *Member) Group(ctx context.Context, name string) (GroupReport, error) {
 		return GroupReport{}, fault.New(fault.CoordinatorNotAvailable, "group %q: the member is starting", name).
 			WithHint("try again in a moment")
 	}
-	d, err := await(ctx, func(done func(broker.DescribedGroup)) {
+	d, err := broker.Await(ctx, func(done func(broker.DescribedGroup)) {
 		m.broker.DescribeGroups(broker.Who{}, []string{name}, m.by(ctx), func(d []broker.DescribedGroup) { done(d[0]) })
 	})
 	switch {

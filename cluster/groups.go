@@ -203,7 +203,7 @@ func (h *groupHost) resumePartition(ctx context.Context, p *placed) error {
 		partition.Reply
 		err error
 	}
-	a, err := await(ctx, func(done func(answer)) {
+	a, err := broker.Await(ctx, func(done func(answer)) {
 		q := partition.Query{Question: group.List{}, Deadline: h.m.by(ctx)}
 		broker.Ask(*p.ref.Load(), h.m.by(ctx), q, func(r partition.Reply, err error) { done(answer{r, err}) })
 	})

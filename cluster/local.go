@@ -31,19 +31,6 @@ func (m *Member) by(ctx context.Context) time.Time {
 	return m.config.Now().Add(localTimeout)
 }
 
-// await turns an asynchronous call into a blocking one that ends with ctx.
-func await[A any](ctx context.Context, call func(done func(A))) (A, error) {
-	answer := make(chan A, 1)
-	call(func(a A) { answer <- a })
-	select {
-	case a := <-answer:
-		return a, nil
-	case <-ctx.Done():
-		var none A
-		return none, ctx.Err()
-	}
-}
-
 // Metadata implements client.Transport.
 func (l local) Metadata(ctx context.Context, create bool, topics ...string) ([]client.TopicMetadata, error) {
 	var out []client.TopicMetadata
@@ -150,7 +137,7 @@ func (l local) ListOffsets(ctx context.Context, q []client.OffsetQuery) ([]clien
 			Topic: o.Topic, Partition: o.Partition, TimestampMs: o.TimestampMs, Epoch: record.NoEpoch,
 		}
 	}
-	a, err := await(ctx, func(done func([]broker.OffsetAnswer)) {
+	a, err := broker.Await(ctx, func(done func([]broker.OffsetAnswer)) {
 		l.m.broker.ListOffsets(localWho, ask, l.m.by(ctx), done)
 	})
 	if err != nil {
@@ -166,7 +153,7 @@ func (l local) ListOffsets(ctx context.Context, q []client.OffsetQuery) ([]clien
 // InitProducer implements client.Transport.
 func (l local) InitProducer(ctx context.Context) (record.ProducerID, record.ProducerEpoch, error) {
 	p := broker.InitProducer{Who: localWho, ID: record.NoProducer, Epoch: -1, Deadline: l.m.by(ctx)}
-	a, err := await(ctx, func(done func(broker.InitedProducer)) { l.m.broker.InitProducer(p, done) })
+	a, err := broker.Await(ctx, func(done func(broker.InitedProducer)) { l.m.broker.InitProducer(p, done) })
 	return a.ID, a.Epoch, firstError(err, a.Err)
 }
 
@@ -180,7 +167,7 @@ func (l local) CreateTopics(ctx context.Context, t []client.NewTopic) ([]client.
 			topics[i].Configs[k] = &v
 		}
 	}
-	a, err := await(ctx, func(done func([]broker.CreatedTopic)) {
+	a, err := broker.Await(ctx, func(done func([]broker.CreatedTopic)) {
 		l.m.broker.CreateTopics(localWho, topics, false, l.m.by(ctx), done)
 	})
 	if err != nil {
@@ -210,7 +197,7 @@ func (l local) DeleteTopics(ctx context.Context, names []string) ([]client.Topic
 	for i, n := range names {
 		refs[i] = broker.TopicRef{Name: n}
 	}
-	a, err := await(ctx, func(done func([]broker.DeletedTopic)) {
+	a, err := broker.Await(ctx, func(done func([]broker.DeletedTopic)) {
 		l.m.broker.DeleteTopics(localWho, refs, l.m.by(ctx), done)
 	})
 	if err != nil {
@@ -229,7 +216,7 @@ func (l local) CreatePartitions(ctx context.Context, t []client.MorePartitions) 
 	for i, p := range t {
 		more[i] = broker.MorePartitions{Topic: p.Topic, Count: int32(p.Total)}
 	}
-	a, err := await(ctx, func(done func([]broker.TopicResult)) {
+	a, err := broker.Await(ctx, func(done func([]broker.TopicResult)) {
 		l.m.broker.CreatePartitions(localWho, more, false, l.m.by(ctx), done)
 	})
 	if err != nil {

@@ -23,7 +23,7 @@ func (l local) AlterConfigs(ctx context.Context, c []client.ConfigChange, valida
 			changes[i].Ops = append(changes[i].Ops, config.Op{Key: k, Verb: config.Delete})
 		}
 	}
-	a, err := await(ctx, func(done func([]broker.AlteredConfig)) {
+	a, err := broker.Await(ctx, func(done func([]broker.AlteredConfig)) {
 		l.m.broker.AlterConfigs(localWho, changes, validateOnly, l.m.by(ctx), done)
 	})
 	if err != nil {
@@ -42,7 +42,7 @@ func (l local) DeleteRecords(ctx context.Context, p []client.Position) ([]client
 	for i, r := range p {
 		ask[i] = broker.DeleteRecords{Topic: r.Topic, Partition: r.Partition, To: r.Offset}
 	}
-	a, err := await(ctx, func(done func([]broker.DeletedRecords)) {
+	a, err := broker.Await(ctx, func(done func([]broker.DeletedRecords)) {
 		l.m.broker.DeleteRecords(localWho, ask, l.m.by(ctx), done)
 	})
 	if err != nil {
@@ -61,7 +61,7 @@ func (l local) ListGroups(ctx context.Context) ([]client.GroupListing, error) {
 		groups []broker.ListedGroup
 		err    error
 	}
-	a, err := await(ctx, func(done func(answer)) {
+	a, err := broker.Await(ctx, func(done func(answer)) {
 		l.m.broker.ListGroups(localWho, l.m.by(ctx), func(g []broker.ListedGroup, err error) { done(answer{g, err}) })
 	})
 	if err = firstError(err, a.err); err != nil {
@@ -76,7 +76,7 @@ func (l local) ListGroups(ctx context.Context) ([]client.GroupListing, error) {
 
 // DescribeGroups implements client.Transport.
 func (l local) DescribeGroups(ctx context.Context, names []string) ([]client.GroupDescription, error) {
-	a, err := await(ctx, func(done func([]broker.DescribedGroup)) {
+	a, err := broker.Await(ctx, func(done func([]broker.DescribedGroup)) {
 		l.m.broker.DescribeGroups(localWho, names, l.m.by(ctx), done)
 	})
 	if err != nil {
@@ -118,7 +118,7 @@ func clientMember(protocolType string, m group.DescribedMember) client.GroupMemb
 
 // DeleteGroups implements client.Transport.
 func (l local) DeleteGroups(ctx context.Context, names []string) ([]error, error) {
-	return await(ctx, func(done func([]error)) {
+	return broker.Await(ctx, func(done func([]error)) {
 		l.m.broker.DeleteGroups(localWho, names, l.m.by(ctx), done)
 	})
 }
@@ -129,7 +129,7 @@ func (l local) CommittedOffsets(ctx context.Context, name string, parts []client
 	for _, p := range parts {
 		q.Partitions = append(q.Partitions, broker.CommitOffset{Topic: p.Topic, Partition: p.Partition})
 	}
-	a, err := await(ctx, func(done func(broker.Committed)) { l.m.broker.Committed(q, done) })
+	a, err := broker.Await(ctx, func(done func(broker.Committed)) { l.m.broker.Committed(q, done) })
 	if err = firstError(err, a.Err); err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func (l local) CommitOffsets(ctx context.Context, name string, o []client.GroupO
 			Topic: p.Topic, Partition: p.Partition, Offset: p.Offset, LeaderEpoch: p.LeaderEpoch, Metadata: p.Metadata,
 		})
 	}
-	return await(ctx, func(done func([]error)) { l.m.broker.CommitGroup(c, done) })
+	return broker.Await(ctx, func(done func([]error)) { l.m.broker.CommitGroup(c, done) })
 }
 
 // DeleteOffsets implements client.Transport.
@@ -164,7 +164,7 @@ func (l local) DeleteOffsets(ctx context.Context, name string, parts []client.To
 		errs []error
 		err  error
 	}
-	a, err := await(ctx, func(done func(answer)) {
+	a, err := broker.Await(ctx, func(done func(answer)) {
 		l.m.broker.DeleteGroupOffsets(localWho, name, ask, l.m.by(ctx), func(errs []error, err error) { done(answer{errs, err}) })
 	})
 	return a.errs, firstError(err, a.err)

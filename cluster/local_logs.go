@@ -24,7 +24,7 @@ func (l local) DescribeLogs(ctx context.Context, topics []string) ([]client.Topi
 			wanted = append(wanted, broker.PartitionName{Topic: t.Name, Partition: record.Partition(n)})
 		}
 	}
-	logs, err := await(ctx, func(done func([]broker.PartitionLog)) {
+	logs, err := broker.Await(ctx, func(done func([]broker.PartitionLog)) {
 		broker.DescribeLogs(l.m.broker, localWho, wanted, l.m.by(ctx), done)
 	})
 	if err != nil {

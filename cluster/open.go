@@ -169,7 +169,7 @@ func (m *Member) askController(ctx context.Context, request func(deadline time.T
 		return fault.New(fault.NotController, "the controller is not up on this member").WithHint("restart the member")
 	}
 	type answer struct{ err error }
-	a, err := await(ctx, func(done func(answer)) {
+	a, err := broker.Await(ctx, func(done func(answer)) {
 		broker.Ask(ref, deadline, request(deadline), func(_ controller.Done, err error) { done(answer{err}) })
 	})
 	return firstError(err, a.err)
@@ -238,7 +238,7 @@ func (m *Member) awaitReplica(ctx context.Context, tp record.TopicPartition) err
 
 func (m *Member) awaitRef(ctx context.Context, ref actors.Ref) error {
 	type answer struct{ err error }
-	a, err := await(ctx, func(done func(answer)) {
+	a, err := broker.Await(ctx, func(done func(answer)) {
 		ref.Ask(m.by(ctx), replica.Watch{Deadline: m.by(ctx)}, func(a any, err error) {
 			if r, ok := a.(partition.Reply); ok {
 				err = r.Err

@@ -83,7 +83,7 @@ func (m *Member) ensureTopics(ctx context.Context, g *plan.Graph) error {
 }
 
 func (m *Member) createTopics(ctx context.Context, topics []broker.NewTopic) error {
-	made, err := await(ctx, func(done func([]broker.CreatedTopic)) {
+	made, err := broker.Await(ctx, func(done func([]broker.CreatedTopic)) {
 		m.broker.CreateTopics(broker.Who{Remote: "local"}, topics, false, m.by(ctx), done)
 	})
 	if err != nil {

@@ -32,6 +32,22 @@ func SendAsync[K, V any](ctx context.Context, c *Client, t topology.Topic[K, V],
 	c.ProduceAsync(ctx, r, done)
 }
 
+// SendNull writes a key without a value and waits for its answer, like Client.Produce: in a compacted topic that deletes
+// the key, to a table the row. Errors: Send's.
+func SendNull[K, V any](ctx context.Context, c *Client, t topology.Topic[K, V], key K) (record.Offset, error) {
+	r, err := EncodeNull(t, key)
+	if err != nil {
+		return -1, err
+	}
+	return c.Produce(ctx, r)
+}
+
+// EncodeNull makes a record without a value, for ProduceAsync. Errors: Encode's.
+func EncodeNull[K, V any](t topology.Topic[K, V], key K) (Record, error) {
+	k, err := encode(t.Key, serde.Info{Topic: t.Name, IsKey: true}, key)
+	return Record{Topic: t.Name, Key: k}, err
+}
+
 // Encode makes a record for a typed topic. A nil serde stands for the built-in one of its type.
 func Encode[K, V any](t topology.Topic[K, V], key K, value V) (Record, error) {
 	r := Record{Topic: t.Name}

@@ -171,19 +171,6 @@ func (d *door) by(ctx context.Context) time.Time {
 	return d.o.Now().Add(callTimeout)
 }
 
-// await turns an intent into a blocking call that ends with ctx.
-func await[A any](ctx context.Context, ask func(done func(A))) (A, error) {
-	answer := make(chan A, 1)
-	ask(func(a A) { answer <- a })
-	select {
-	case a := <-answer:
-		return a, nil
-	case <-ctx.Done():
-		var none A
-		return none, ctx.Err()
-	}
-}
-
 // some refuses lists that are too long.
 func (d *door) some(what string, n int) error {
 	if n > d.o.MaxPartitions {

@@ -249,7 +249,7 @@ func (c *consumeStream) find(tp client.TopicPartition, ms int64) (record.Offset,
 		{Topic: tp.Topic, Partition: tp.Partition, TimestampMs: broker.TimestampLatest, Epoch: noEpoch},
 		{Topic: tp.Topic, Partition: tp.Partition, TimestampMs: max(ms, 0), Epoch: noEpoch},
 	}
-	a, err := await(c.ctx, func(done func([]broker.OffsetAnswer)) {
+	a, err := broker.Await(c.ctx, func(done func([]broker.OffsetAnswer)) {
 		c.d.port.ListOffsets(whoOf(c.ctx), q, c.d.by(context.Background()), done)
 	})
 	switch {

@@ -25,7 +25,7 @@ type answered[A any] struct {
 
 // ListGroups implements apiv1.GroupsServer.
 func (s *groups) ListGroups(ctx context.Context, _ *apiv1.ListGroupsRequest) (*apiv1.ListGroupsResponse, error) {
-	r, err := await(ctx, func(done func(answered[[]broker.ListedGroup])) {
+	r, err := broker.Await(ctx, func(done func(answered[[]broker.ListedGroup])) {
 		s.d.port.ListGroups(whoOf(ctx), s.d.by(ctx), func(l []broker.ListedGroup, err error) {
 			done(answered[[]broker.ListedGroup]{l, err})
 		})
@@ -66,7 +66,7 @@ func (s *groups) DescribeGroups(ctx context.Context, r *apiv1.DescribeGroupsRequ
 }
 
 func (s *groups) described(ctx context.Context, names []string) ([]broker.DescribedGroup, error) {
-	return await(ctx, func(done func([]broker.DescribedGroup)) {
+	return broker.Await(ctx, func(done func([]broker.DescribedGroup)) {
 		s.d.port.DescribeGroups(whoOf(ctx), names, s.d.by(ctx), done)
 	})
 }
@@ -104,7 +104,7 @@ func (s *groups) DeleteGroups(ctx context.Context, r *apiv1.DeleteGroupsRequest)
 	if err := s.d.some("groups", len(r.Names)); err != nil {
 		return nil, err
 	}
-	errs, err := await(ctx, func(done func([]error)) {
+	errs, err := broker.Await(ctx, func(done func([]error)) {
 		s.d.port.DeleteGroups(whoOf(ctx), r.Names, s.d.by(ctx), done)
 	})
 	if err != nil {
@@ -132,7 +132,7 @@ func (s *groups) CommitOffsets(ctx context.Context, r *apiv1.CommitOffsetsReques
 	for _, o := range r.Offsets {
 		c.Offsets = append(c.Offsets, commitOf(o))
 	}
-	errs, err := await(ctx, func(done func([]error)) { s.d.port.CommitGroup(c, done) })
+	errs, err := broker.Await(ctx, func(done func([]error)) { s.d.port.CommitGroup(c, done) })
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +194,7 @@ func (s *groups) committed(ctx context.Context, name string, wanted []broker.Com
 		return nil, fault.New(fault.InvalidGroupID, "no group is named").WithHint("set group")
 	}
 	q := broker.CommittedQuery{Who: whoOf(ctx), Group: name, Partitions: wanted, Deadline: s.d.by(ctx)}
-	a, err := await(ctx, func(done func(broker.Committed)) { s.d.port.Committed(q, done) })
+	a, err := broker.Await(ctx, func(done func(broker.Committed)) { s.d.port.Committed(q, done) })
 	if err == nil {
 		err = a.Err
 	}
@@ -210,7 +210,7 @@ func (s *groups) DeleteOffsets(ctx context.Context, r *apiv1.DeleteOffsetsReques
 	for _, p := range r.Partitions {
 		wanted = append(wanted, group.TopicPartition{Topic: p.GetTopic(), Partition: record.Partition(p.GetPartition())})
 	}
-	a, err := await(ctx, func(done func(answered[[]error])) {
+	a, err := broker.Await(ctx, func(done func(answered[[]error])) {
 		s.d.port.DeleteGroupOffsets(whoOf(ctx), r.Group, wanted, s.d.by(ctx), func(errs []error, err error) {
 			done(answered[[]error]{errs, err})
 		})

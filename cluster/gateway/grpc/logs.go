@@ -30,7 +30,7 @@ func (s *topics) DescribeLogs(ctx context.Context, r *apiv1.DescribeLogsRequest)
 	if err := s.d.some("partitions", len(wanted)); err != nil {
 		return nil, err
 	}
-	logs, err := await(ctx, func(done func([]broker.PartitionLog)) {
+	logs, err := broker.Await(ctx, func(done func([]broker.PartitionLog)) {
 		broker.DescribeLogs(s.d.port, whoOf(ctx), wanted, s.d.by(ctx), done)
 	})
 	if err != nil {

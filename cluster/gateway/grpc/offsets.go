@@ -36,7 +36,7 @@ func (s *records) ListOffsets(ctx context.Context, r *apiv1.ListOffsetsRequest) 
 			at = append(at, i)
 		}
 	}
-	answers, err := await(ctx, func(done func([]broker.OffsetAnswer)) {
+	answers, err := broker.Await(ctx, func(done func([]broker.OffsetAnswer)) {
 		s.d.port.ListOffsets(whoOf(ctx), ask, s.d.by(ctx), done)
 	})
 	if err != nil {

@@ -85,7 +85,7 @@ func (s *records) Publish(ctx context.Context, r *apiv1.PublishRequest) (*apiv1.
 	a := &appending{
 		port: s.d.port, who: whoOf(ctx), topic: t, acks: acks, deadline: s.d.by(ctx), parts: parts, observer: s.d.o.Observer,
 	}
-	out, err := await(ctx, func(done func([]*apiv1.Appended)) {
+	out, err := broker.Await(ctx, func(done func([]*apiv1.Appended)) {
 		a.run(func(out []*apiv1.Appended) {
 			back()
 			done(out)

@@ -21,7 +21,7 @@ type records struct {
 // InitProducer implements apiv1.RecordsServer.
 func (s *records) InitProducer(ctx context.Context, _ *apiv1.InitProducerRequest) (*apiv1.InitProducerResponse, error) {
 	p := broker.InitProducer{Who: whoOf(ctx), ID: record.NoProducer, Epoch: -1, Deadline: s.d.by(ctx)}
-	a, err := await(ctx, func(done func(broker.InitedProducer)) { s.d.port.InitProducer(p, done) })
+	a, err := broker.Await(ctx, func(done func(broker.InitedProducer)) { s.d.port.InitProducer(p, done) })
 	if err == nil {
 		err = a.Err
 	}
@@ -42,7 +42,7 @@ func (s *records) DeleteRecords(ctx context.Context, r *apiv1.DeleteRecordsReque
 			Topic: p.GetTopic(), Partition: record.Partition(p.GetPartition()), To: record.Offset(p.GetOffset()),
 		}
 	}
-	a, err := await(ctx, func(done func([]broker.DeletedRecords)) {
+	a, err := broker.Await(ctx, func(done func([]broker.DeletedRecords)) {
 		s.d.port.DeleteRecords(whoOf(ctx), ask, s.d.by(ctx), done)
 	})
 	if err != nil {
@@ -88,7 +88,7 @@ func (d *door) topicOf(ctx context.Context, name string, id []byte, create bool)
 // createDefault makes a topic as the member does on first use. One that is there meanwhile is no error.
 func (d *door) createDefault(ctx context.Context, name string) error {
 	t := []broker.NewTopic{{Name: name, Partitions: -1, Replicas: -1}}
-	a, err := await(ctx, func(done func([]broker.CreatedTopic)) {
+	a, err := broker.Await(ctx, func(done func([]broker.CreatedTopic)) {
 		d.port.CreateTopics(whoOf(ctx), t, false, d.by(ctx), done)
 	})
 	if err != nil {

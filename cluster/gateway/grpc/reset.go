@@ -110,7 +110,7 @@ func (s *groups) targets(ctx context.Context, r *apiv1.ResetOffsetsRequest, move
 			})
 		}
 	}
-	a, err := await(ctx, func(done func([]broker.OffsetAnswer)) {
+	a, err := broker.Await(ctx, func(done func([]broker.OffsetAnswer)) {
 		s.d.port.ListOffsets(whoOf(ctx), ask, s.d.by(ctx), done)
 	})
 	if err != nil {
@@ -172,7 +172,7 @@ func (s *groups) move(ctx context.Context, name string, moves []*apiv1.OffsetMov
 			at = append(at, i)
 		}
 	}
-	errs, err := await(ctx, func(done func([]error)) { s.d.port.CommitGroup(c, done) })
+	errs, err := broker.Await(ctx, func(done func([]error)) { s.d.port.CommitGroup(c, done) })
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"github.com/millstream-io/millstream/cluster/broker"
+	"github.com/millstream-io/millstream/cluster/gateway/listener"
 	apiv1 "github.com/millstream-io/millstream/proto/api/v1"
 	"github.com/millstream-io/millstream/proto/api/wire"
 )
@@ -57,7 +58,7 @@ func Serve(ctx context.Context, l net.Listener, p broker.Port, o Options) error 
 		alive.Shutdown()
 		d.drain(s)
 	})
-	err := s.Serve(&bounded{Listener: l, free: make(chan struct{}, d.o.MaxConnections), refused: d.o.Observer.Refused})
+	err := s.Serve(listener.Limit(l, d.o.MaxConnections, d.o.Observer.Refused))
 	if unhook() { // the listener failed by itself
 		alive.Shutdown()
 		d.drain(s)
@@ -104,41 +105,4 @@ func (d *door) drain(s *rpc.Server) {
 	late := time.AfterFunc(d.o.DrainTimeout, s.Stop)
 	defer late.Stop()
 	s.GracefulStop()
-}
-
-// bounded is a listener that closes connections beyond a number at once, instead of letting them wait unseen.
-type bounded struct {
-	net.Listener
-	free    chan struct{} // holds a value for each connection
-	refused func()
-}
-
-// Accept implements net.Listener.
-func (b *bounded) Accept() (net.Conn, error) {
-	for {
-		c, err := b.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case b.free <- struct{}{}:
-			return &counted{Conn: c, b: b}, nil
-		default:
-			b.refused()
-			_ = c.Close()
-		}
-	}
-}
-
-// counted is a connection that gives its place back once.
-type counted struct {
-	net.Conn
-	b    *bounded
-	once sync.Once
-}
-
-// Close implements net.Conn.
-func (c *counted) Close() error {
-	c.once.Do(func() { <-c.b.free })
-	return c.Conn.Close()
 }

@@ -76,13 +76,13 @@ func (s *topics) CreateTopics(ctx context.Context, r *apiv1.CreateTopicsRequest)
 	for i, t := range r.Topics {
 		ask[i] = broker.NewTopic{
 			Name: t.GetName(), Partitions: countOf(t.GetPartitions()),
-			Replicas: int16(min(countOf(t.GetReplicas()), math.MaxInt16)), Configs: map[string]*string{},
+			Replicas: int16(max(min(countOf(t.GetReplicas()), math.MaxInt16), math.MinInt16)), Configs: map[string]*string{},
 		}
 		for k, v := range t.GetConfigs() {
 			ask[i].Configs[k] = &v
 		}
 	}
-	a, err := await(ctx, func(done func([]broker.CreatedTopic)) {
+	a, err := broker.Await(ctx, func(done func([]broker.CreatedTopic)) {
 		s.d.port.CreateTopics(whoOf(ctx), ask, r.ValidateOnly, s.d.by(ctx), done)
 	})
 	if err != nil {
@@ -97,12 +97,13 @@ func (s *topics) CreateTopics(ctx context.Context, r *apiv1.CreateTopicsRequest)
 	return out, nil
 }
 
-// countOf is n, or what the port takes for "the default" where n is 0. Other numbers below 1 are the port's to refuse.
+// countOf is n, or what the port takes for "the default" where n is 0. Other numbers below 1 are the port's to refuse,
+// by their own name; only -1, which is the port's default, becomes 0.
 func countOf(n int32) int32 {
-	switch {
-	case n == 0:
+	switch n {
+	case 0:
 		return -1
-	case n < 0:
+	case -1:
 		return 0
 	}
 	return n
@@ -124,7 +125,7 @@ func (s *topics) DeleteTopics(ctx context.Context, r *apiv1.DeleteTopicsRequest)
 	for i, n := range r.Names {
 		refs[i] = broker.TopicRef{Name: n}
 	}
-	a, err := await(ctx, func(done func([]broker.DeletedTopic)) {
+	a, err := broker.Await(ctx, func(done func([]broker.DeletedTopic)) {
 		s.d.port.DeleteTopics(whoOf(ctx), refs, s.d.by(ctx), done)
 	})
 	if err != nil {
@@ -146,7 +147,7 @@ func (s *topics) CreatePartitions(ctx context.Context, r *apiv1.CreatePartitions
 	for i, t := range r.Topics {
 		ask[i] = broker.MorePartitions{Topic: t.GetTopic(), Count: t.GetTotal()}
 	}
-	a, err := await(ctx, func(done func([]broker.TopicResult)) {
+	a, err := broker.Await(ctx, func(done func([]broker.TopicResult)) {
 		s.d.port.CreatePartitions(whoOf(ctx), ask, r.ValidateOnly, s.d.by(ctx), done)
 	})
 	if err != nil {
@@ -220,7 +221,7 @@ func (s *topics) AlterConfigs(ctx context.Context, r *apiv1.AlterConfigsRequest)
 			ask[i].Ops = append(ask[i].Ops, config.Op{Key: op.GetKey(), Verb: verb, Value: &op.Value})
 		}
 	}
-	a, err := await(ctx, func(done func([]broker.AlteredConfig)) {
+	a, err := broker.Await(ctx, func(done func([]broker.AlteredConfig)) {
 		s.d.port.AlterConfigs(whoOf(ctx), ask, r.ValidateOnly, s.d.by(ctx), done)
 	})
 	if err != nil {

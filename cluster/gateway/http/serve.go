@@ -7,6 +7,8 @@ import (
 	"net"
 	nethttp "net/http"
 	"time"
+
+	"github.com/millstream-io/millstream/cluster/gateway/listener"
 )
 
 // Serve answers requests from l. It blocks until ctx ends or l fails; then it takes no further connection,
@@ -30,8 +32,7 @@ func Serve(ctx context.Context, l net.Listener, o Options) error {
 		defer close(drained)
 		drain(s, o.DrainTimeout)
 	})
-	bounded := &bounded{Listener: l, free: make(chan struct{}, o.MaxConnections), refused: o.Observer.Refused}
-	err := s.Serve(bounded)
+	err := s.Serve(listener.Limit(l, o.MaxConnections, o.Observer.Refused))
 	if unhook() { // the listener failed by itself
 		drain(s, o.DrainTimeout)
 		return fmt.Errorf("serve http on %s: %w", l.Addr(), err)
@@ -47,46 +48,6 @@ func drain(s *nethttp.Server, patience time.Duration) {
 	if err := s.Shutdown(ctx); err != nil {
 		_ = s.Close()
 	}
-}
-
-// bounded is a listener that closes connections beyond a number at once, instead of letting them wait unseen.
-type bounded struct {
-	net.Listener
-	free    chan struct{} // holds a value for each connection
-	refused func()
-}
-
-// Accept implements net.Listener.
-func (b *bounded) Accept() (net.Conn, error) {
-	for {
-		c, err := b.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case b.free <- struct{}{}:
-			return &boundedConn{Conn: c, l: b}, nil
-		default:
-			_ = c.Close()
-			b.refused()
-		}
-	}
-}
-
-// boundedConn gives its place back when it is closed.
-type boundedConn struct {
-	net.Conn
-	l      *bounded
-	closed atomicOnce
-}
-
-// Close implements net.Conn.
-func (c *boundedConn) Close() error {
-	err := c.Conn.Close()
-	if c.closed.first() {
-		<-c.l.free
-	}
-	return err
 }
 
 // isLoopback reports whether only this machine reaches a listener. Listeners that are no TCP, as in tests,
