@@ -157,7 +157,7 @@ func TestDeafReaders(t *testing.T) {
 			}
 			t.Logf("%.1f MiB are held", float64(most)/(1<<20))
 			end()
-			w.eventually("free memory", func() bool { return heldBytes()-before < 8<<20 })
+			w.eventually("free memory", func() bool { return heldBytes()-before < 16<<20 })
 		})
 	}
 }
