@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/millstream-io/millstream/benchmarks/measure"
@@ -18,6 +20,7 @@ type settings struct {
 	seconds  time.Duration // measured
 	splits   int           // profiled runs of each load
 	profiles string        // folder in which their profiles stay
+	only     string        // loads whose names contain it; empty for all
 
 	subjects []subject // filled by binaries
 }
@@ -34,6 +37,7 @@ func main() {
 	c.Register(flag.CommandLine)
 	flag.DurationVar(&c.seconds, "for", 5*time.Second, "how long each load is measured")
 	flag.IntVar(&c.splits, "splits", 1, "profiled runs of each load")
+	flag.StringVar(&c.only, "only", "", "run the loads whose names contain `PART` only")
 	flag.StringVar(&c.profiles, "profiles", "", "leave the processor profiles in `DIR`")
 	measure.Main(func(out io.Writer) error { return run(c, out) })
 }
@@ -47,6 +51,10 @@ func run(c settings, w io.Writer) error {
 	all := ways
 	if c.Quick {
 		c.warmUp, c.seconds, c.splits, all = 30*time.Millisecond, 100*time.Millisecond, 1, ways[3:]
+	}
+	all = slices.DeleteFunc(slices.Clone(all), func(l way) bool { return !strings.Contains(l.name, c.only) })
+	if len(all) == 0 {
+		return fmt.Errorf("no load has %q in its name", c.only)
 	}
 	remove, err := c.binaries()
 	if err != nil {

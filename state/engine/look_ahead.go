@@ -23,7 +23,7 @@ const (
 
 	// blocksAhead are asked for in front of a reader, as far as they are paid: while he is busy with what he got, they
 	// come.
-	blocksAhead = 4
+	blocksAhead = 8
 )
 
 // lookAhead remembers what has been asked for.
