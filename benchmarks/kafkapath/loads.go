@@ -109,6 +109,9 @@ func conclude(out *measure.Results, l way) {
 		out.Bar(figure, ours, l.bars[figure])
 		out.Ratio(figure, ours, theirs, "")
 	}
+	if out.MedianOf(splitName(l), everything+"_cpu_s_per_m") == 0 {
+		return // it was not profiled
+	}
 	for _, p := range append(parts, everything) {
 		out.Bar(p+"_cpu_s_per_m", splitName(l), "")
 	}
