@@ -11,6 +11,7 @@ import (
 	"github.com/millstream-io/millstream/cluster/observe"
 	"github.com/millstream-io/millstream/partition/placement"
 	"github.com/millstream-io/millstream/proto/record"
+	"github.com/millstream-io/millstream/topology/task"
 )
 
 // httpDoor is the HTTP listener being served.
@@ -171,7 +172,21 @@ func (m *Member) snapshot() observe.Snapshot {
 			}
 		}
 	}
+	s.States = func(yield func(observe.State) bool) {
+		for _, d := range m.states.InMemory() {
+			if !yield(observe.State{App: appOf(d.Task), Bytes: d.MemTable + d.CacheBytes, AtRest: d.AtRest}) {
+				return
+			}
+		}
+	}
 	return s
+}
+
+// appOf is the application that a task belongs to, by the name of the task.
+func appOf(name string) string {
+	id, err := task.ParseID(name)
+	must(err == nil, "task %q", name)
+	return id.App
 }
 
 func (p *placed) observed() observe.Partition {

@@ -52,6 +52,7 @@ func (m *Member) openStore() (err error) {
 	}
 	m.states, err = statedb.OpenStates(statedb.Options{
 		Dir: filepath.Join(m.dir, stateDirName), Logger: m.config.Logger, MemoryBytes: m.config.StateBytes,
+		Counts: func(name string) *statedb.Counts { return m.metrics.State(appOf(name)) },
 	})
 	if err != nil {
 		return fmt.Errorf("open the state of tasks in %s: %w", m.dir, err)

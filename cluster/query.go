@@ -32,6 +32,7 @@ func (m *Member) QueryRow(ctx context.Context, g query.Get) (query.Got, error) {
 	if err == nil {
 		got.Value, got.Found, err = view.Get(t.store, nil, g.Row)
 	}
+	m.metrics.QueriedRow(g.App, got.Found, err)
 	if err != nil {
 		return query.Got{}, t.failed(p, err)
 	}

@@ -25,7 +25,9 @@ func (m *Member) QueryPage(ctx context.Context, s query.Scan) (query.Page, error
 	if err != nil {
 		return query.Page{}, err
 	}
-	return t.page(ctx, s)
+	page, err := t.page(ctx, s)
+	m.metrics.QueriedPage(s.App, len(page.Rows), err)
+	return page, err
 }
 
 // page answers a scan.

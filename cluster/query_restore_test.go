@@ -42,6 +42,11 @@ func runTotals(t *testing.T, m *Member) (stop func()) {
 	t.Helper()
 	b := topology.NewBuilder("totals")
 	topology.From(b, topology.NewTopic("in", serde.String, serde.String)).GroupByKey().Count(totals)
+	return runBuilder(t, m, b)
+}
+
+func runBuilder(t *testing.T, m *Member, b *topology.Builder) (stop func()) {
+	t.Helper()
 	topo, err := b.Build()
 	if err != nil {
 		t.Fatal(err)

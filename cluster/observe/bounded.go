@@ -36,6 +36,20 @@ func (b *bounded[K, V]) of(k K) *V {
 	return b.add(k)
 }
 
+// all are the entries that there are, the shared one last.
+func (b *bounded[K, V]) all() []*V {
+	var all []*V
+	for _, v := range *b.at.Load() {
+		all = append(all, v)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.other != nil {
+		all = append(all, b.other)
+	}
+	return all
+}
+
 func (b *bounded[K, V]) add(k K) *V {
 	b.mu.Lock()
 	defer b.mu.Unlock()

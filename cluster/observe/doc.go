@@ -1,7 +1,7 @@
 // Package observe counts what a member does and tells it to Prometheus. It is the only importer of a metrics
 // library: the other packages declare an Observer each, and this one implements them.
 //
-//	actors, engine, kafka, http, partition, task → Observer (here: atomic counters) ┐
+//	actors, engine, statedb, kafka, http, partition, task → Observer (atomic counters) ┐
 //	member → Snapshot (asked at each scrape: offsets, leaders, free bytes)          ┴→ registry of the member → handler
 //
 // Invariants:

@@ -17,6 +17,7 @@ const (
 
 	maxKinds   = 64  // actor kinds
 	maxReasons = 64  // why an input of a replica was dropped
+	maxApps    = 256 // with state, or asked for it
 	maxSubs    = 256 // sub-topologies, over all applications
 	maxWhats   = 16  // what a task tries again
 	maxRoutes  = 32  // of the HTTP door
@@ -50,6 +51,7 @@ type Metrics struct {
 	http       *httpMeter
 	partitions *partitionMeters
 	tasks      *tasksMeter
+	state      *stateMeter
 }
 
 // New makes the metrics of a member, all at zero.
@@ -66,13 +68,14 @@ func New(o Options) *Metrics {
 		actors: newActorsMeter(r), engine: newEngineMeter(r), kafka: newKafkaMeter(r), http: newHTTPMeter(r),
 		grpc:       newGRPCMeter(r),
 		tasks:      newTasksMeter(r),
+		state:      newStateMeter(r),
 		partitions: newPartitionMeters(r, o.MaxPartitions),
 	}
 	r.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(),
 	)
 	if o.Snapshot != nil {
-		r.MustRegister(&snapshotCollector{ask: o.Snapshot, partitions: m.partitions})
+		r.MustRegister(&snapshotCollector{ask: o.Snapshot, partitions: m.partitions, state: m.state})
 	}
 	return m
 }

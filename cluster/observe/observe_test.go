@@ -40,12 +40,23 @@ func partitionsOf(topic string, n int) func(yield func(Partition) bool) {
 	}
 }
 
+// statesOf makes two databases of each of n applications, one of them at rest.
+func statesOf(n int) func(yield func(State) bool) {
+	return func(yield func(State) bool) {
+		for i := range 2 * n {
+			if !yield(State{App: fmt.Sprintf("name%d", i/2), Bytes: 100, AtRest: i%2 == 1}) {
+				return
+			}
+		}
+	}
+}
+
 // busy is a member's metrics after something of everything has happened n times, each time under new names.
 func busy(n int, o Options) *Metrics {
 	o.Snapshot = func() Snapshot {
 		return Snapshot{
 			Started: true, Ready: true, Member: 3, Cluster: "c", Topics: 1, Partitions: partitionsOf("t", n),
-			LostClasses: []string{"long"}, DamagedRanges: n,
+			LostClasses: []string{"long"}, DamagedRanges: n, States: statesOf(n),
 		}
 	}
 	m := New(o)
@@ -87,6 +98,9 @@ func busy(n int, o Options) *Metrics {
 		p.Waiting(100)
 		p.Compacted(90, 30, 4)
 		p.Dropped(odd)
+		m.State(odd).Gets.Add(3)
+		m.QueriedRow(odd, true, nil)
+		m.QueriedPage(odd, 3, errors.New("no"))
 		tasks := m.Task(task.ID{App: odd, Sub: i, Partition: 9}, nil)
 		tasks.Stepped(task.ID{}, 3, 4)
 		tasks.Refused(&plan.RecordError{}, plan.DeadLetter)
@@ -127,10 +141,10 @@ func gather(t *testing.T, g prometheus.Gatherer) []family {
 
 // The last word of a name says what is counted or in what unit.
 var (
-	packages = "actors|build|engine|grpc|http|kafka|member|partition|store|task"
+	packages = "actors|build|engine|grpc|http|kafka|member|partition|query|state|store|task"
 	units    = "messages|calls|restarts|wipes|timeouts|jobs|info|seconds|bytes|answers|connections|panics|throttles|ready|topics|" +
 		"partitions|tasks|inputs|offset|epoch|leader|entries|batches|stalls|changes|records|resets|retries|steps|fenced|" +
-		"buckets|compactions|groups|lost|only|ranges|rows"
+		"buckets|compactions|groups|lost|only|ranges|rows|gets|walks|applies|rests|wakes|databases|failures"
 	ruleOfNames = regexp.MustCompile(`^millstream_(` + packages + `)_([a-z]+_)*(` + units + `)(_total)?$`)
 )
 
@@ -219,6 +233,9 @@ func TestLabelsAreBounded(t *testing.T) {
 		"millstream_actors_received_messages_total": n, "millstream_actors_dropped_messages_total": 2 * n,
 		"millstream_kafka_request_bytes_total": 100 * n, "millstream_partition_proposed_bytes_total": 50 * n,
 		"millstream_partition_leader_changes_total": n, "millstream_partition_dropped_inputs_total": n,
+		"millstream_state_gets_total": 3 * n, "millstream_query_calls_total": 2 * n, "millstream_query_rows_total": 4 * n,
+		"millstream_query_failures_total": n, "millstream_state_memory_bytes": 200 * n,
+		"millstream_state_databases": 2 * n, "millstream_state_resting_databases": n,
 		"millstream_task_taken_records_total": 3 * n, "millstream_task_retries_total": n,
 		"millstream_engine_group_rows_total": 3 * n, "millstream_engine_group_bytes_total": 100 * n,
 		"millstream_engine_slow_groups_total": n, "millstream_engine_removed_buckets_total": n,

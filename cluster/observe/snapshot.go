@@ -31,6 +31,9 @@ type Snapshot struct {
 	// Partitions yields those that live here, the metadata log included. No two have the same topic and
 	// number.
 	Partitions iter.Seq[Partition]
+
+	// States yields the state databases that are open; nil for none.
+	States iter.Seq[State]
 }
 
 // Partition is one replica that lives on the member.
@@ -52,6 +55,7 @@ type Partition struct {
 type snapshotCollector struct {
 	ask        func() Snapshot
 	partitions *partitionMeters
+	state      *stateMeter
 }
 
 var _ prometheus.Collector = (*snapshotCollector)(nil)
@@ -119,7 +123,7 @@ func (c *snapshotCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		memberInfo, ready, topics, hosted, serving, leading, unlisted, hostedTasks, jobs, free, fenced, lost, ranges,
 		logStart, watermark, stable, logEnd, epoch, isLeader, entries, batches, bytes, stalls, leaders, readOnly,
-		damaged, compactions, compactRead, compactLeft, dirty,
+		damaged, compactions, compactRead, compactLeft, dirty, stateMemory, stateOpen, stateIdle,
 	} {
 		to <- d
 	}
@@ -159,6 +163,9 @@ func (c *snapshotCollector) Collect(to chan<- prometheus.Metric) {
 	out.gauge(ranges, float64(s.DamagedRanges))
 	for _, class := range s.LostClasses {
 		out.gauge(lost, 1, class)
+	}
+	if s.States != nil {
+		c.state.collectStates(out, s.States)
 	}
 	var n struct{ all, serving, leading, unlisted int }
 	meters, shared := c.partitions.now()
