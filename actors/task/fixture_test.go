@@ -31,6 +31,7 @@ type world struct {
 	mu        sync.Mutex
 	input     []string
 	committed record.Offset
+	together  bool // a fetch gives all that there is
 	waiting   map[*pendingFetch]bool
 	written   []string // acknowledged outputs
 	lent      int      // fetched answers that were not released yet
@@ -67,7 +68,7 @@ func (w *world) Describe(_ task.ID, d task.Describe, done func(task.Described)) 
 	done(task.Described{Topic: d.Topic, Partitions: 1})
 }
 
-// Fetch gives one record at a time, or waits for add.
+// Fetch gives one record at a time, unless the world says together, or waits for add.
 func (w *world) Fetch(_ task.ID, f task.Fetch, done func(task.Fetched)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -91,7 +92,11 @@ func (w *world) serve(p *pendingFetch) {
 			w.twice++
 		}
 	}
-	p.done(task.Fetched{Topic: "in", Batches: [][]byte{batchAt(p.from, w.input[p.from])}, Release: release})
+	batches := [][]byte{batchAt(p.from, w.input[p.from])}
+	for at := p.from + 1; w.together && int(at) < len(w.input); at++ {
+		batches = append(batches, batchAt(at, w.input[at]))
+	}
+	p.done(task.Fetched{Topic: "in", Batches: batches, Release: release})
 }
 
 func (w *world) add(values ...string) {

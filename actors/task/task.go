@@ -69,7 +69,8 @@ type shell struct {
 	core    atomic.Pointer[task.Core] // nil before the first job
 	queue   []task.Input
 	urgent  []task.Input // go in front of queue
-	hurry   atomic.Bool  // something urgent waits: the job that runs is to end behind its record
+	hurry   atomic.Bool  // something waits for the job that runs: it is to end behind its record
+	slice   func()       // forgets the end of the slice of the job that runs
 	running bool         // a job works on the core
 	over    bool
 	owner   atomic.Uint32
@@ -87,6 +88,14 @@ const (
 
 // arrived carries an answer of a port.
 type arrived struct{ in task.Input }
+
+// sliceOver says that a job has worked for long enough.
+type sliceOver struct{}
+
+// slice is how long a job works on fetched records before what it wrote leaves, and another task may have its worker.
+// A batch of fast records takes a small part of it; slow user code would keep its outputs and positions back, and a
+// worker that others wait for, until all that was fetched is done.
+const slice = 100 * time.Millisecond
 
 // stepped is the end of a job.
 type stepped struct {
@@ -110,6 +119,8 @@ func (s *shell) Receive(c actors.Context, m any) {
 		s.interrupt(c, m)
 	case Halt:
 		s.interrupt(c, task.Stop{})
+	case sliceOver:
+		s.hurry.Store(true)
 	case actors.Stopping:
 		s.stop()
 	default:
@@ -164,7 +175,9 @@ func (s *shell) run(c actors.Context) {
 		s.owner.Store(ownedByShell)
 		release(queue)
 		c.Stop(fmt.Errorf("run task %s: %w", s.p.Config.ID, err))
+		return
 	}
+	s.slice = c.After(slice, sliceOver{})
 }
 
 // steps feeds a core with inputs until one fails. The first job of a life makes the core: that calls user code
@@ -222,6 +235,7 @@ func release(queue []task.Input) {
 // finish carries out what a job decided and starts the next one.
 func (s *shell) finish(c actors.Context, m stepped) {
 	s.running = false
+	s.slice()
 	stopped := false
 	for _, e := range m.effects {
 		task.Carry(s.p.Ports, s.p.Config.ID, e, func(in task.Input) { s.post(arrived{in}) })

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/millstream-io/millstream/state/serde"
 	"github.com/millstream-io/millstream/topology"
@@ -206,4 +208,33 @@ func TestOneJobAtATime(t *testing.T) {
 		t.Fatalf("%d records written", len(got))
 	}
 	s.wantClosed(t, 1)
+}
+
+// Goal: what slow user code has done leaves while more of the same fetch waits. Method: one fetch of ten records, in
+// fake time; two of them take more than a slice, and outputs stay behind by two slices at most: one is in flight.
+func TestSlowRecordsLeaveInSlices(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, s := newWorld(numbered(10)...), &story{}
+		w.together = true
+		at := 0
+		s.process = func(*topology.ProcessorContext[string, string], string) {
+			<-time.After(60 * time.Millisecond)
+			if n := len(w.outputs()); n < at-4 {
+				t.Errorf("at record %d, %d are written", at, n)
+			}
+			at++
+		}
+		h := newHost(t, w, s.graph(t))
+		ref := h.start(1)
+		w.awaitCommit(t, 10)
+		ref.Tell(Halt{})
+		if err := h.wantEnd(1); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.outputs(); !slices.Equal(got, numbered(10)) {
+			t.Fatalf("written: %v", got)
+		}
+		s.wantClosed(t, 1)
+		w.settled(t)
+	})
 }
