@@ -62,15 +62,25 @@ func (hollow) Metadata(_ context.Context, _ bool, topics ...string) ([]client.To
 	return []client.TopicMetadata{{Name: topics[0], Partitions: make([]client.PartitionMetadata, 1)}}, nil
 }
 
-func (h hollow) Fetch(ctx context.Context, r client.FetchRequest) (client.FetchResult, error) {
+// OpenReader implements client.Transport.
+func (h hollow) OpenReader() client.Reader { return hollowReader{h} }
+
+type hollowReader struct{ hollow }
+
+// Fetch implements client.Reader.
+func (h hollowReader) Fetch(ctx context.Context, r client.FetchRequest) (client.FetchResult, error) {
 	if r.Partitions[0].From >= 10 {
 		h.atEnd()
 		<-ctx.Done()
 		return client.FetchResult{}, ctx.Err()
 	}
-	return client.FetchResult{Partitions: []client.FetchedPartition{{HighWatermark: 10}}}, nil
+	return client.FetchResult{Partitions: []client.FetchedPartition{{HighWatermark: 10, Next: 10}}}, nil
 }
 
+// Close implements client.Reader.
+func (hollowReader) Close() {}
+
+// Close implements client.Transport.
 func (hollow) Close() error { return nil }
 
 // Goal: reading up to an offset ends although compaction has taken the last records before it, and not where they
