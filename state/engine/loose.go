@@ -86,9 +86,10 @@ func (c *class) firm() error {
 	if err := c.active.b.sync(); err != nil {
 		return c.s.fence(fmt.Errorf("sync class %s: %w", c.id, err))
 	}
-	c.s.o.Observer.Committed(c.id, 0, 0, c.s.o.Now().Sub(began))
+	took := c.s.o.Now().Sub(began)
 	c.loose.end()
 	c.committed()
+	c.s.o.Observer.Committed(c.id, 0, 0, took) // when it is true
 	return nil
 }
 
