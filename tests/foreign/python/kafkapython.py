@@ -4,7 +4,7 @@ import time
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 from kafka.structs import OffsetAndMetadata
 
 from roles import closed, must, owns, say, watch_stdin
@@ -68,13 +68,24 @@ def member(address, group, topic, _strategy):
                       auto_offset_reset="earliest", heartbeat_interval_ms=500, retry_backoff_ms=50)
     c.subscribe([topic], listener=Owned())
     while not closed.is_set():
-        batches = c.poll(timeout_ms=100)
+        batches = poll(c)
         for records in batches.values():
             for m in records:
                 show(m)
         if batches:
             commit(c, {tp: records[-1].offset + 1 for tp, records in batches.items()})
     c.close()
+
+
+def poll(c):
+    """The client raises a refused connection to whoever polls when its metadata is due; while a server restarts that says
+    no more than that nobody is there yet."""
+    try:
+        return c.poll(timeout_ms=100)
+    except KafkaConnectionError as e:
+        print("poll:", repr(e), file=sys.stderr)
+        closed.wait(0.05)
+        return {}
 
 
 def commit(c, nexts):
