@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
@@ -165,8 +164,3 @@ func (n *noted) WriteHeader(status int) {
 
 // Unwrap lets http.ResponseController find the connection.
 func (n *noted) Unwrap() nethttp.ResponseWriter { return n.ResponseWriter }
-
-// atomicOnce is true for its first caller.
-type atomicOnce struct{ done atomic.Bool }
-
-func (a *atomicOnce) first() bool { return a.done.CompareAndSwap(false, true) }
