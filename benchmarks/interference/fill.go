@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/millstream-io/millstream/benchmarks/kafkaload"
 	"github.com/millstream-io/millstream/benchmarks/server"
 )
@@ -55,7 +57,7 @@ func (c settings) filled(command []string) error {
 		return err
 	}
 	for _, f := range c.fillings() {
-		if err := f.write(p.Kafka); err != nil {
+		if err := f.write(p.Kafka, c.batchBytes(f.partitions)); err != nil {
 			p.Kill()
 			return fmt.Errorf("fill topic %s: %w", f.topic, err)
 		}
@@ -63,12 +65,20 @@ func (c settings) filled(command []string) error {
 	return p.Stop()
 }
 
-func (f filling) write(address string) (err error) {
+// batchBytes is the most that a batch holds, so that every bucket has several of each partition, however fast
+// the member is and however much the client has gathered meanwhile. It has room for one record at the least.
+func (c settings) batchBytes(partitions int) int {
+	const one, most = filledValue + 1<<10, 1_000_000
+	return min(max(c.bucketBytes/partitions/8, one), most)
+}
+
+func (f filling) write(address string, batchBytes int) (err error) {
 	ctx := context.Background()
 	if err := kafkaload.Create(ctx, address, f.topic, f.partitions, f.configs); err != nil || f.records == 0 {
 		return err
 	}
-	w, err := kafkaload.NewWriter(address, f.topic, f.partitions, filledValue)
+	w, err := kafkaload.NewWriter(address, f.topic, f.partitions, filledValue,
+		kgo.ProducerBatchMaxBytes(int32(batchBytes)))
 	if err != nil {
 		return err
 	}

@@ -43,11 +43,13 @@ type Writer struct {
 	failed   atomic.Pointer[error]
 }
 
-// NewWriter connects to a server. Close the writer's Client when it is done.
-func NewWriter(address, topic string, partitions, valueBytes int) (*Writer, error) {
-	c, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.DefaultProduceTopic(topic),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()),
-		kgo.ProducerLinger(0), kgo.MaxBufferedRecords(max(1000, 8*partitions)), kgo.RecordRetries(0))
+// NewWriter connects to a server; opts are for its client. Close the writer's Client when it is done.
+func NewWriter(address, topic string, partitions, valueBytes int, opts ...kgo.Opt) (*Writer, error) {
+	c, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(address), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerLinger(0),
+		kgo.MaxBufferedRecords(max(1000, 8*partitions)), kgo.RecordRetries(0),
+	}, opts...)...)
 	if err != nil {
 		return nil, err
 	}
