@@ -108,7 +108,10 @@ func (l local) DescribeGroups(ctx context.Context, names []string) ([]client.Gro
 }
 
 func clientMember(protocolType string, m group.DescribedMember) client.GroupMember {
-	of := client.GroupMember{ID: m.ID, Instance: m.Instance, ClientID: m.ClientID, ClientHost: m.ClientHost}
+	of := client.GroupMember{
+		ID: m.ID, Instance: m.Instance, ClientID: m.ClientID, ClientHost: m.ClientHost,
+		SessionTimeout: m.Session, RebalanceTimeout: m.Rebalance,
+	}
 	parts, _ := group.Assigned(protocolType, m.Assignment) // bytes that are not understood name none
 	for _, p := range parts {
 		of.Partitions = append(of.Partitions, client.TopicPartition(p))

@@ -65,11 +65,13 @@ type GroupDescription struct {
 }
 
 // GroupMember is one member of a group. Instance is empty for a member that is not static. Partitions are what it was
-// given, ascending, where the group is one of Kafka's clients or of this one.
+// given, ascending, where the group is one of Kafka's clients or of this one. The timeouts, in whole milliseconds, are
+// those it joined with.
 type GroupMember struct {
-	ID, Instance         string
-	ClientID, ClientHost string
-	Partitions           []TopicPartition
+	ID, Instance                     string
+	ClientID, ClientHost             string
+	SessionTimeout, RebalanceTimeout time.Duration
+	Partitions                       []TopicPartition
 }
 
 // JournalLine is something that happened to a group. Member is who caused it, empty for nobody.

@@ -165,6 +165,29 @@ func TestStaticMember(t *testing.T) {
 	})
 }
 
+// Goal: a member joins with the timeouts that it was opened with, over every transport. Method: ask what the group
+// knows of it, with other timeouts than the defaults.
+func TestGroupTimeouts(t *testing.T) {
+	forEach(t, cluster.Config{}, func(w *world) {
+		c := w.client()
+		w.topic(c, "t", 1)
+		w.produce(c, "t", 0, 1)
+		g := w.group(c, client.WithStart(client.FromEarliest()), client.WithSessionTimeout(31*time.Second),
+			client.WithRebalanceTimeout(17*time.Second))
+		w.reads(g, 1)
+		d, err := c.DescribeGroup(within(w.t), "g")
+		if err != nil || len(d.Members) != 1 {
+			w.t.Fatalf("%+v, %v", d, err)
+		}
+		if m := d.Members[0]; m.SessionTimeout != 31*time.Second || m.RebalanceTimeout != 17*time.Second {
+			w.t.Errorf("joined with %s and %s", m.SessionTimeout, m.RebalanceTimeout)
+		}
+		if err := g.Close(); err != nil {
+			w.t.Fatal(err)
+		}
+	})
+}
+
 // Goal: a membership outlives its connection and its member: partitions are told as lost, then had again, and nothing
 // that was produced is missed. Method: cut connections and restart the member while a group reads.
 func TestMembershipOutlivesConnections(t *testing.T) {

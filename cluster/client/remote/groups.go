@@ -39,6 +39,8 @@ func groupDescription(g *apiv1.GroupDescription) client.GroupDescription {
 		Members: convert(g.Members, func(m *apiv1.GroupMember) client.GroupMember {
 			return client.GroupMember{
 				ID: m.MemberId, Instance: m.InstanceId, ClientID: m.ClientId, ClientHost: m.ClientHost,
+				SessionTimeout:   time.Duration(m.SessionTimeoutMs) * time.Millisecond,
+				RebalanceTimeout: time.Duration(m.RebalanceTimeoutMs) * time.Millisecond,
 				Partitions: convert(m.Partitions, func(p *apiv1.TopicPartition) client.TopicPartition {
 					return client.TopicPartition{Topic: p.Topic, Partition: record.Partition(p.Partition)}
 				}),
