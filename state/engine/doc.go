@@ -23,6 +23,7 @@
 // that was not closed, or whose index is not what its sum says, gets a new index from its frames when it is
 // opened. Values are read into the reader's buffer by ordinary reads, so a broken disk is an error and no signal.
 // Tail rows and the group row, which nearly every group replaces, go to the index when the bucket is closed.
+// Rows of small groups wait for it until there are some of them, or somebody asks.
 //
 // What follows each other in a log is read with one walk of the index. Who comes upon a value that is not in
 // memory asks the disk for the next ones of its log, or, where many logs are read at once, for all around it. Such

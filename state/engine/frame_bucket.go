@@ -159,9 +159,9 @@ func (b *frameBucket) rowsDir() string { return filepath.Join(b.dir, rowsName) }
 
 func (b *frameBucket) most() limits { return b.maxs }
 
-// append writes the group, makes it durable, and meanwhile puts its rows into the index: nobody looks for
-// them there before append returns, but for who reads what is being truncated, and then they stand in the
-// file already.
+// append writes the group, makes it durable, and meanwhile puts its rows into the index, unless they are held. Of
+// those nobody looks for them there before append returns, but for who reads what is being truncated, and then they
+// stand in the file already.
 func (b *frameBucket) append(rows []row) error { return b.write(rows, !b.noSync) }
 
 func (b *frameBucket) put(rows []row) error { return b.write(rows, false) }
@@ -181,25 +181,50 @@ func (b *frameBucket) write(rows []row, durable bool) error {
 	if err != nil {
 		return err
 	}
-	batch := b.rows.batch()
-	var held []frameRow
+	var replaced, others []frameRow
 	err = h.eachRow(group[:h.front], func(r frameRow) error {
 		if isHeld(keyKind(r.key)) {
-			held = append(held, r)
-			return nil
+			replaced = append(replaced, r)
+		} else {
+			others = append(others, r)
 		}
-		return batch.put(r)
+		return nil
 	})
+	switch {
+	case err != nil:
+	case !b.held.takes(len(others)):
+		err, others = b.index(others, durable), nil
+	case durable:
+		err = b.frames.sync()
+	}
+	if err != nil {
+		return b.frames.fail(fmt.Errorf("write group %d: %w", h.number, err))
+	}
+	b.held.hold(replaced, others)
+	b.frames.settle(h, group)
+	return nil
+}
+
+// index puts the rows that wait and then these into the index, and meanwhile makes what was written durable.
+func (b *frameBucket) index(rows []frameRow, durable bool) error {
+	b.held.mu.Lock()
+	defer b.held.mu.Unlock()
+	batch := b.rows.batch()
+	err := b.held.put(batch)
+	for _, r := range rows {
+		if err != nil {
+			break
+		}
+		err = batch.put(r)
+	}
 	err = errors.Join(err, batch.send())
 	if err == nil && durable {
 		err = b.frames.sync()
 	}
-	if err = errors.Join(err, batch.wait()); err != nil {
-		return b.frames.fail(fmt.Errorf("write group %d: %w", h.number, err))
+	if err = errors.Join(err, batch.wait()); err == nil {
+		b.held.empty()
 	}
-	b.held.hold(held)
-	b.frames.settle(h, group)
-	return nil
+	return err
 }
 
 // valueBuffers are for values that are only looked at.

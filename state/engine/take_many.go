@@ -57,6 +57,9 @@ func (b *frameBucket) takeMany(key []byte, last uint64, most int) ([][]byte, err
 func (b *frameBucket) want(key []byte, last uint64, more func(have, size int) bool) (
 	wants []wantedValue, total int, err error,
 ) {
+	if err := b.settleFor(key); err != nil {
+		return nil, 0, err
+	}
 	next := keyIndex(key)
 	err = b.rows.scan(key[:keyAtIndex], key, func(r stored) (bool, error) {
 		if keyIndex(r.key) != next || next > last || r.large && r.at < frameBlock || !more(total, r.size) {
