@@ -61,8 +61,8 @@ func (s *sink) split(b *batch) {
 	must(err == nil, "build a batch again: %v", err)
 	n := b.builder.Count() / 2
 	first, second := *b, *b
-	first.builder, first.promises, first.flushes = new(record.Builder), b.promises[:n], nil
-	second.builder, second.promises = new(record.Builder), b.promises[n:]
+	first.builder, first.promises, first.flushes = new(gathering), b.promises[:n:n], nil
+	second.builder, second.promises = new(gathering), b.promises[n:]
 	second.seq = b.seq.Plus(int32(n))
 	for r, err := range record.Batch(frame).Records(0) {
 		must(err == nil, "read own batch: %v", err)

@@ -18,28 +18,35 @@ type place struct {
 	partition record.Partition
 }
 
-// stuck is the partition that a topic's records without a preference go to, until its batch is closed.
+// stuck is where a topic's records without a preference go, until the batch there is closed.
 type stuck struct {
-	partition record.Partition
-	closed    uint64
-	valid     bool
+	sink   *sink // nil: nowhere yet
+	closed uint64
 }
+
+// Lists of promises that wait for the next batches: so many, of so many promises each at most.
+const (
+	spareLists    = 8
+	sparePromises = 16 << 10
+)
 
 // producer owns the sinks. Producing goroutines append under its lock; one sender goroutine decides
 // (sink.advance) and talks to the transport, without the lock.
 type producer struct {
 	o        *options
 	t        Transport
+	borrower Borrower // t, where it is one
 	spawn    func(func(context.Context)) bool
 	refresh  func(topic string)
 	credit   *credit
 	notifier *notifier
-	builders sync.Pool // of *record.Builder
+	builders sync.Pool // of *gathering
 	signal   chan struct{}
 
 	mu       sync.Mutex
 	sinks    map[place]*sink
 	sticky   map[string]stuck
+	spare    [][]promise // empty
 	dirty    []*sink
 	timers   map[*sink]time.Time
 	answers  []answer
@@ -57,12 +64,14 @@ type answer struct {
 }
 
 func newProducer(o *options, t Transport, spawn func(func(context.Context)) bool) *producer {
-	return &producer{
+	p := &producer{
 		o: o, t: t, spawn: spawn, credit: &credit{total: o.maxBuffered}, notifier: newNotifier(),
-		builders: sync.Pool{New: func() any { return new(record.Builder) }},
+		builders: sync.Pool{New: func() any { return new(gathering) }},
 		signal:   make(chan struct{}, 1), sinks: map[place]*sink{}, sticky: map[string]stuck{},
 		timers: map[*sink]time.Time{},
 	}
+	p.borrower, _ = t.(Borrower)
+	return p
 }
 
 // add puts a record into the open batch of its partition. It copies the record and does not block.
@@ -72,7 +81,7 @@ func (p *producer) add(r *Record, m TopicMetadata, now time.Time, pr promise) (r
 	if p.closing {
 		return -1, errClosed
 	}
-	to, err := p.choose(r, m)
+	s, err := p.choose(r, m)
 	if err != nil {
 		return -1, err
 	}
@@ -80,15 +89,12 @@ func (p *producer) add(r *Record, m TopicMetadata, now time.Time, pr promise) (r
 	if out.TimestampMs == 0 {
 		out.TimestampMs = now.UnixMilli()
 	}
-	s := p.sink(m, to)
 	if b := s.open; b != nil && b.builder.Size()+record.RecordSize(&out) > p.o.maxBatch {
 		s.closeOpen()
 		p.touch(s)
 	}
 	if s.open == nil {
-		b := p.builders.Get().(*record.Builder)
-		b.Reset()
-		s.open = &batch{sink: s, builder: b, opened: now, deadline: now.Add(p.o.deliveryTimeout)}
+		s.open = p.begin(s, now)
 		p.touch(s)
 	}
 	if err := s.open.builder.Append(&out); err != nil {
@@ -96,11 +102,22 @@ func (p *producer) add(r *Record, m TopicMetadata, now time.Time, pr promise) (r
 	}
 	s.open.promises = append(s.open.promises, pr)
 	p.counts.Records++
-	return to, nil
+	return s.partition, nil
+}
+
+// begin makes an empty batch.
+func (p *producer) begin(s *sink, now time.Time) *batch {
+	g := p.builders.Get().(*gathering)
+	g.Reserve(state.FrameRoom)
+	b := &batch{sink: s, builder: g, opened: now, deadline: now.Add(p.o.deliveryTimeout)}
+	if n := len(p.spare); n > 0 {
+		b.promises, p.spare = p.spare[n-1], p.spare[:n-1]
+	}
+	return b
 }
 
 // choose asks the partitioner.
-func (p *producer) choose(r *Record, m TopicMetadata) (record.Partition, error) {
+func (p *producer) choose(r *Record, m TopicMetadata) (*sink, error) {
 	n := len(m.Partitions)
 	to := r.Partition
 	if !r.pinned {
@@ -110,24 +127,25 @@ func (p *producer) choose(r *Record, m TopicMetadata) (record.Partition, error) 
 		return p.stick(m, n), nil
 	}
 	if to < 0 || int(to) >= n {
-		return -1, fault.New(fault.UnknownTopicOrPartition, "topic %q has no partition %d, it has %d", m.Name, to, n).
+		return nil, fault.New(fault.UnknownTopicOrPartition, "topic %q has no partition %d, it has %d", m.Name, to, n).
 			WithHint("partitions are numbered from 0")
 	}
-	return to, nil
+	return p.sink(m, to), nil
 }
 
 // stick goes on with the partition that the topic's batch is open for, else takes another one.
-func (p *producer) stick(m TopicMetadata, n int) record.Partition {
+func (p *producer) stick(m TopicMetadata, n int) *sink {
 	at := p.sticky[m.Name]
-	if at.valid && int(at.partition) < n && p.sink(m, at.partition).closed == at.closed {
-		return at.partition
+	if s := at.sink; s != nil && int(s.partition) < n && s.closed == at.closed {
+		return s
 	}
 	next := record.Partition(rand.IntN(n))
-	if at.valid && next == at.partition {
+	if at.sink != nil && next == at.sink.partition {
 		next = (next + 1) % record.Partition(n)
 	}
-	p.sticky[m.Name] = stuck{next, p.sink(m, next).closed, true}
-	return next
+	s := p.sink(m, next)
+	p.sticky[m.Name] = stuck{s, s.closed}
+	return s
 }
 
 func (p *producer) sink(m TopicMetadata, to record.Partition) *sink {
@@ -228,7 +246,7 @@ func (p *producer) send(b *batch) {
 	if b.by != nil {
 		b.builder.Stamp(b.by.id, b.by.epoch, b.seq)
 	}
-	frame, err := b.builder.Build(state.FrameRoom, p.o.codec)
+	produce, frame, err := p.wrap(b)
 	if err != nil {
 		p.answered(b, Produced{Base: -1, Err: err})
 		return
@@ -240,17 +258,31 @@ func (p *producer) send(b *batch) {
 	out := Outgoing{Topic: b.sink.topic, TopicID: b.sink.topicID, Partition: b.sink.partition,
 		Acks: p.o.acks, Frame: frame, Deadline: deadline}
 	if p.o.observer.Answered == nil {
-		p.t.Produce(out, func(a Produced) { p.answered(b, a) })
+		produce(out, func(a Produced) { p.answered(b, a) })
 		return
 	}
 	attempt := Attempt{Topic: out.Topic, Partition: out.Partition, Records: b.builder.Count(),
 		Bytes: len(frame) - state.FrameRoom, Number: b.attempts}
 	sent := time.Now()
-	p.t.Produce(out, func(a Produced) {
+	produce(out, func(a Produced) {
 		attempt.Took, attempt.Err = time.Since(sent), a.Err
 		p.o.observer.Answered(attempt)
 		p.answered(b, a)
 	})
+}
+
+// wrap makes the frame of an attempt, and says how it goes out. The first attempt may have the builder's own bytes; a
+// later one never, since the transport may still read them.
+func (p *producer) wrap(b *batch) (produce func(Outgoing, func(Produced)), frame []byte, err error) {
+	if p.borrower == nil || b.attempts > 1 || p.o.codec != record.CodecNone {
+		frame, err = b.builder.Build(state.FrameRoom, p.o.codec)
+		return p.t.Produce, frame, err
+	}
+	g := b.builder
+	g.lent.Store(true)
+	return func(o Outgoing, done func(Produced)) {
+		p.borrower.ProduceBorrowed(o, done, func() { g.lent.Store(false) })
+	}, g.Frame(), nil
 }
 
 // answered is where the transport brings its answer; any goroutine.
@@ -270,21 +302,11 @@ func (p *producer) finish(batches []*batch) {
 		if b.err != nil {
 			p.counts.Failed += uint64(len(b.promises))
 		}
-		b.builder.Reset()
-		p.builders.Put(b.builder)
+		if !b.builder.lent.Load() { // else it goes with the last who reads it
+			p.builders.Put(b.builder)
+		}
 		b.builder = nil
-		called := false
-		for i, pr := range b.promises {
-			if pr.done != nil {
-				called = true
-				continue
-			}
-			p.credit.give(pr.bytes)
-			pr.reply <- b.delivery(i)
-		}
-		if called {
-			p.notifier.push(func() { p.call(b) })
-		}
+		p.reply(b)
 		for _, f := range b.flushes {
 			if f.left--; f.left == 0 {
 				p.notifier.push(func() { close(f.done) })
@@ -293,14 +315,58 @@ func (p *producer) finish(batches []*batch) {
 	}
 }
 
-// call runs the callbacks of a batch. A record's credit is given back before its callback runs.
+// reply tells those who wait in Produce, and has the callbacks called. Records' credit is given back before. Call it
+// with the lock held.
+func (p *producer) reply(b *batch) {
+	bytes, called := 0, false
+	for _, pr := range b.promises {
+		if pr.done != nil {
+			called = true
+			continue
+		}
+		bytes += pr.bytes
+	}
+	if bytes > 0 {
+		p.credit.give(bytes)
+		for i, pr := range b.promises {
+			if pr.done == nil {
+				pr.reply <- b.delivery(i)
+			}
+		}
+	}
+	if called {
+		p.notifier.push(func() { p.call(b) })
+		return
+	}
+	p.keep(b)
+}
+
+// call runs the callbacks of a batch. Their records' credit is given back before.
 func (p *producer) call(b *batch) {
+	bytes := 0
+	for _, pr := range b.promises {
+		if pr.done != nil {
+			bytes += pr.bytes
+		}
+	}
+	p.credit.give(bytes)
 	for i, pr := range b.promises {
 		if pr.done != nil {
-			p.credit.give(pr.bytes)
 			pr.done(b.delivery(i))
 		}
 	}
+	p.mu.Lock()
+	p.keep(b)
+	p.mu.Unlock()
+}
+
+// keep takes the list of promises of a batch that is over for a later one. Call it with the lock held.
+func (p *producer) keep(b *batch) {
+	if len(p.spare) < spareLists && cap(b.promises) <= sparePromises {
+		clear(b.promises)
+		p.spare = append(p.spare, b.promises[:0])
+	}
+	b.promises = nil
 }
 
 // flush sends what is open and waits for everything that was produced before.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
@@ -44,11 +45,17 @@ type sink struct {
 	dirty bool // in the producer's list of sinks to look at
 }
 
-// batch is what goes out together. The builder stays with it until it is resolved: each attempt makes its own
-// frame, since the transport owns what it was given.
+// gathering is the memory of a batch, which later ones use again.
+type gathering struct {
+	record.Builder
+	lent atomic.Bool // the transport reads its frame; nobody changes it
+}
+
+// batch is what goes out together. The builder stays with it until it is resolved: further attempts make frames of
+// their own.
 type batch struct {
 	sink     *sink
-	builder  *record.Builder
+	builder  *gathering
 	promises []promise
 	opened   time.Time
 	deadline time.Time // for its oldest record

@@ -63,6 +63,14 @@ type Transport interface {
 	Close() error
 }
 
+// Borrower is a Transport that only reads frames, so that a batch need not be copied for it.
+type Borrower interface {
+	// ProduceBorrowed is Produce, but b.Frame stays the caller's, who does not change it until free has run: at most
+	// once, on any goroutine, before or after done, when nothing reads the frame any more. Where that can't be told (the
+	// connection broke) free never runs. It must not block.
+	ProduceBorrowed(b Outgoing, done func(Produced), free func())
+}
+
 // Reader reads for one consumer, and may read ahead of it. Fetch is for one goroutine; Close may come from any.
 type Reader interface {
 	// Fetch reads from several partitions, waiting for data as r says. The call fails only when nobody could

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 
@@ -10,7 +11,8 @@ import (
 // Builder gathers records and makes whole batches of them. It keeps one buffer over all batches. The zero
 // value is ready and not idempotent. One goroutine only.
 type Builder struct {
-	records []byte // encoded, uncompressed
+	frame   []byte // from the first record on: room, a header that is written last, records uncompressed
+	room    int
 	packed  []byte // compressed, kept for the next batch
 	count   int32
 	firstMs int64
@@ -22,9 +24,21 @@ type Builder struct {
 	sequence   Sequence
 }
 
+// leastFrame is what a builder with room begins with, in bytes.
+const leastFrame = 4 << 10
+
 // Reset forgets the records and the producer, and keeps the buffer.
 func (b *Builder) Reset() {
-	*b = Builder{records: b.records[:0], packed: b.packed[:0]}
+	*b = Builder{frame: b.frame[:0], packed: b.packed[:0], room: b.room}
+}
+
+// Reserve is Reset, and has Frame make its batch behind room free bytes.
+func (b *Builder) Reserve(room int) {
+	b.Reset()
+	b.room = room
+	if cap(b.frame) == 0 {
+		b.frame = make([]byte, 0, leastFrame)
+	}
 }
 
 // Stamp makes the batch one of an idempotent producer; seq is the sequence of its first record.
@@ -36,7 +50,15 @@ func (b *Builder) Stamp(id ProducerID, epoch ProducerEpoch, seq Sequence) {
 func (b *Builder) Count() int { return int(b.count) }
 
 // Size is the number of bytes of the batch as it is now, before compression.
-func (b *Builder) Size() int { return HeaderSize + len(b.records) }
+func (b *Builder) Size() int { return HeaderSize + len(b.records()) }
+
+// records is what was appended, encoded.
+func (b *Builder) records() []byte {
+	if len(b.frame) == 0 {
+		return nil
+	}
+	return b.frame[b.room+HeaderSize:]
+}
 
 // Append adds a record at the next offset; its Offset is not looked at. The bytes are copied. Error:
 // fault.RecordTooLarge where a batch cannot hold it, and then nothing was added.
@@ -46,11 +68,12 @@ func (b *Builder) Append(r *Record) error {
 	}
 	if b.count == 0 {
 		b.firstMs, b.maxMs = r.TimestampMs, r.TimestampMs
+		b.frame = append(b.frame[:0], make([]byte, b.room+HeaderSize)...)
 	}
 	b.maxMs = max(b.maxMs, r.TimestampMs)
 	timeDelta := r.TimestampMs - b.firstMs
 
-	p := binary.AppendVarint(b.records, int64(bodySize(r, timeDelta, b.count)))
+	p := binary.AppendVarint(b.frame, int64(bodySize(r, timeDelta, b.count)))
 	p = append(p, 0) // attributes
 	p = binary.AppendVarint(p, timeDelta)
 	p = binary.AppendVarint(p, int64(b.count))
@@ -63,7 +86,7 @@ func (b *Builder) Append(r *Record) error {
 		p = append(p, h.Key...)
 		p = appendSized(p, h.Value)
 	}
-	b.records = p
+	b.frame = p
 	b.count++
 	return nil
 }
@@ -74,21 +97,30 @@ func (b *Builder) Append(r *Record) error {
 // fault.UnsupportedCompression.
 func (b *Builder) Build(room int, c Codec) ([]byte, error) {
 	must(b.count > 0, "build a batch without records")
-	payload := b.records
+	records := b.records()
+	payload := records
 	if c != CodecNone {
-		packed, err := compress(c, b.packed[:0], b.records)
+		packed, err := compress(c, b.packed[:0], records)
 		if err != nil {
 			return nil, err
 		}
 		b.packed = packed
-		if payload = packed; len(packed) >= len(b.records) {
-			payload, c = b.records, CodecNone
+		if payload = packed; len(packed) >= len(records) {
+			payload, c = records, CodecNone
 		}
 	}
-	frame := make([]byte, room+HeaderSize+len(payload))
-	copy(frame[room+HeaderSize:], payload)
+	// Join, unlike make, does not clear what is then written.
+	frame := bytes.Join([][]byte{make([]byte, room+HeaderSize), payload}, nil)
 	b.putHeader(Batch(frame[room:]), c)
 	return frame, nil
+}
+
+// Frame returns what Build does for the room of Reserve and CodecNone, without a copy: the bytes stay the builder's and
+// change with the next Frame, Append or Reset. Build may be called meanwhile. It needs at least one record.
+func (b *Builder) Frame() []byte {
+	must(b.count > 0, "frame a batch without records")
+	b.putHeader(Batch(b.frame[b.room:]), CodecNone)
+	return b.frame
 }
 
 func (b *Builder) putHeader(p Batch, c Codec) {

@@ -291,3 +291,37 @@ func TestSequenceWraps(t *testing.T) {
 		t.Errorf("got %d", got)
 	}
 }
+
+// Goal: Frame makes the batch that Build makes, in place, and Build leaves it alone. Method: both over rooms and numbers
+// of records, with another stamp and codec for Build, and with a builder that was used before.
+func TestFrameIsBuildWithoutCopy(t *testing.T) {
+	var b Builder
+	for _, room := range []int{64, 0, 7} {
+		b.Reserve(room)
+		for n := range 20 {
+			for i := range n + 1 {
+				r := Record{TimestampMs: int64(i), Key: []byte("k"), Value: bytes.Repeat([]byte("v"), 100*i)}
+				if err := b.Append(&r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.Stamp(7, 1, 30)
+			want, err := b.Build(room, CodecNone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			size := b.Size()
+			got := b.Frame()
+			if !bytes.Equal(got, want) || len(got) != room+size {
+				t.Fatalf("room %d, %d records: %d bytes, Build has %d, Size %d", room, n+1, len(got), len(want), size)
+			}
+			b.Stamp(8, 0, 0)
+			for _, c := range []Codec{CodecNone, CodecLZ4} {
+				if _, err := b.Build(room+1, c); err != nil || !bytes.Equal(got, want) {
+					t.Fatalf("room %d, %d records: Build changed the frame, %v", room, n+1, err)
+				}
+			}
+			b.Reset()
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 
 	apiv1 "github.com/millstream-io/millstream/proto/api/v1"
@@ -97,6 +98,7 @@ func open(addr string, o options) (*transport, error) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingTimeout}),
 		grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connectionWindow),
 		grpc.WithReadBufferSize(socketBufferBytes), grpc.WithWriteBufferSize(socketBufferBytes),
+		experimental.WithBufferPool(wire.Buffers()),
 		grpc.WithDisableServiceConfig(), grpc.WithUserAgent("millstream-go"), grpc.WithNoProxy(),
 	}
 	if o.dial != nil {

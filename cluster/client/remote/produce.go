@@ -40,6 +40,7 @@ type request struct {
 	id       uint64
 	b        client.Outgoing
 	done     func(client.Produced)
+	free     func()         // of a frame that is borrowed
 	on       *produceStream // nil while it waits
 	answered bool
 }
@@ -59,7 +60,12 @@ func newProducing(t *transport) *producing {
 
 // Produce implements client.Transport.
 func (t *transport) Produce(b client.Outgoing, done func(client.Produced)) {
-	if !t.out.add(&request{b: b, done: done}) {
+	t.ProduceBorrowed(b, done, nil)
+}
+
+// ProduceBorrowed implements client.Borrower.
+func (t *transport) ProduceBorrowed(b client.Outgoing, done func(client.Produced), free func()) {
+	if !t.out.add(&request{b: b, done: done, free: free}) {
 		done(refused(fault.New(fault.Closing, "the client is closed")))
 	}
 }
@@ -194,11 +200,11 @@ func (p *producing) send(s *produceStream, r *request) bool {
 		return true
 	}
 	part := int32(r.b.Partition)
-	err := s.Send(&apiv1.ProduceRequest{
-		Id: r.id, Topic: r.b.Topic, TopicId: idOf(r.b.TopicID), Partition: &part, Acks: acks(r.b.Acks),
-		TimeoutMs: uint32(max(left.Milliseconds(), 1)),
-		Content:   &apiv1.ProduceRequest_Batches{Batches: frame[state.FrameRoom:]},
-	})
+	m := &wire.Producing{Batches: frame[state.FrameRoom:], Sent: r.free}
+	m.Request.Id, m.Request.Topic, m.Request.TopicId = r.id, r.b.Topic, idOf(r.b.TopicID)
+	m.Request.Partition, m.Request.Acks = &part, acks(r.b.Acks)
+	m.Request.TimeoutMs = uint32(max(left.Milliseconds(), 1))
+	err := s.SendMsg(m)
 	if err == nil {
 		return true
 	}

@@ -38,7 +38,10 @@ type transport struct {
 	jobs   sync.WaitGroup
 }
 
-var _ client.Transport = (*transport)(nil)
+var (
+	_ client.Transport = (*transport)(nil)
+	_ client.Borrower  = (*transport)(nil)
+)
 
 // Close implements client.Transport.
 func (t *transport) Close() error {

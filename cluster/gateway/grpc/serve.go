@@ -9,6 +9,7 @@ import (
 	"time"
 
 	rpc "google.golang.org/grpc"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -78,6 +79,7 @@ func (d *door) server() (*rpc.Server, *health.Server) {
 		rpc.MaxConcurrentStreams(uint32(d.o.ConnStreams)),
 		rpc.StaticStreamWindowSize(streamWindow), rpc.StaticConnWindowSize(connWindow),
 		rpc.ReadBufferSize(ioBuffer), rpc.WriteBufferSize(ioBuffer), rpc.SharedWriteBuffer(true),
+		experimental.BufferPool(wire.Buffers()),
 		rpc.MaxHeaderListSize(headerBytes), rpc.ConnectionTimeout(connectTimeout), rpc.WaitForHandlers(true),
 		rpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionIdle: d.o.IdleTimeout, Time: d.o.KeepaliveTime, Timeout: d.o.KeepaliveTimeout,

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -50,6 +51,7 @@ type splitter struct {
 	r        *mem.Reader
 	room     int
 	payloads [][]byte
+	pieces   [][]byte // kept from one payload to the next
 }
 
 // split appends to head the next n bytes, which are one message, with marks for the payloads at path.
@@ -113,8 +115,14 @@ func (s *splitter) payload(head []byte, n int) ([]byte, error) {
 	if len(s.payloads) >= maxPayloads {
 		return nil, fmt.Errorf("more than %d payloads", maxPayloads)
 	}
-	p := make([]byte, s.room+n)
-	if _, err := io.ReadFull(s.r, p[s.room:]); err != nil {
+	pieces, err := s.r.Peek(n, append(s.pieces[:0], make([]byte, s.room)))
+	if err != nil {
+		return nil, errTruncated
+	}
+	p := bytes.Join(pieces, nil) // unlike make it does not clear what is then written
+	clear(pieces)
+	s.pieces = pieces
+	if _, err := s.r.Discard(n); err != nil {
 		return nil, errTruncated
 	}
 	head = protowire.AppendVarint(head, markSize)

@@ -13,8 +13,8 @@ import (
 )
 
 // Codec returns the codec for both ends of a connection: grpc.ForceServerCodecV2 and grpc.ForceCodecV2 take it. It
-// speaks protobuf as any other, but hands raw batches through: sending an *apiv1.ProduceRequest with batches does not
-// copy them (they must not change until the stream has sent them), and receiving messages with batches copies those
+// speaks protobuf as any other, but hands raw batches through: sending a *Producing, or an *apiv1.ProduceRequest with
+// batches, does not copy them (they must not change until the stream has sent them), and receiving messages with batches copies those
 // once, into memory of their own.
 func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2("proto")} }
 
@@ -37,9 +37,11 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 		return m.marshal()
 	case *ReadAnswer:
 		return m.marshal()
+	case *Producing:
+		return marshalProduce(&m.Request, m.Batches, m.Sent)
 	case *apiv1.ProduceRequest:
 		if b, ok := m.Content.(*apiv1.ProduceRequest_Batches); ok {
-			return marshalProduce(m, b.Batches)
+			return marshalProduce(m, b.Batches, nil)
 		}
 	case *apiv1.FetchResponse:
 		return c.marshalRecords(m)
@@ -56,7 +58,7 @@ const (
 	mostRecords  = 512 << 10
 )
 
-var recordsPool = mem.NewTieredBufferPool(2*leastRecords, 4*leastRecords, 8*leastRecords, mostRecords)
+var recordsPool = newBuffers(2*leastRecords, 4*leastRecords, 8*leastRecords, mostRecords)
 
 // marshalRecords encodes a message as it is.
 func (c codec) marshalRecords(m proto.Message) (mem.BufferSlice, error) {
@@ -98,19 +100,32 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return c.CodecV2.Unmarshal(data, v)
 }
 
+// Producing is an apiv1.ProduceRequest with raw batches as a client sends it. Batches stand for Request.Content, which
+// must be nil, and are not copied. Sent, where set, runs once when gRPC reads the batches no more; it must not block. It
+// may never run: not for what a broken connection still had, and not for batches in less than 1 KiB of memory.
+type Producing struct {
+	Request apiv1.ProduceRequest
+	Batches []byte
+	Sent    func()
+}
+
 // marshalProduce encodes a request in front of its batches.
-func marshalProduce(m *apiv1.ProduceRequest, batches []byte) (mem.BufferSlice, error) {
+func marshalProduce(m *apiv1.ProduceRequest, batches []byte, sent func()) (mem.BufferSlice, error) {
 	head := apiv1.ProduceRequest{
 		Id: m.Id, Topic: m.Topic, TopicId: m.TopicId, Partition: m.Partition, Acks: m.Acks, TimeoutMs: m.TimeoutMs,
 		Producer: m.Producer,
 	}
 	b, err := proto.Marshal(&head)
 	if err != nil {
+		ended(sent)
 		return nil, fmt.Errorf("encode produce request %d: %w", m.Id, err)
 	}
 	b = protowire.AppendTag(b, inProduce[0], protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(len(batches)))
-	return mem.BufferSlice{mem.SliceBuffer(b), mem.SliceBuffer(batches)}, nil
+	if sent == nil {
+		return mem.BufferSlice{mem.SliceBuffer(b), mem.SliceBuffer(batches)}, nil
+	}
+	return mem.BufferSlice{mem.SliceBuffer(b), mem.NewBuffer(&batches, notifyPool(sent))}, nil
 }
 
 // Produce is an apiv1.ProduceRequest as a member receives it. Where the request holds batches, Frame holds Room bytes

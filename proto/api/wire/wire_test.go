@@ -34,6 +34,16 @@ func fetched() (*Fetched, *apiv1.FetchResponse) {
 		&apiv1.FetchResponse{Event: &apiv1.FetchResponse_Batches{Batches: &apiv1.FetchedBatches{Data: whole, Size: 17}}}
 }
 
+// producing is a request as the Go client sends it.
+func producing(m *apiv1.ProduceRequest) *Producing {
+	return &Producing{
+		Request: apiv1.ProduceRequest{
+			Id: m.Id, Topic: m.Topic, TopicId: m.TopicId, Partition: m.Partition, Acks: m.Acks, TimeoutMs: m.TimeoutMs,
+		},
+		Batches: m.GetBatches(), Sent: func() {},
+	}
+}
+
 // Goal: what the codec sends is what the generated code of any language reads, and the other way round. Method: each
 // message with batches through both, whole and cut into pieces of every size up to 20 bytes.
 func TestCodecIsPlainProtobuf(t *testing.T) {
@@ -57,7 +67,7 @@ func TestCodecIsPlainProtobuf(t *testing.T) {
 		want proto.Message
 	}{
 		{out, whole}, {(*Consumed)(out), records}, {&ReadAnswer{Response: bare, Batches: [][][]byte{nil, out.Batches}}, read},
-		{produce, produce}, {whole, whole}, {&apiv1.ProduceRequest{Id: 3}, &apiv1.ProduceRequest{Id: 3}},
+		{produce, produce}, {producing(produce), produce}, {whole, whole}, {&apiv1.ProduceRequest{Id: 3}, &apiv1.ProduceRequest{Id: 3}},
 	}
 	c := Codec()
 	for _, tt := range tests {
@@ -138,6 +148,57 @@ func TestSentRunsOnce(t *testing.T) {
 	out.Data.Topic = "\xff"
 	if _, err := Codec().Marshal(out); err == nil || n != 2 {
 		t.Fatalf("a topic that is no text: %v, told %d times", err, n)
+	}
+}
+
+// Goal: the owner of the batches of a request learns once when gRPC reads them no more, not before. Method: references
+// as the transport takes them, read in pieces; and a request that cannot be encoded.
+func TestProducingGivesBack(t *testing.T) {
+	n := 0
+	p := &Producing{Batches: bytes.Repeat([]byte("batches "), 1000), Sent: func() { n++ }}
+	b, err := Codec().Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := b.Reader()
+	b.Free()
+	if _, err := r.Discard(4000); err != nil || n != 0 {
+		t.Fatalf("given back %d times while half is unread, %v", n, err)
+	}
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	if n != 1 {
+		t.Fatalf("given back %d times", n)
+	}
+	p.Request.Topic = "\xff"
+	if _, err := Codec().Marshal(p); err == nil || n != 2 {
+		t.Fatalf("a topic that is no text: %v, given back %d times", err, n)
+	}
+}
+
+// Goal: buffers of a connection have the length asked for and are used again, whatever is in them; others are not kept.
+// Method: sizes around each tier, back and forth.
+func TestBuffersOfAConnection(t *testing.T) {
+	p := newBuffers(100, 1000)
+	for _, n := range []int{0, 1, 99, 100, 101, 1000, 1001} {
+		for range 3 {
+			b := p.Get(n)
+			if len(*b) != n {
+				t.Fatalf("asked for %d bytes, got %d", n, len(*b))
+			}
+			for i := range *b {
+				(*b)[i] = 'x'
+			}
+			*b = (*b)[:n/2] // a prefix is what comes back
+			p.Put(b)
+		}
+	}
+	foreign := make([]byte, 77)
+	p.Put(&foreign)
+	if b := p.Get(77); cap(*b) != 100 {
+		t.Fatalf("a buffer of %d bytes from elsewhere was kept", cap(*b))
 	}
 }
 
