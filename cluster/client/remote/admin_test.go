@@ -222,7 +222,7 @@ func TestGroupMembers(t *testing.T) {
 		w.produce(c, "t", 800, 1000)
 		eventually(w.t, "all records are read", func() bool { return first.read()+second.read() >= 1000 })
 		second.stop()
-		if err := inOrder(append(first.records, second.records...), 1000); err != nil {
+		if err := inOrderEach(1000, first.records, second.records); err != nil {
 			w.t.Error(err)
 		}
 		third := newMember(w, "t")

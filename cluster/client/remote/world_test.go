@@ -144,19 +144,24 @@ func (w *world) readAll(c *client.Client, topic string, opts ...client.ConsumerO
 }
 
 // inOrder checks that values 0 to n-1 are there once, ascending in each partition.
-func inOrder(rs []client.Record, n int) error {
-	last := map[record.Partition]int{}
+func inOrder(rs []client.Record, n int) error { return inOrderEach(n, rs) }
+
+// inOrderEach is inOrder for what several readers have read one partition of after the other, in whatever order.
+func inOrderEach(n int, of ...[]client.Record) error {
 	seen := make([]int, n)
-	for _, r := range rs {
-		var i int
-		if _, err := fmt.Sscan(string(r.Value), &i); err != nil || i < 0 || i >= n {
-			return fmt.Errorf("value %q", r.Value)
+	for _, rs := range of {
+		last := map[record.Partition]int{}
+		for _, r := range rs {
+			var i int
+			if _, err := fmt.Sscan(string(r.Value), &i); err != nil || i < 0 || i >= n {
+				return fmt.Errorf("value %q", r.Value)
+			}
+			if was, ok := last[r.Partition]; ok && was >= i {
+				return fmt.Errorf("partition %d: %d stands behind %d", r.Partition, i, was)
+			}
+			last[r.Partition] = i
+			seen[i]++
 		}
-		if was, ok := last[r.Partition]; ok && was >= i {
-			return fmt.Errorf("partition %d: %d stands behind %d", r.Partition, i, was)
-		}
-		last[r.Partition] = i
-		seen[i]++
 	}
 	for i, times := range seen {
 		if times != 1 {
