@@ -17,7 +17,7 @@ type borrowing struct {
 	mu      sync.Mutex
 	lent    []lentFrame
 	taken   int
-	changed int // frames that were not what they had been when they came
+	changed int  // frames that were not what they had been when they came
 	early   bool // all are given back at once
 	keeps   bool // none later
 }

@@ -62,6 +62,35 @@ func TestNaturalBatching(t *testing.T) {
 	}
 }
 
+// Goal: without linger a large batch does not wait for those under way, a small one does. Method: hold all answers back;
+// records for three large batches, one after another, and a small one.
+func TestLargeBatchesOverlap(t *testing.T) {
+	f := newCluster(map[string]int{"t": 1})
+	release := hold(f)
+	c := newClient(t, f)
+	defer release()
+	value := make([]byte, 10<<10)
+	large := largeBatch/len(value) + 1
+	want := []int{1, large, large, large, 1}
+	for i, n := range want {
+		for range n {
+			c.ProduceAsync(within(t), Record{Topic: "t", Value: value}, func(Delivery) {})
+		}
+		if i < 4 {
+			eventually(t, "a batch is sent before the answers", func() bool { return f.seen() == i+1 })
+		}
+	}
+	release()
+	if err := c.Flush(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range f.requests {
+		if len(f.requests) != len(want) || int(r.count) != want[i] {
+			t.Fatalf("requests: %+v, want the counts %v", f.requests, want)
+		}
+	}
+}
+
 // Goal: linger waits for more, but not for ever, and neither Flush nor a full batch waits for it. Method: one
 // long and one short linger.
 func TestLinger(t *testing.T) {

@@ -18,7 +18,8 @@ const (
 
 // Limits that are not worth an option.
 const (
-	maxInFlight    = 5 // batches of one partition; what a leader remembers for an idempotent producer
+	largeBatch     = 192 << 10 // bytes of an open batch that no longer waits for those under way
+	maxInFlight    = 5         // batches of one partition; what a leader remembers for an idempotent producer
 	leastBackoff   = 20 * time.Millisecond
 	mostBackoff    = time.Second
 	metadataMaxAge = 5 * time.Minute
@@ -97,7 +98,7 @@ func WithPartitioner(p Partitioner) Option {
 }
 
 // WithLinger waits that long for more records before a batch is sent that is not full. The default 0 sends at
-// once when no batch of the partition is under way, and gathers records while one is.
+// once when no batch of the partition is under way, and gathers up to 192 KiB of records while one is.
 func WithLinger(d time.Duration) Option {
 	return optionFunc(func(o *options) { o.linger = max(d, 0) })
 }

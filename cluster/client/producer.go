@@ -97,8 +97,12 @@ func (p *producer) add(r *Record, m TopicMetadata, now time.Time, pr promise) (r
 		s.open = p.begin(s, now)
 		p.touch(s)
 	}
+	before := s.open.large()
 	if err := s.open.builder.Append(&out); err != nil {
 		return -1, err
+	}
+	if s.open.large() && !before {
+		p.touch(s)
 	}
 	s.open.promises = append(s.open.promises, pr)
 	p.counts.Records++

@@ -168,12 +168,16 @@ func (s *sink) turn(now time.Time, e *effects) bool {
 	case now.Before(due):
 		e.wakeAt(due)
 		return false
-	case s.o.linger == 0 && len(s.flight) > 0:
+	case s.o.linger == 0 && len(s.flight) > 0 && !s.open.large():
 		return false // natural batching: gather while one is under way
 	}
 	s.closeOpen()
 	return true
 }
+
+// large reports that a batch has enough to go out though another of its partition is under way: it travels while that
+// one is made durable.
+func (b *batch) large() bool { return b.builder.Size() >= largeBatch }
 
 func (s *sink) send(b *batch, e *effects) {
 	b.awaiting, b.behind = true, s.flight[0] != b // what is resolved does not stay at the front
