@@ -51,7 +51,11 @@ func (g Grouped[K, V]) ready(store string) Stream[K, V] {
 
 // Count counts the records of each key that have a value.
 func (g Grouped[K, V]) Count(store Store[K, int64], opts ...Option) Table[K, int64] {
-	return aggregate(g, "count", store, one[K, V], opts)
+	t, s := aggregateOf(g, "count", store, one[K, V], opts)
+	if !s.b.built {
+		s.blind++
+	}
+	return t
 }
 
 func one[K, V any](_ *instance, _ *Record[K, V], sum int64, _ bool) (int64, error) {
@@ -143,6 +147,14 @@ type update[K, V, A any] func(in *instance, r *Record[K, V], sum A, has bool) (A
 func aggregate[K, V, A any](
 	g Grouped[K, V], kind string, store Store[K, A], f update[K, V, A], opts []Option,
 ) Table[K, A] {
+	t, _ := aggregateOf(g, kind, store, f, opts)
+	return t
+}
+
+// aggregateOf is aggregate that also returns the stream that it takes.
+func aggregateOf[K, V, A any](
+	g Grouped[K, V], kind string, store Store[K, A], f update[K, V, A], opts []Option,
+) (Table[K, A], Stream[K, V]) {
 	s := g.ready(store.name)
 	n := s.b.add(kind, gather(opts), 0)
 	t, open := resultsIn(s.b, n, store)
@@ -150,7 +162,7 @@ func aggregate[K, V, A any](
 		a := &aggregator[K, V, A]{results: open(in), update: f}
 		return a.take
 	})
-	return Table[K, A]{t}
+	return Table[K, A]{t}, s
 }
 
 // aggregator keeps one result a key.

@@ -43,6 +43,7 @@ func read[K, V any](b *Builder, n *node, t Topic[K, V]) *stream[K, V] {
 			keyInfo:   serde.Info{Topic: t.Name, IsKey: true},
 			valueInfo: serde.Info{Topic: t.Name},
 			partition: in.rt.Partition(),
+			keysOnly:  n.Internal && s.blind == len(s.outs),
 		}
 		if c.eventTime != nil {
 			return &timedSource[K, V]{c}
@@ -121,6 +122,7 @@ type sourceChain[K, V any] struct {
 	valueInfo serde.Info
 	eventTime func(Record[K, V]) time.Time
 	partition record.Partition
+	keysOnly  bool // nobody looks at values, and they were written by this topology: they need no decoding
 	rec       Record[K, V]
 	next      flow[K, V]
 }
@@ -153,7 +155,7 @@ func (c *sourceChain[K, V]) decode(raw *record.Record, rec *Record[K, V]) (err e
 	} else if rec.Key, err = c.key.Decode(raw.Key, c.keyInfo); err != nil {
 		return err
 	}
-	if rec.NullValue = raw.Value == nil; rec.NullValue {
+	if rec.NullValue = raw.Value == nil; rec.NullValue || c.keysOnly {
 		rec.Value = noValue
 	} else if rec.Value, err = c.value.Decode(raw.Value, c.valueInfo); err != nil {
 		return err

@@ -18,6 +18,7 @@ type stream[K, V any] struct {
 	key   serde.Serde[K] // nil: not known
 	value serde.Serde[V]
 	outs  []func(*instance) flow[K, V]
+	blind int // how many of outs look at no value, but whether it is null
 
 	rekeyed bool          // the key may be another than the one that decided the partition
 	spread  *stream[K, V] // itself behind a repartition topic, once somebody has asked for it

@@ -235,6 +235,10 @@ func longVarint(b []byte) (int64, []byte, bool) {
 
 // sized reads a length and that many bytes; length -1 is null.
 func sized(b []byte) (v, rest []byte, ok bool) {
+	if len(b) > 0 && b[0] < 0x80 && b[0]&1 == 0 && int(b[0]>>1) < len(b) { // nearly all of them: short, and not null
+		n := 1 + int(b[0]>>1)
+		return b[1:n:n], b[n:], true
+	}
 	n, b, ok := varint(b)
 	if !ok || n < -1 || n > int64(len(b)) {
 		return nil, nil, false

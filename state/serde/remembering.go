@@ -1,8 +1,11 @@
 package serde
 
-// How many strings Remembering keeps, and how long these may be.
+import "hash/maphash"
+
+// How many strings Remembering keeps, at first and at most, and how long these may be.
 const (
-	rememberedStrings = 512
+	firstRemembered   = 256
+	highestRemembered = 4096
 	rememberedBytes   = 64
 )
 
@@ -12,13 +15,16 @@ func Remembering[T any](s Serde[T]) Serde[T] {
 	if any(s) != any(String) {
 		return s
 	}
-	return any(&remembering{}).(Serde[T])
+	return any(&remembering{seed: maphash.MakeSeed()}).(Serde[T])
 }
 
-// remembering keeps strings where a hash of theirs says, the last one for each hash.
+// remembering keeps strings where a hash of theirs says, the last one for each hash. The seed makes the places of
+// strings unknown outside.
 type remembering struct {
 	stringSerde
-	seen [rememberedStrings]string
+	seed   maphash.Seed
+	seen   []string // a power of two of them
+	missed int      // decoded anew since seen has grown
 }
 
 // Decode implements Serde.
@@ -26,13 +32,26 @@ func (r *remembering) Decode(b []byte, info Info) (string, error) {
 	if len(b) > rememberedBytes {
 		return r.stringSerde.Decode(b, info)
 	}
-	h := uint32(len(b))
-	for _, c := range b {
-		h = (h ^ uint32(c)) * 0x01000193 // FNV-1a
+	if r.missed >= 2*len(r.seen) {
+		r.grow()
 	}
-	at := &r.seen[(h^h>>15)%rememberedStrings]
+	at := &r.seen[maphash.Bytes(r.seed, b)&uint64(len(r.seen)-1)]
 	if *at != string(b) {
 		*at = string(b)
+		r.missed++
 	}
 	return *at, nil
+}
+
+// grow makes room for more strings, where many were not there. Those that are there move.
+func (r *remembering) grow() {
+	r.missed = 0
+	if len(r.seen) == highestRemembered {
+		return
+	}
+	old := r.seen
+	r.seen = make([]string, max(firstRemembered, 4*len(old)))
+	for _, s := range old {
+		r.seen[maphash.String(r.seed, s)&uint64(len(r.seen)-1)] = s
+	}
 }

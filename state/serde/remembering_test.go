@@ -15,7 +15,7 @@ func TestRemembering(t *testing.T) {
 	var buf []byte
 	var got, want []string
 	for range 2 {
-		for i := range 3000 {
+		for i := range 9000 {
 			w := fmt.Sprint("word", i)
 			if i%7 == 0 {
 				w = strings.Repeat(w, i%20)
