@@ -70,6 +70,7 @@ type shell struct {
 	queue   []task.Input
 	urgent  []task.Input // go in front of queue
 	hurry   atomic.Bool  // something waits for the job that runs: it is to end behind its record
+	sent    atomic.Bool  // the answer to a Send waits for the job that runs
 	slice   func()       // forgets the end of the slice of the job that runs
 	running bool         // a job works on the core
 	over    bool
@@ -135,13 +136,16 @@ func (s *shell) start(c actors.Context) {
 		base = context.Background()
 	}
 	s.p.Config.Context, s.revoke = context.WithCancel(base)
-	s.p.Config.Interrupted = s.hurry.Load
+	s.p.Config.Interrupted, s.p.Config.Answered = s.hurry.Load, s.sent.Load
 	s.take(c, task.Open{})
 }
 
 // take queues an input and starts a job unless one is running.
 func (s *shell) take(c actors.Context, in task.Input) {
 	s.queue = append(s.queue, in)
+	if _, ok := in.(task.Sent); ok {
+		s.sent.Store(true)
+	}
 	s.run(c)
 }
 
@@ -159,6 +163,7 @@ func (s *shell) run(c actors.Context) {
 	}
 	s.running = true
 	s.hurry.Store(false)
+	s.sent.Store(false)
 	s.owner.Store(ownedByJob)
 	queue, now, post := append(s.urgent, s.queue...), c.Now(), s.post
 	s.queue, s.urgent = nil, nil

@@ -33,6 +33,10 @@ type Config struct {
 	// later Step, which wants to be soon. nil: never.
 	Interrupted func() bool
 
+	// Answered is asked in front of records while batches wait behind one that is in flight, and must be quick: true
+	// says that an answer to a Send is there, and leaves the records to the Step behind that. nil: never.
+	Answered func() bool
+
 	// Context ends when user code should give up at once: the task was revoked, the member closes. nil:
 	// never.
 	Context context.Context
@@ -91,6 +95,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Interrupted == nil {
 		c.Interrupted = func() bool { return false }
+	}
+	if c.Answered == nil {
+		c.Answered = func() bool { return false }
 	}
 	if c.Observer == nil {
 		c.Observer = nobody{}

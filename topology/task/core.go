@@ -287,12 +287,13 @@ func (c *Core) process() error {
 // snapshot.
 func (c *Core) full() bool { return c.out.full() || c.stores.full() }
 
-// room reports whether user code may be called once more in this Step.
+// room reports whether user code may be called once more in this Step. A full batch that can leave ends it: what
+// makes it durable goes on beside the records that follow.
 func (c *Core) room() bool {
-	if c.full() {
+	if c.full() || c.out.asking {
 		return false
 	}
-	c.cut = c.cut || c.cfg.Interrupted()
+	c.cut = c.cut || c.cfg.Interrupted() || c.out.ready || c.out.queued > 0 && c.cfg.Answered()
 	return !c.cut
 }
 
@@ -353,7 +354,7 @@ func (c *Core) wake() {
 			}
 		}
 	case phaseRunning:
-		if c.paused || c.full() {
+		if c.paused || c.full() || c.out.asking {
 			return // the next answer wakes the task; a time that has passed would do so for nothing
 		}
 		if c.cut {

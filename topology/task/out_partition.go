@@ -61,6 +61,7 @@ func (p *outPartition) add(o *outbox, r *record.Record, from *origin) (grown int
 		if err := p.close(o); err != nil {
 			return 0, err
 		}
+		o.ready = o.ready || p.flight == nil && p.pause.until.IsZero()
 	}
 	before := p.growing.Size()
 	if p.origins.len() == 0 {
@@ -86,6 +87,7 @@ func (p *outPartition) close(o *outbox) error {
 	p.closed = append(p.closed, &outBatch{
 		frame: frame, room: o.room, origins: p.origins, round: p.round, bytes: p.growing.Size(),
 	})
+	o.queued++
 	p.growing.Reset()
 	n := p.origins.len()
 	if p.origins, p.spare = p.spare.emptied(), (origins{}); p.origins.offsets == nil {
@@ -98,7 +100,7 @@ func (p *outPartition) close(o *outbox) error {
 func (p *outPartition) drop(o *outbox, n int) error {
 	for n > 0 {
 		if p.origins.len() == 0 {
-			if err := p.reopen(); err != nil {
+			if err := p.reopen(o); err != nil {
 				return err
 			}
 		}
@@ -115,11 +117,12 @@ func (p *outPartition) drop(o *outbox, n int) error {
 }
 
 // reopen lets the youngest closed batch grow again.
-func (p *outPartition) reopen() error {
+func (p *outPartition) reopen(o *outbox) error {
 	last := len(p.closed) - 1
 	must(last >= 0, "more is taken back from %s/%d than was written", p.topic, p.number)
 	b := p.closed[last]
 	p.closed = p.closed[:last]
+	o.queued--
 	for r, err := range b.batch().Records(0) {
 		if err == nil {
 			err = p.growing.Append(&r)
@@ -168,6 +171,7 @@ func (p *outPartition) send(o *outbox, c *Core) (closed bool, err error) {
 		closed = true
 	}
 	p.flight, p.closed = p.closed[0], p.closed[1:]
+	o.queued--
 	o.seq++
 	o.flying[o.seq] = p
 	c.effects.Send = append(c.effects.Send, Send{
@@ -191,6 +195,7 @@ func (o *outbox) takeSent(c *Core, a Sent) error {
 		l.next = a.Base + record.Offset(b.origins.len())
 	}
 	o.bytes -= b.bytes
+	o.ready = o.ready || len(p.closed) > 0
 	p.spare = b.origins
 	return nil
 }
@@ -231,6 +236,7 @@ func (o *outbox) refused(c *Core, p *outPartition, b *outBatch, cause error) err
 // again puts a refused batch back where it was, to be sent at a time.
 func (o *outbox) again(p *outPartition, b *outBatch, at time.Time) {
 	p.closed = append([]*outBatch{b}, p.closed...)
+	o.queued++
 	p.pause = pause{until: at}
 	o.bytes += b.bytes
 }
@@ -270,5 +276,6 @@ func (o *outbox) split(p *outPartition, b *outBatch, batch record.Batch) error {
 		o.bytes += single.Size()
 	}
 	p.closed = append(parts, p.closed...)
+	o.queued += len(parts)
 	return nil
 }

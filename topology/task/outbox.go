@@ -3,6 +3,7 @@ package task
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
@@ -15,6 +16,7 @@ type outbox struct {
 	limit, batchBytes, room int
 	codec                   record.Codec
 	describeWait            time.Duration
+	asking                  bool             // enough is held for a topic about which there was no answer yet
 	first                   record.Partition // where records without a key begin
 	deadLetter              string
 
@@ -26,6 +28,8 @@ type outbox struct {
 	round   uint64 // of the records that are written now
 	bytes   int    // not acknowledged
 	written int    // records of this Step
+	queued  int    // full batches that are not in flight
+	ready   bool   // one of them can be sent now
 
 	// What was written since mark: to which partitions, and to which topics that are not described yet.
 	marks   uint64 // how often mark was called
@@ -41,6 +45,7 @@ type outTopic struct {
 	sticky int             // where records without a key go, until a batch of them is closed
 
 	asked     bool      // a Describe is on its way
+	answered  bool      // there has been an answer, whatever it was
 	missing   time.Time // since when it is known not to exist
 	pause     pause
 	held      []heldRecord // written before it was described
@@ -49,6 +54,10 @@ type outTopic struct {
 	marked    uint64 // the mark since which recent counts
 	recent    int    // how many of held were written since then
 }
+
+// heldRecords is how many records are copied for a topic before the first answer about it: that comes soon, and a copy
+// of each of a whole fetch costs more than to wait for it.
+const heldRecords = 256
 
 // heldRecord is a copy of a record that waits for its topic to be described.
 type heldRecord struct {
@@ -171,6 +180,7 @@ func (o *outbox) hold(t *outTopic, r *record.Record, from *origin) {
 		o.holding = append(o.holding, t)
 	}
 	t.recent++
+	o.asking = o.asking || !t.answered && len(t.held) >= heldRecords
 }
 
 // mark begins what rollback takes back: the outputs of one record.
@@ -204,6 +214,7 @@ func (o *outbox) rollback() error {
 // flush sends what can be sent: one batch per partition that has none in flight. It asks for topics that
 // records wait for.
 func (o *outbox) flush(c *Core) error {
+	o.ready = false
 	for _, t := range o.order {
 		if len(t.held) > 0 {
 			o.describe(c, t)
@@ -240,7 +251,10 @@ func (o *outbox) takeDescribed(c *Core, d Described) error {
 	if t == nil {
 		return nil // told unasked, about a topic that nothing was written to
 	}
-	t.asked = false
+	t.asked, t.answered = false, true
+	o.asking = slices.ContainsFunc(o.order, func(t *outTopic) bool {
+		return len(t.held) >= heldRecords && !t.answered
+	})
 	err := d.Err
 	if err == nil && d.Partitions < 1 {
 		err = fault.New(fault.UnknownTopicOrPartition, "topic %s has no partitions", d.Topic)

@@ -2,6 +2,7 @@ package task_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/millstream-io/millstream/topology"
@@ -81,4 +82,53 @@ func TestInterrupted(t *testing.T) {
 	h.step(task.Stop{})
 	h.acknowledge(e.Send...)
 	wantCommit(t, h.step(task.Committed{}), 3)
+}
+
+// Goal: a full batch leaves while what was fetched behind it is still to be processed, and so does the next one as soon
+// as the first is acknowledged: a Step that has one to send ends there, and wants another at once. Method: batches of
+// two records, and more records in one fetch; the second of the batches waits behind the first.
+func TestFullBatchLeavesAtOnce(t *testing.T) {
+	answered := false
+	h := newHarness(t, build(t, copying()), func(c *task.Config) {
+		c.BatchBytes, c.Answered = 400, func() bool { return answered }
+	})
+	h.begin()
+	h.acknowledge(h.open(h.fetched(0, "first"), 1)...)
+	h.step(task.Committed{})
+	v := func(s string) string { return strings.Repeat(s, 100) }
+	e := h.fetched(1, v("a"), v("b"), v("c"), v("d"), v("e"), v("f"), v("g"))
+	wantValues(t, e.Send, v("a"), v("b"))
+	if !e.Wake.Equal(h.now) || len(e.Fetch) != 0 {
+		t.Fatalf("cut short, it wants %+v at %v", e, h.now)
+	}
+	first := e.Send
+	if e = h.step(task.Tick{}); len(e.Send) != 0 || len(e.Fetch) != 1 { // the rest, behind the batch in flight
+		t.Fatalf("goes on with %+v", e)
+	}
+	answered = true
+	e = h.acknowledge(first...)
+	wantValues(t, e.Send, v("c"), v("d"))
+	e = h.fetched(8, v("h"), v("i"))
+	if !e.Wake.Equal(h.now) || len(e.Fetch) != 0 {
+		t.Fatalf("with an answer waiting, it wants %+v at %v", e, h.now)
+	}
+}
+
+// Goal: few records are copied for a topic that nothing is known of yet: the rest of a fetch waits for the first
+// answer. Method: a thousand records in one fetch; how many were processed is counted before the answer and behind it.
+func TestFewRecordsWaitForTheirTopic(t *testing.T) {
+	seen := 0
+	topo := build(t, func(b *topology.Builder) {
+		topology.From(b, in).Peek(func(string, string) { seen++ }).To(out)
+	})
+	h := newHarness(t, topo, nil)
+	h.begin()
+	e := h.fetched(0, slices.Repeat([]string{"v"}, 1000)...)
+	if seen > 300 || !e.Wake.IsZero() && !e.Wake.After(h.now) {
+		t.Fatalf("%d records processed, next at %v, now %v", seen, e.Wake, h.now)
+	}
+	sends := h.open(e, 1)
+	if seen != 1000 || len(sends) != 1 || sends[0].Records != 1000 {
+		t.Fatalf("%d records processed, sent %+v", seen, sends)
+	}
 }

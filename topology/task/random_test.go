@@ -122,7 +122,7 @@ func (s *simulation) step(i task.Input) {
 	if e.Commit != nil {
 		s.checkCommit(e.Commit)
 	}
-	if !e.Wake.IsZero() && !e.Wake.After(s.now) {
+	if !e.Wake.IsZero() && !e.Wake.After(s.now) && len(e.Send) == 0 { // a batch that can leave cuts a Step short
 		s.fault = fmt.Errorf("wants to be woken %v ago: that would spin", s.now.Sub(e.Wake))
 	}
 	task.Carry(s, task.ID{}, e, func(a task.Input) { s.later(func() { s.step(a) }) })

@@ -171,7 +171,7 @@ func (w *stateWorld) step(i task.Input) {
 		w.checkReplay()
 	}
 	w.wake, w.stopped = e.Wake, w.stopped || e.Stopped
-	if !e.Wake.IsZero() && !e.Wake.After(w.now) {
+	if !e.Wake.IsZero() && !e.Wake.After(w.now) && len(e.Send) == 0 { // a batch that can leave cuts a Step short
 		w.fail("wants to be woken %v ago: that would spin", w.now.Sub(e.Wake))
 	}
 	if w.event("stepped") {
