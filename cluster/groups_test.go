@@ -77,8 +77,13 @@ func get[A any](t *testing.T, c <-chan A) A {
 // form makes a group of one member that is stable.
 func (m groupMember) form(name string) group.Joined {
 	m.t.Helper()
-	answer, _ := m.joins(name, "")
-	a := get(m.t, answer)
+	var a reply[group.Joined]
+	for end := time.Now().Add(groupLimit); time.Now().Before(end); { // as clients do while a leader is being elected
+		answer, _ := m.joins(name, "")
+		if a = get(m.t, answer); a.err == nil || !fault.CodeOf(a.err).Retryable() {
+			break
+		}
+	}
 	if a.err != nil {
 		m.t.Fatal(a.err)
 	}
