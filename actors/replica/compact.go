@@ -18,9 +18,13 @@ import (
 const DefaultKeyBytes = 64 << 20
 
 const (
-	learnChunk = 1 << 20               // bytes of one read of a pass
-	learnReads = 8                     // reads of one job on the pool, which others need too
-	learnPause = 50 * time.Millisecond // after each: a pass never asks more than 160 MB/s of the disk
+	learnChunk = 1 << 20 // bytes of one read of a pass, and of one job on the pool, which others need too
+
+	// After each job a pass pauses for so many times as long as it took, within bounds: it has an eighth of the time,
+	// and never asks more than 160 MB/s of the disk.
+	learnPauses = 7
+	leastPause  = 6 * time.Millisecond
+	mostPause   = 100 * time.Millisecond
 )
 
 // passKeys is what a pass asks for: what it gets the first time. A pass with less goes less far.
@@ -76,8 +80,16 @@ type pass struct {
 }
 
 // learned says that a pass has read some of the log, and has more to read; rested that it may.
-type learned struct{ pass *pass }
+type learned struct {
+	pass  *pass
+	began time.Time
+}
 type rested struct{ pass *pass }
+
+// pause is how long the pass rests.
+func (l learned) pause(now time.Time) time.Duration {
+	return min(max(learnPauses*now.Sub(l.began), leastPause), mostPause)
+}
 
 // planned says that a pass knows what stays.
 type planned struct {
@@ -109,6 +121,7 @@ func (s *shell) learn(c actors.Context, p *pass) {
 		return
 	}
 	store, id := s.p.Store, s.p.Config.ID
+	began := c.Now()
 	c.Go(func() any {
 		more, err := p.read(store, id)
 		switch {
@@ -116,7 +129,7 @@ func (s *shell) learn(c actors.Context, p *pass) {
 			p.memory.back.once()
 			return partition.Compacted{By: p.by, Err: err}
 		case more:
-			return learned{p}
+			return learned{p, began}
 		}
 		return planned{p, p.keys.Plan(p.Tombstones, p.End)}
 	})
@@ -124,22 +137,20 @@ func (s *shell) learn(c actors.Context, p *pass) {
 
 // read reads a chunk of the log and reports whether there is more to learn.
 func (p *pass) read(store state.LogStore, id record.ReplicaID) (more bool, err error) {
-	for range learnReads {
-		if p.at > p.Through {
-			return false, nil
-		}
-		entries, err := store.Entries(id, p.at, p.Through+1, learnChunk, nil)
-		if err != nil {
+	if p.at > p.Through {
+		return false, nil
+	}
+	entries, err := store.Entries(id, p.at, p.Through+1, learnChunk, nil)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		if full, err := p.keys.Add(e); full || err != nil {
 			return false, err
 		}
-		for _, e := range entries {
-			if full, err := p.keys.Add(e); full || err != nil {
-				return false, err
-			}
-			p.at = e.Through() + 1
-		}
+		p.at = e.Through() + 1
 	}
-	return true, nil
+	return p.at <= p.Through, nil
 }
 
 // rewrite lets the store drop what a plan does not keep.

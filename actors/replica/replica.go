@@ -113,7 +113,7 @@ func (s *shell) Receive(c actors.Context, m any) {
 	case partition.TransferLeader:
 		s.step(c, m)
 	case learned:
-		c.After(learnPause, rested(m))
+		c.After(m.pause(c.Now()), rested{m.pass})
 	case rested:
 		s.learn(c, m.pass)
 	case planned:

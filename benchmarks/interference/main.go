@@ -27,14 +27,14 @@ type settings struct {
 }
 
 func main() {
-	c := settings{patience: 2 * time.Minute, calm: 4 * time.Second}
+	c := settings{patience: 2 * time.Minute, calm: 10 * time.Second}
 	c.Register(flag.CommandLine)
 	flag.IntVar(&c.rate, "rate", 2000, "records a second, well below what the member can take")
 	flag.IntVar(&c.value, "value", 1000, "bytes of a record")
 	flag.IntVar(&c.partitions, "partitions", 8, "partitions of the load")
 	flag.DurationVar(&c.window, "for", 10*time.Second, "length of what is quiet, and of a cold scan")
-	flag.IntVar(&c.salvage, "salvage-mb", 4096, "megabytes of which three parts of sixteen are kept")
-	flag.IntVar(&c.compact, "compact-mb", 2048, "megabytes of which log compaction keeps less than half")
+	flag.IntVar(&c.salvage, "salvage-mb", 2048, "megabytes of which three parts of sixteen are kept")
+	flag.IntVar(&c.compact, "compact-mb", 1024, "megabytes of which log compaction keeps less than half")
 	flag.IntVar(&c.scan, "scan-mb", 3072, "megabytes that are read from the disk")
 	flag.IntVar(&c.bucketBytes, "bucket-bytes", 64<<20, "size of the member's buckets")
 	measure.Main(func(out io.Writer) error { return run(c, out) })
@@ -48,7 +48,7 @@ func run(c settings, w io.Writer) error {
 	defer restore()
 	if c.Quick {
 		c.rate, c.window, c.salvage, c.compact, c.scan = 500, 100*time.Millisecond, 8, 4, 2
-		c.bucketBytes, c.calm = 1<<20, 100*time.Millisecond
+		c.bucketBytes, c.calm = 1<<20, time.Second
 	}
 	remove, err := c.build()
 	if err != nil {

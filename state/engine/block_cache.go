@@ -22,6 +22,7 @@ const (
 // All methods are safe for concurrent use. A nil *blockCache has nothing and takes nothing.
 type blockCache struct {
 	start func(func())
+	busy  func() bool // whether somebody writes; nil: nobody
 
 	mu     sync.Mutex
 	most   int // blocks
@@ -66,6 +67,14 @@ func newBlockCache(bytes int64, start func(func())) *blockCache {
 	return &blockCache{
 		most: int(bytes / blockBytes), start: start, blocks: map[blockID]*block{}, order: list.New(),
 	}
+}
+
+// ahead is how many blocks to ask for in front of a reader.
+func (c *blockCache) ahead() int64 {
+	if c != nil && c.busy != nil && c.busy() {
+		return fewAhead
+	}
+	return blocksAhead
 }
 
 // ask has a block read that is not there yet, if pay agrees, and reports whether it will be there. It does not

@@ -56,7 +56,8 @@ type bucket interface {
 	lendMany(key []byte, last uint64, most int, loan *state.Loan) (values [][]byte, full bool, err error)
 
 	// scan calls fn for each row from key on that begins with prefix, in the order of keys, until fn says
-	// stop. Key and value are valid inside fn only.
+	// stop. Key and value are valid inside fn only. It is for the background: it reads in small pieces, past what is
+	// kept in memory for readers.
 	scan(prefix, from []byte, fn func(key, value []byte) (more bool, err error)) error
 
 	// floor calls fn with the row of the greatest key ≤ key that begins with prefix, if there is one.
@@ -81,6 +82,8 @@ type volume interface {
 	// list names what stands there, buckets of the manifest and leftovers alike.
 	list() ([]string, error)
 	remove(name string) error
+	// shrink gives back some of what a bucket takes that is about to be removed, and reports whether more is left.
+	shrink(name string) (more bool, err error)
 	// size is what the rows of a sealed bucket take, in bytes.
 	size(id bucketID) (int64, error)
 	// manifest returns the manifest, or the staged one; nil bytes where there is none.

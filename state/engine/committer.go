@@ -167,7 +167,7 @@ func (c *class) write(t *txn) error {
 		}
 	}
 	c.s.space.took(t.bytes)
-	began := c.s.o.Now()
+	beside, began := c.s.pacer.groupBegins(), c.s.o.Now()
 	put := c.active.b.append
 	if lazy {
 		put = c.active.b.put
@@ -175,7 +175,9 @@ func (c *class) write(t *txn) error {
 	if err := put(t.rows); err != nil {
 		return err
 	}
-	c.s.o.Observer.Committed(c.id, len(t.rows), t.bytes, c.s.o.Now().Sub(began))
+	now := c.s.o.Now()
+	c.s.pacer.groupEnds(now, beside, now.Sub(began))
+	c.s.o.Observer.Committed(c.id, len(t.rows), t.bytes, now.Sub(began))
 	c.group = next
 	if lazy {
 		c.loosen(t)

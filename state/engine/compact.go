@@ -248,7 +248,7 @@ var errChanges = errors.New("something changes")
 func (k *compaction) changes(s *Store, h *handle, x extent) (bool, error) {
 	k.before, k.after = 0, 0
 	hi, read := min(x.hi, k.Through), int64(0)
-	err := h.walk(x.id, x.lo, hi, func(e state.Entry) error {
+	err := h.walk(s, x.id, x.lo, hi, func(e state.Entry) error {
 		if read += int64(len(e.Frame)); read >= walkBytes {
 			if !s.rest(s.pace(read)) {
 				return errClosing()

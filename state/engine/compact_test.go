@@ -2,9 +2,11 @@ package engine_test
 
 import (
 	"bytes"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/state"
@@ -307,7 +309,8 @@ func TestReadersOverCompaction(t *testing.T) {
 		r.wg.Add(1)
 		go r.read(n)
 	}
-	for i := range uint64(15) {
+	limit, through := time.Now().Add(time.Minute), uint64(0)
+	for i := uint64(0); i < 15 || through < 8 && time.Now().Before(limit); i++ { // … until the first bucket is sealed
 		w := l.Append(1, entries(8, 4<<10)...)
 		put(t, s, l.Class, w)
 		r.mu.Lock()
@@ -317,7 +320,7 @@ func TestReadersOverCompaction(t *testing.T) {
 		r.l.Tail = l.Tail
 		r.mu.Unlock()
 		drops := func(e state.Entry) enginetest.Verdict {
-			if e.Index%8 > 0 && e.Index%8 <= i/2 {
+			if e.Index%8 > 0 && e.Index%8 <= min(i, 14)/2 {
 				return enginetest.Nothing
 			}
 			return enginetest.Whole
@@ -335,7 +338,11 @@ func TestReadersOverCompaction(t *testing.T) {
 		if err := s.Reclaim(); err != nil {
 			t.Fatal(err)
 		}
-		l.Compacted((<-done).Through, drops)
+		through = (<-done).Through
+		l.Compacted(through, drops)
+	}
+	for (r.whole.Load() == 0 || r.runs.Load() == 0) && !t.Failed() && time.Now().Before(limit) {
+		runtime.Gosched()
 	}
 	r.stop.Store(true)
 	r.wg.Wait()

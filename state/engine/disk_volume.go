@@ -101,6 +101,24 @@ func (v *diskVolume) remove(name string) error {
 	return nil
 }
 
+// shrinkBytes is what shrink gives back: the file system holds up who writes while it frees a large file at once.
+const shrinkBytes = 4 << 20
+
+func (v *diskVolume) shrink(name string) (more bool, err error) {
+	name = filepath.Join(v.dir, name, framesName)
+	fi, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil && fi.Size() > 0 {
+		err = os.Truncate(name, max(0, fi.Size()-shrinkBytes))
+	}
+	if err != nil {
+		return false, fmt.Errorf("shrink bucket: %w", err)
+	}
+	return fi.Size() > shrinkBytes, nil
+}
+
 // size counts the files that grow with the rows; what else is in a bucket is small.
 func (v *diskVolume) size(id bucketID) (int64, error) {
 	n := int64(0)

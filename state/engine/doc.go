@@ -41,7 +41,8 @@
 //	Compact → janitor: the oldest bucket in which Keep changes something → a copy with what Keep leaves, a run row
 //	in the place of neighbours of which nothing is left → manifest → the next bucket → done
 //
-// Small neighbours in class compact, whose buckets never die, become one bucket.
+// Small neighbours in class compact, whose buckets never die, become one bucket. All this goes in small slices, and
+// rests after each where somebody writes; see pace.
 //
 // In class relaxed, and there only, a group whose writes say so is acknowledged when it is written, and made durable
 // later, with the next group that must be or by a clock; see loose. Each group says how many before it were not
@@ -79,7 +80,6 @@
 //   - No bucket of a log is compacted before all that Keep changes in older ones has been.
 //   - A rewritten bucket has span rows in the place of tail rows, so that nothing in it passes for newer than it is.
 //
-// It must not look into payloads, read a clock for anything but the age of buckets and what it tells its
-// observer, delete a row, or map a file
-// that holds entries.
+// It must not look into payloads, read a clock for anything but the age of buckets, the pace of the background and
+// what it tells its observer, delete a row, or map a file that holds entries.
 package engine

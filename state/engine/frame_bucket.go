@@ -285,19 +285,6 @@ func (b *frameBucket) load(r stored, v []byte) error {
 	return b.loadMany(r.key, []wantedValue{{index: keyIndex(r.key), at: r.at, size: r.size}}, v)
 }
 
-func (b *frameBucket) scan(prefix, from []byte, fn func(k, v []byte) (bool, error)) error {
-	if err := b.settleFor(prefix); err != nil {
-		return err
-	}
-	return b.rows.scan(prefix, from, func(r stored) (more bool, err error) {
-		err = b.value(r, func(v []byte) (err error) {
-			more, err = fn(r.key, v)
-			return err
-		})
-		return more, err
-	})
-}
-
 func (b *frameBucket) floor(prefix, key []byte, fn func(k, v []byte) error) error {
 	if err := b.settleFor(prefix); err != nil {
 		return err

@@ -261,12 +261,26 @@ func (c *class) replace(old []*handle, by *handle, dead deaths) (bool, error) {
 		if err := h.retire(); err != nil {
 			return false, c.s.fence(fmt.Errorf("close bucket %s of class %s: %w", h.id, c.id, err))
 		}
-		if err := c.vol.remove(h.id.String()); err != nil { // the next start tries again
+		if err := c.discard(h.id.String()); err != nil { // the next start tries again
 			c.s.o.Logger.Warn("bucket not removed", "class", c.id.String(), "bucket", h.id.String(), "err", err)
 		}
 	}
 	c.s.space.forget()
 	return true, nil
+}
+
+// discard removes a bucket that the manifest names no more: little by little where somebody writes.
+func (c *class) discard(name string) error {
+	for more := true; more && !c.s.byHand && c.s.writersBusy() && !c.s.stopping(); {
+		err := c.s.slice(0, func() (err error) {
+			more, err = c.vol.shrink(name)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return c.s.slice(0, func() error { return c.vol.remove(name) })
 }
 
 // bury forgets dead replicas before their entries go, so that none can come back without them. It reports

@@ -22,8 +22,10 @@ const (
 	mostCredit = 16 * blockBytes // what is paid above it is forgotten
 
 	// blocksAhead are asked for in front of a reader, as far as they are paid: while he is busy with what he got, they
-	// come.
+	// come. A group that is written meanwhile waits for all that was asked for before it: where somebody writes, there
+	// are few.
 	blocksAhead = 8
+	fewAhead    = 2
 )
 
 // lookAhead remembers what has been asked for.
@@ -123,7 +125,7 @@ func (b *frameBucket) wentOn(wants []wantedValue, n int64, first bool, fresh int
 		return
 	}
 	next := (wants[0].at+n-1)/blockBytes + 1
-	for k := range int64(blocksAhead) {
+	for k := range b.blocks.ahead() {
 		if !b.blocks.ask(blockID{b.frames, next + k}, func() bool { return b.ahead.pay(dense(wants)) }) {
 			return
 		}

@@ -12,8 +12,12 @@ import (
 	"github.com/millstream-io/millstream/state"
 )
 
-// rewriteBytes is the size of a rewrite's transactions.
-const rewriteBytes = 2 << 20
+// rewriteBytes is the size of a rewrite's transactions, and syncEvery what is written before it is made durable. That
+// nothing has to be durable before the copy is closed lets them be small: a group of those who write waits for one.
+const (
+	rewriteBytes = 256 << 10
+	syncEvery    = 2 << 20
+)
 
 // rewriteLimits bound them.
 var rewriteLimits = limits{rows: groupRows, valueBytes: rewriteBytes, inlineBytes: groupInlineBytes}
@@ -98,7 +102,11 @@ func (c *class) swap(from []source, dead deaths, ks []*compaction) (bool, error)
 // the copy as it will be read. Until the manifest names it, it is a leftover that the next start removes.
 // Errors: errUnfit for damage in the way; errKeep where a compaction failed.
 func (c *class) rewrite(id bucketID, from []source, ks []*compaction) (*handle, error) {
-	b, err := c.vol.create(id)
+	var b bucket
+	err := c.s.slice(0, func() (err error) {
+		b, err = c.vol.create(id)
+		return err
+	})
 	if err != nil {
 		return nil, c.s.fence(err)
 	}
@@ -117,13 +125,17 @@ func (c *class) rewrite(id bucketID, from []source, ks []*compaction) (*handle, 
 			return nil, drop(b, err)
 		}
 	}
-	if err := w.flush(); err != nil {
+	if err := errors.Join(w.flush(), w.sync()); err != nil {
 		return nil, drop(b, err)
 	}
-	if err := b.close(); err != nil {
+	if err := c.s.slice(0, b.close); err != nil {
 		return nil, c.s.fence(err)
 	}
-	if b, err = c.vol.open(id, false); err != nil {
+	err = c.s.slice(0, func() (err error) {
+		b, err = c.vol.open(id, false)
+		return err
+	})
+	if err != nil {
 		return nil, c.s.fence(err)
 	}
 	n := newSealed(id, c.vol, b)
@@ -146,7 +158,7 @@ func (h *handle) verify(s *Store, sh share) error {
 		return fault.New(fault.StorageError, "the span is %+v, not %+v: %w", sp, sh.span, err)
 	}
 	end := uint64(0)
-	err := h.walk(sh.id, sh.lo, sh.hi, func(e state.Entry) error {
+	err := h.walk(s, sh.id, sh.lo, sh.hi, func(e state.Entry) error {
 		if end = e.Through(); s.stopping() {
 			return errClosing()
 		}
@@ -164,6 +176,7 @@ type rewriter struct {
 	to   bucket
 	t    *txn
 	size groupSize
+	wet  int64       // bytes that are not durable yet
 	made int64       // bytes of entries so far, as they are weighed
 	k    *compaction // of the replica that is being copied; nil: everything of it stays
 
@@ -179,7 +192,7 @@ type rewriter struct {
 func (w *rewriter) share(sh share) error {
 	w.sinceHint = hintEvery // the first entry gets one
 	for _, p := range sh.from {
-		err := p.h.walk(sh.id, p.lo, p.hi, func(e state.Entry) error { return w.entry(sh.id, e) })
+		err := p.h.walk(w.s, sh.id, p.lo, p.hi, func(e state.Entry) error { return w.entry(sh.id, e) })
 		if fault.CodeOf(err) == fault.CorruptRecord && !errors.Is(err, errKeep) {
 			err = fmt.Errorf("%w: %w", errUnfit, err) // damage is evidence, and a rewrite would make it final
 		}
@@ -283,16 +296,37 @@ func (w *rewriter) flush() error {
 	if len(w.t.rows) == 0 {
 		return nil
 	}
-	if err := w.to.append(w.t.rows); err != nil {
-		return w.s.fatal(err)
-	}
 	n := w.t.bytes
-	w.s.space.took(n)
+	err := w.s.slice(w.s.pace(n), func() error {
+		put := w.to.put
+		if w.wet += n; w.wet >= syncEvery {
+			put, w.wet = w.to.append, 0
+		}
+		if err := put(w.t.rows); err != nil {
+			return w.s.fatal(err)
+		}
+		w.s.space.took(n)
+		return nil
+	})
 	w.t, w.size = newTxn(0), groupSize{}
-	if !w.s.rest(w.s.pace(n)) {
-		return errClosing()
+	if err == nil && w.s.stopping() {
+		err = errClosing()
 	}
-	return nil
+	return err
+}
+
+// sync makes durable what was written.
+func (w *rewriter) sync() error {
+	if w.wet == 0 {
+		return nil
+	}
+	w.wet = 0
+	return w.s.slice(0, func() error {
+		if err := w.to.sync(); err != nil {
+			return w.s.fatal(err)
+		}
+		return nil
+	})
 }
 
 // pace is how long the copying of some bytes may take at the least.

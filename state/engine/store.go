@@ -30,6 +30,7 @@ type Store struct {
 	fenced atomic.Pointer[fault.Error]
 	broken chan struct{} // closed with the first storage error
 	blocks *blockCache
+	pacer  pacer
 
 	removals atomic.Uint64 // counts how often buckets have been taken from a class
 	tidying  sync.Mutex    // held by whoever gives space back
@@ -106,6 +107,7 @@ func Open(o Options) (*Store, error) {
 		}()
 	}
 	s.blocks = newBlockCache(o.ReadCache, s.background)
+	s.blocks.busy = s.writersBusy
 	for id := range state.ClassCount {
 		v := &diskVolume{
 			dir: filepath.Join(o.Dir, id.String()), o: o, fence: func(err error) { s.fence(err) },
@@ -129,7 +131,7 @@ func Open(o Options) (*Store, error) {
 
 func newStore(o Options, sp *space) *Store {
 	return &Store{
-		o: o, space: sp, patience: fencedPatience, replicas: map[record.ReplicaID]*replica{},
+		o: o, space: sp, pacer: pacer{p: newPace()}, patience: fencedPatience, replicas: map[record.ReplicaID]*replica{},
 		untidy: make(chan struct{}, 1), unrecorded: make(chan struct{}, 1), quit: make(chan struct{}), broken: make(chan struct{}),
 	}
 }

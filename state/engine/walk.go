@@ -61,14 +61,23 @@ func beginning(b bucket, id record.ReplicaID, index uint64) ([]byte, error) {
 }
 
 // walkBytes is how much is read in one go, while the bucket cannot be closed.
-const walkBytes = 2 << 20
+const walkBytes = scanBytes
 
 // walk calls fn with each entry that a bucket has for the indexes [lo, hi] of a log, in order and verified;
 // the first may be a run that begins below lo. It calls fn outside of the bucket, with frames that fn may
-// keep. Errors: those of fn, and fault.CorruptRecord for an entry that is damaged or not there.
-func (h *handle) walk(id record.ReplicaID, lo, hi uint64, fn func(e state.Entry) error) error {
-	for lo <= hi {
-		es, damage, err := h.stretch(id, lo, hi)
+// keep, and reads in slices of background work. Errors: those of fn, fault.CorruptRecord for an entry that is damaged
+// or not there, and fault.Closing.
+func (h *handle) walk(s *Store, id record.ReplicaID, lo, hi uint64, fn func(e state.Entry) error) error {
+	for first := true; lo <= hi; first = false {
+		var es []state.Entry
+		var damage error
+		err := s.slice(0, func() (err error) {
+			es, damage, err = h.stretch(id, lo, hi, first)
+			return err
+		})
+		if err == nil && s.stopping() {
+			err = errClosing()
+		}
 		if err != nil {
 			return err
 		}
@@ -88,12 +97,15 @@ func (h *handle) walk(id record.ReplicaID, lo, hi uint64, fn func(e state.Entry)
 	return nil
 }
 
-// stretch reads the first entries of [lo, hi], up to the damage that it comes upon.
-func (h *handle) stretch(id record.ReplicaID, lo, hi uint64) (es []state.Entry, damage, err error) {
-	err = h.read(func(b bucket) error {
-		from, err := beginning(b, id, lo)
-		if err != nil {
-			return err
+// stretch reads the first entries of [lo, hi], up to the damage that it comes upon. Only the first of a walk looks for
+// a run that begins below lo.
+func (h *handle) stretch(id record.ReplicaID, lo, hi uint64, first bool) (es []state.Entry, damage, err error) {
+	err = h.read(func(b bucket) (err error) {
+		from := makeKey(id, kindEntry, lo)
+		if first {
+			if from, err = beginning(b, id, lo); err != nil {
+				return err
+			}
 		}
 		next, left := keyIndex(from), walkBytes
 		return b.scan(from[:keyAtIndex], from, func(key, frame []byte) (bool, error) {
