@@ -10,6 +10,7 @@ const (
 	blockBytes       = 1 << 20 // of a frame file, at multiples of it
 	defaultReadCache = 64 << 20
 	blocksFlying     = 8                // that are read at a time
+	pieceBytes       = 256 << 10        // of one read where somebody writes
 	blocksIdle       = 10 * time.Second // after which without a reader the memory is given back
 )
 
@@ -23,6 +24,7 @@ const (
 type blockCache struct {
 	start func(func())
 	busy  func() bool // whether somebody writes; nil: nobody
+	turn  sync.Mutex  // of who reads a piece while somebody writes
 
 	mu     sync.Mutex
 	most   int // blocks
@@ -108,7 +110,7 @@ func (c *blockCache) ask(id blockID, pay func() bool) bool {
 // load reads a block. One that cannot be read is left empty: whoever wants something of it reads it by itself
 // and meets the error.
 func (c *blockCache) load(b *block, buf []byte) {
-	n, err := b.id.file.readBlock(buf, b.id.n*blockBytes)
+	n, err := c.fetch(b.id, buf)
 	if err != nil {
 		n = 0
 	}
@@ -118,6 +120,26 @@ func (c *blockCache) load(b *block, buf []byte) {
 	c.flying--
 	close(b.ready)
 	c.touchLocked()
+}
+
+// fetch reads a block from the disk and returns how much of it there is. Where somebody writes it reads in pieces, and
+// one piece of all blocks at a time: a group waits for one of them and not for several blocks.
+func (c *blockCache) fetch(id blockID, buf []byte) (n int64, err error) {
+	for n < int64(len(buf)) {
+		piece, got := buf[n:], int64(0)
+		if c.busy != nil && c.busy() {
+			piece = piece[:min(len(piece), pieceBytes)]
+			c.turn.Lock()
+			got, err = id.file.readBlock(piece, id.n*blockBytes+n)
+			c.turn.Unlock()
+		} else {
+			got, err = id.file.readBlock(piece, id.n*blockBytes+n)
+		}
+		if n += got; err != nil || got < int64(len(piece)) {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // read fills to with the bytes of a file from place at, where blocks have all of them. It waits for blocks that

@@ -5,16 +5,28 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
 // Goal: what blocks give is what stands in the file, also in the block that is still being written to, with more
-// readers than room, and after a file has gone. Method: a file of random bytes that grows while goroutines read
-// random places of what they know to be written, against a copy in memory.
+// readers than room, and after a file has gone, whether or not somebody writes meanwhile. Method: a file of random bytes
+// that grows while goroutines read random places of what they know to be written, against a copy in memory.
 func TestBlockCache(t *testing.T) {
 	t.Parallel()
+	var turns atomic.Int64
+	for name, busy := range map[string]func() bool{
+		"nobody writes": nil, "somebody writes": func() bool { return true },
+		"now and then": func() bool { return turns.Add(1)%3 == 0 },
+	} {
+		t.Run(name, func(t *testing.T) { readGrowingFile(t, busy) })
+	}
+}
+
+func readGrowingFile(t *testing.T, busy func() bool) {
+	t.Parallel()
 	b, _ := sparseBucket(t, frameBlock)
-	b.blocks.most = 4
+	b.blocks.most, b.blocks.busy = 4, busy
 	f, rng := b.frames, rand.New(rand.NewPCG(1, 2))
 	var mu sync.Mutex
 	var want []byte // from frameBlock on
