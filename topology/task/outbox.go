@@ -208,7 +208,13 @@ func (o *outbox) rollback() error {
 		p.recent = 0
 	}
 	o.mark()
+	o.asking = o.holdsEnough()
 	return nil
+}
+
+// holdsEnough reports whether a topic about which there was no answer yet is held enough for.
+func (o *outbox) holdsEnough() bool {
+	return slices.ContainsFunc(o.order, func(t *outTopic) bool { return len(t.held) >= heldRecords && !t.answered })
 }
 
 // flush sends what can be sent: one batch per partition that has none in flight. It asks for topics that
@@ -252,9 +258,7 @@ func (o *outbox) takeDescribed(c *Core, d Described) error {
 		return nil // told unasked, about a topic that nothing was written to
 	}
 	t.asked, t.answered = false, true
-	o.asking = slices.ContainsFunc(o.order, func(t *outTopic) bool {
-		return len(t.held) >= heldRecords && !t.answered
-	})
+	o.asking = o.holdsEnough()
 	err := d.Err
 	if err == nil && d.Partitions < 1 {
 		err = fault.New(fault.UnknownTopicOrPartition, "topic %s has no partitions", d.Topic)

@@ -1,9 +1,13 @@
 package task_test
 
 import (
+	"context"
+	"errors"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/millstream-io/millstream/topology"
 	"github.com/millstream-io/millstream/topology/task"
@@ -130,5 +134,34 @@ func TestFewRecordsWaitForTheirTopic(t *testing.T) {
 	sends := h.open(e, 1)
 	if seen != 1000 || len(sends) != 1 || sends[0].Records != 1000 {
 		t.Fatalf("%d records processed, sent %+v", seen, sends)
+	}
+}
+
+// Goal: outputs that are taken back hold nobody up: there is nothing to ask their topic for. Method: a record writes more
+// than is held for a topic that nothing is known of yet, and fails then; it is tried again later, and goes through.
+func TestOutputsTakenBackHoldNothingUp(t *testing.T) {
+	bad := errors.New("not yet")
+	topo := build(t, func(b *topology.Builder) {
+		many := topology.FlatMapValues(topology.From(b, in), func(v string) iter.Seq[string] {
+			return slices.Values(append(slices.Repeat([]string{v}, 300), "end"))
+		})
+		topology.TryMapValues(many, func(_ context.Context, r topology.Record[string, string]) (v string, err error) {
+			if r.Value == "end" {
+				err, bad = bad, nil
+			}
+			return r.Value, err
+		}, topology.OnError(topology.RetryAfter(time.Minute).Always)).To(out)
+	})
+	h := newHarness(t, topo, nil)
+	h.begin()
+	e := h.fetched(0, "v")
+	for tries := 0; len(e.Describe) == 0; tries++ {
+		if e.Wake.IsZero() || tries == 10 {
+			t.Fatalf("try %d: it asks for nothing, and wants to go on at %v", tries, e.Wake)
+		}
+		e = h.after(max(0, e.Wake.Sub(h.now)), task.Tick{})
+	}
+	if sends := h.open(e, 1); len(sends) != 1 || sends[0].Records != 301 || bad != nil {
+		t.Fatalf("%d batches", len(sends))
 	}
 }
