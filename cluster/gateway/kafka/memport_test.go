@@ -252,6 +252,9 @@ func (p *memPort) ListOffsets(_ broker.Who, q []broker.OffsetQuery, _ time.Time,
 	done(answers)
 }
 
+// memPartitions is how many a topic has at most, as every broker has a limit: the fuzzer asks for billions.
+const memPartitions = 1000
+
 func (p *memPort) CreateTopics(_ broker.Who, ts []broker.NewTopic, validate bool, _ time.Time,
 	done func([]broker.CreatedTopic),
 ) {
@@ -267,6 +270,8 @@ func (p *memPort) CreateTopics(_ broker.Who, ts []broker.NewTopic, validate bool
 			r.Err = fault.New(fault.TopicAlreadyExists, "topic %q exists", t.Name).WithHint("use it")
 		case t.Name == "bad!":
 			r.Err = fault.New(fault.InvalidTopic, "topic name %q", t.Name)
+		case r.Partitions > memPartitions:
+			r.Err = fault.New(fault.InvalidPartitions, "topic %q with %d partitions", t.Name, r.Partitions)
 		case !validate:
 			r.ID = p.add(t.Name, int(r.Partitions)).ID
 			r.Configs = testEntries()
@@ -324,6 +329,8 @@ func (p *memPort) CreatePartitions(_ broker.Who, ms []broker.MorePartitions, _ b
 		case int(m.Count) <= len(old.Partitions):
 			r.Err = fault.New(fault.InvalidPartitions, "topic %q has %d", m.Topic, len(old.Partitions)).
 				WithHint("ask for more")
+		case m.Count > memPartitions:
+			r.Err = fault.New(fault.InvalidPartitions, "topic %q with %d partitions", m.Topic, m.Count)
 		default:
 			t := *old
 			for i := len(t.Partitions); i < int(m.Count); i++ {
