@@ -27,7 +27,7 @@ func TestPowerCutState(t *testing.T) {
 		stateful.OtherBoot(t, v.data())
 		s = stateful.Start(t, v.data())
 		counted := l.AwaitCounted(t, s.Kafka())
-		stateful.AwaitRunning(t, s)
+		stateful.AwaitCaughtUp(t, s)
 		s.Stop()
 		left := stateful.Left(t, v.data())
 		idle := stateful.StartIdle(t, v.data())

@@ -60,7 +60,7 @@ func TestStateUnderKill(t *testing.T) {
 		t.Logf("kill %d, rows then: %s; %d orders acknowledged, all counted, %d again", round, wound.name, l.Acked(),
 			stateful.Repeated(counted))
 	}
-	stateful.AwaitRunning(t, s)
+	stateful.AwaitCaughtUp(t, s)
 	s.Stop()
 	left := stateful.Left(t, dir)
 	idle := stateful.StartIdle(t, dir)
