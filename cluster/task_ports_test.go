@@ -36,10 +36,23 @@ var testProducer = placement.TaskProducer{ID: 1 << 40, Epoch: 3}
 
 var portsTask = task.ID{App: "app"}
 
+// makeTopic makes a topic and waits for its leader.
 func (m *Member) makeTopic(t *testing.T, name string) {
 	t.Helper()
 	if _, err := m.Client().CreateTopic(t.Context(), client.NewTopic{Name: name}); err != nil {
 		t.Fatal(err)
+	}
+	for end := time.Now().Add(groupLimit); ; {
+		a, err := m.Client().Offsets(t.Context(), client.OffsetQuery{Topic: name, TimestampMs: client.TimestampLatest})
+		if err == nil {
+			err = a[0].Err
+		}
+		if err == nil {
+			return
+		}
+		if !fault.CodeOf(err).Retryable() || time.Now().After(end) {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -231,14 +244,8 @@ func TestOlderCommitIsRefused(t *testing.T) {
 		t.Fatalf("a topic that does not exist: %+v", l)
 	}
 	m.makeTopic(t, "in")
-	var l task.Located
-	for end := time.Now().Add(groupLimit); time.Now().Before(end); {
-		p.Locate(portsTask, task.Locate{Topics: []string{"in"}}, func(l task.Located) { located <- l })
-		if l = <-located; !fault.CodeOf(l.Err).Retryable() { // else its leader comes up
-			break
-		}
-	}
-	if l.Err != nil || len(l.Positions) != 1 || l.Positions[0].Committed != 3 || l.Positions[0].Note != "note 3" {
+	p.Locate(portsTask, task.Locate{Topics: []string{"in"}}, func(l task.Located) { located <- l })
+	if l := <-located; l.Err != nil || len(l.Positions) != 1 || l.Positions[0].Committed != 3 || l.Positions[0].Note != "note 3" {
 		t.Fatalf("what was committed comes back as %+v", l)
 	}
 }
