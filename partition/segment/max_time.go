@@ -17,11 +17,15 @@ func (v *View) MaxTime(store state.LogStore, over func() bool) (record.Offset, i
 	if v.LogStart >= v.HighWatermark {
 		return NoOffset, -1, nil
 	}
+	return v.search(over, func() (record.Offset, int64, error) { return v.maxTime(store, over) })
+}
+
+func (v *View) maxTime(store state.LogStore, over func() bool) (record.Offset, int64, error) {
 	top, err := v.topTime(store)
 	if err != nil || top < 0 {
 		return NoOffset, -1, err
 	}
-	offset, timestampMs, err := v.SeekTime(store, top, over)
+	offset, timestampMs, err := v.seekTime(store, top, over)
 	if offset >= 0 || err != nil {
 		return offset, timestampMs, err
 	}

@@ -164,3 +164,66 @@ func TestMaxTimeEnds(t *testing.T) {
 		t.Errorf("damage: %v", err)
 	}
 }
+
+// trimming is a shelf that loses its entries before an index while somebody searches: what was found for him before is
+// not there any more.
+type trimming struct {
+	*shelf
+	first uint64
+	late  int // searches that still find what has gone
+}
+
+func (s *trimming) Entries(r record.ReplicaID, lo, hi uint64, most int, dst []state.Entry) ([]state.Entry, error) {
+	if lo < s.first {
+		return nil, fault.New(fault.OffsetOutOfRange, "index %d", lo)
+	}
+	return s.shelf.Entries(r, lo, hi, most, dst)
+}
+
+func (s *trimming) now(i uint64, err error) (uint64, error) {
+	if s.late--; s.late >= 0 {
+		return i, err
+	}
+	return max(i, s.first), err
+}
+
+func (s *trimming) Seek(r record.ReplicaID, o record.Offset) (uint64, error) {
+	return s.now(s.shelf.Seek(r, o))
+}
+
+func (s *trimming) SeekTime(r record.ReplicaID, ms int64) (uint64, error) {
+	return s.now(s.shelf.SeekTime(r, ms))
+}
+
+// Goal: a search by time goes on with what is left where the log start passes it by. Method: a view from before over a
+// store that loses entries between the search and the read, once and twice; every time and the largest against what is
+// left; one that never stops losing.
+func TestSearchWhileTrimmed(t *testing.T) {
+	s := sample(t)
+	v := s.view(0)
+	first := s.entries[2]
+	for late := range 3 {
+		for _, ms := range []int64{50, 100, 250, 260, 300, 500, 501, 600, 601} {
+			want := stamped{NoOffset, -1}
+			for _, r := range s.left(t, first.Base, v.HighWatermark) {
+				if r.ms >= ms {
+					want = r
+					break
+				}
+			}
+			o, at, err := v.SeekTime(&trimming{s, first.Index, late}, ms, nil)
+			if err != nil || (stamped{o, at}) != want {
+				t.Errorf("time %d, %d late: %d at %d, %v, want %+v", ms, late, o, at, err, want)
+			}
+		}
+		if o, at, err := v.MaxTime(&trimming{s, first.Index, late}, nil); o != 8 || at != 600 || err != nil {
+			t.Errorf("largest, %d late: %d at %d, %v", late, o, at, err)
+		}
+	}
+	if _, _, err := v.SeekTime(&trimming{s, first.Index, 1000}, 100, nil); !errors.Is(err, fault.OffsetOutOfRange) {
+		t.Errorf("for ever: %v", err)
+	}
+	if _, _, err := v.SeekTime(&trimming{s, first.Index, 1000}, 100, func() bool { return true }); !errors.Is(err, fault.RequestTimedOut) {
+		t.Errorf("for ever, with a limit: %v", err)
+	}
+}

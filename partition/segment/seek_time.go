@@ -1,9 +1,11 @@
 package segment
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 
+	"github.com/millstream-io/millstream/proto/fault"
 	"github.com/millstream-io/millstream/proto/record"
 	"github.com/millstream-io/millstream/state"
 )
@@ -21,6 +23,29 @@ const bytesPerSeek = 512 << 10
 // read of the disk behind the first, and ends the search by saying true (nil: it never does). Errors: those of the
 // store, fault.CorruptRecord, fault.RequestTimedOut for over.
 func (v *View) SeekTime(store state.LogStore, ms int64, over func() bool) (
+	offset record.Offset, timestampMs int64, err error,
+) {
+	return v.search(over, func() (record.Offset, int64, error) { return v.seekTime(store, ms, over) })
+}
+
+// searchTries is how often a search is begun.
+const searchTries = 10
+
+// search begins a search anew where the log start has passed what it was about to read: a view does not keep entries
+// from being given up.
+func (v *View) search(over func() bool, find func() (record.Offset, int64, error)) (record.Offset, int64, error) {
+	for try := 1; ; try++ {
+		offset, timestampMs, err := find()
+		if !errors.Is(err, fault.OffsetOutOfRange) || try == searchTries {
+			return offset, timestampMs, err
+		}
+		if over != nil && over() {
+			return NoOffset, -1, v.tooLong()
+		}
+	}
+}
+
+func (v *View) seekTime(store state.LogStore, ms int64, over func() bool) (
 	offset record.Offset, timestampMs int64, err error,
 ) {
 	// Invariant: largest timestamps rise along the log. Where the first entry in memory is older, so is all
