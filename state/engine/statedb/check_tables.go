@@ -31,19 +31,29 @@ func needless(name string) bool {
 		name == badger.KeyRegistryRewriteFileName || name == "LOCK"
 }
 
+// removeNeedless removes what holds nothing: that, and write-ahead logs without a byte. A process that is killed between
+// making a log and giving it its size leaves one, and Badger refuses to open it.
 func removeNeedless(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("list %s: %w", dir, err)
 	}
 	for _, e := range entries {
-		if needless(e.Name()) {
+		if needless(e.Name()) || isEmptyLog(e) {
 			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
 				return fmt.Errorf("remove what is not needed: %w", err)
 			}
 		}
 	}
 	return nil
+}
+
+func isEmptyLog(e fs.DirEntry) bool {
+	if !strings.HasSuffix(e.Name(), ".mem") {
+		return false
+	}
+	info, err := e.Info()
+	return err == nil && info.Size() == 0
 }
 
 // sumFiles adds up the names and sizes of all files of a database that is closed, and the bytes of those that are
