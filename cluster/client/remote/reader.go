@@ -89,9 +89,11 @@ func (r *reader) Fetch(ctx context.Context, q client.FetchRequest) (client.Fetch
 		if s, err = r.connect(ctx, q); err != nil {
 			return client.FetchResult{}, err
 		}
+		say = nil // it began with all of that
 	}
 	for over := false; !over; {
-		r.send(ctx, s, say)
+		r.send(ctx, s, append(say, r.credit()...))
+		say = nil
 		ready, err := r.ready(q)
 		if err != nil {
 			return client.FetchResult{}, err
@@ -106,7 +108,6 @@ func (r *reader) Fetch(ctx context.Context, q client.FetchRequest) (client.Fetch
 		case <-ctx.Done():
 			return client.FetchResult{}, ctx.Err()
 		}
-		say = r.credit()
 	}
 	result := r.take(q)
 	r.send(ctx, s, r.credit())
@@ -178,7 +179,7 @@ func (r *reader) holds() bool {
 	return false
 }
 
-// credit gives credit back, when it is worth a message.
+// credit gives credit back, when it is worth a message. What it returns has to be sent: it counts as given.
 func (r *reader) credit() []*apiv1.FetchRequest {
 	r.mu.Lock()
 	defer r.mu.Unlock()
