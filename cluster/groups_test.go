@@ -74,18 +74,26 @@ func get[A any](t *testing.T, c <-chan A) A {
 	}
 }
 
+// retried asks again while the answer is one that passes, as clients do while a leader is being elected.
+func retried(ask func() error) error {
+	for end := time.Now().Add(groupLimit); ; {
+		if err := ask(); err == nil || !fault.CodeOf(err).Retryable() || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
 // form makes a group of one member that is stable.
 func (m groupMember) form(name string) group.Joined {
 	m.t.Helper()
 	var a reply[group.Joined]
-	for end := time.Now().Add(groupLimit); time.Now().Before(end); { // as clients do while a leader is being elected
+	err := retried(func() error {
 		answer, _ := m.joins(name, "")
-		if a = get(m.t, answer); a.err == nil || !fault.CodeOf(a.err).Retryable() {
-			break
-		}
-	}
-	if a.err != nil {
-		m.t.Fatal(a.err)
+		a = get(m.t, answer)
+		return a.err
+	})
+	if err != nil {
+		m.t.Fatal(err)
 	}
 	if s := m.sync(name, a.answer, "mine"); s.err != nil {
 		m.t.Fatal(s.err)

@@ -42,17 +42,15 @@ func (m *Member) makeTopic(t *testing.T, name string) {
 	if _, err := m.Client().CreateTopic(t.Context(), client.NewTopic{Name: name}); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(groupLimit); ; {
+	err := retried(func() error {
 		a, err := m.Client().Offsets(t.Context(), client.OffsetQuery{Topic: name, TimestampMs: client.TimestampLatest})
 		if err == nil {
 			err = a[0].Err
 		}
-		if err == nil {
-			return
-		}
-		if !fault.CodeOf(err).Retryable() || time.Now().After(end) {
-			t.Fatal(err)
-		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -230,10 +228,7 @@ func TestOlderCommitIsRefused(t *testing.T) {
 		epoch record.Epoch
 		code  fault.Code
 	}{{4, fault.None}, {5, fault.None}, {4, fault.IllegalGeneration}, {5, fault.None}} {
-		err := commit(test.epoch, record.Offset(i))
-		for end := time.Now().Add(groupLimit); fault.CodeOf(err).Retryable() && time.Now().Before(end); {
-			err = commit(test.epoch, record.Offset(i)) // the coordinator comes up
-		}
+		err := retried(func() error { return commit(test.epoch, record.Offset(i)) }) // the coordinator comes up
 		if fault.CodeOf(err) != test.code {
 			t.Fatalf("commit %d with epoch %d: %v", i, test.epoch, err)
 		}

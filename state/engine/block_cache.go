@@ -126,14 +126,14 @@ func (c *blockCache) load(b *block, buf []byte) {
 // one piece of all blocks at a time: a group waits for one of them and not for several blocks.
 func (c *blockCache) fetch(id blockID, buf []byte) (n int64, err error) {
 	for n < int64(len(buf)) {
-		piece, got := buf[n:], int64(0)
-		if c.busy != nil && c.busy() {
+		piece, busy := buf[n:], c.busy != nil && c.busy()
+		if busy {
 			piece = piece[:min(len(piece), pieceBytes)]
 			c.turn.Lock()
-			got, err = id.file.readBlock(piece, id.n*blockBytes+n)
+		}
+		got, err := id.file.readBlock(piece, id.n*blockBytes+n)
+		if busy {
 			c.turn.Unlock()
-		} else {
-			got, err = id.file.readBlock(piece, id.n*blockBytes+n)
 		}
 		if n += got; err != nil || got < int64(len(piece)) {
 			return n, err

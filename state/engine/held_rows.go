@@ -108,18 +108,10 @@ func (b *frameBucket) settleRows() error {
 
 // settleLate puts the rows that wait into the index.
 func (b *frameBucket) settleLate() error {
-	h := &b.held
-	if h.waiting.Load() == 0 {
+	if b.held.waiting.Load() == 0 {
 		return nil
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	batch := b.rows.batch()
-	if err := errors.Join(h.put(batch), batch.send(), batch.wait()); err != nil {
-		return err
-	}
-	h.empty()
-	return nil
+	return b.index(nil, false)
 }
 
 // settleFor puts the rows that are held into the index where somebody looks for rows that begin with prefix.
